@@ -1,0 +1,3 @@
+#ifndef MARTLET_H
+#define MARTLET_H
+#endif

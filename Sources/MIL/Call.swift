@@ -1,0 +1,123 @@
+/// An operation seen together with its row and its function: the arguments by parameter name, defaults filled in.
+public struct Call: Sendable {
+    public let op: Op
+    public let operation: Operation
+    public let function: Function
+
+    public init(_ operation: Operation, in function: Function) throws {
+        guard let op = OpTable[operation.op] else {
+            throw Failure(.unsupported, "There is no op '\(operation.op)'.")
+        }
+        self.op = op
+        self.operation = operation
+        self.function = function
+    }
+
+    /// Checks the arguments against the row and returns the types of the outputs.
+    public func infer() throws -> [ValueType] {
+        do {
+            try check()
+            return try op.infer(self).map { .tensor($0) }
+        } catch let failure as Failure {
+            throw failure.at(place)
+        }
+    }
+
+    /// `op 'conv' (y)`: the op and its first output, for messages.
+    public var place: String {
+        operation.outputs.first.map { "op '\(op.name)' (\(function[$0].name))" } ?? "op '\(op.name)'"
+    }
+
+    /// Every argument is known to the row, every required parameter has one, each with a type the row accepts.
+    public func check() throws {
+        for argument in operation.arguments {
+            guard let parameter = op.parameter(argument.name) else {
+                let names = op.parameters.map(\.name).joined(separator: ", ")
+                throw Failure(.invalidArgument, "There is no parameter '\(argument.name)'; there are \(names).")
+            }
+            guard parameter.isList || argument.values.count == 1 else {
+                throw Failure(.invalidArgument, "The parameter '\(argument.name)' takes one value, not \(argument.values.count).")
+            }
+            for id in argument.values {
+                let value = function[id]
+                let dtype: DataType
+                switch value.type {
+                case .tensor(let type): dtype = type.dtype
+                case .state(let type): dtype = type.dtype
+                default: throw Failure(.wrongType, "The parameter '\(argument.name)' is a \(value.type), where a tensor is wanted.")
+                }
+                guard parameter.dtypes.contains(dtype) else {
+                    let wanted = DataType.allCases.filter(parameter.dtypes.contains).map(\.name).joined(separator: ", ")
+                    throw Failure(.wrongType, "The parameter '\(argument.name)' is \(dtype.name); it must be one of \(wanted).")
+                }
+                guard !parameter.isConstant || value.constant != nil else {
+                    throw Failure(
+                        .unsupported,
+                        "The parameter '\(argument.name)' comes from '\(value.name)', which is not known before the run; "
+                            + "it must be a constant.")
+                }
+            }
+        }
+        for parameter in op.parameters where !parameter.isOptional && operation[parameter.name] == nil {
+            throw Failure(.invalidArgument, "The parameter '\(parameter.name)' is missing: \(parameter.words)")
+        }
+    }
+
+    public func has(_ name: String) -> Bool { operation[name] != nil }
+
+    public func id(_ name: String) throws -> ValueID {
+        guard let id = operation[name]?.first else { throw Failure(.invalidArgument, "The parameter '\(name)' is missing.") }
+        return id
+    }
+
+    public func ids(_ name: String) -> [ValueID] { operation[name] ?? [] }
+
+    public func type(_ name: String) throws -> TensorType { try function.tensorType(id(name)) }
+
+    public func types(_ name: String) throws -> [TensorType] { try ids(name).map(function.tensorType) }
+
+    /// The constant bound to a parameter, or its default; nil where it is absent or not constant.
+    public func constant(_ name: String) -> Tensor? {
+        guard let id = operation[name]?.first else { return op.parameter(name)?.defaultValue }
+        return function[id].constant
+    }
+
+    private func known<T>(_ name: String, _ what: String, _ read: (Tensor) -> T?) throws -> T {
+        guard let tensor = constant(name) else {
+            throw Failure(.unsupported, "The parameter '\(name)' must be known before the run.")
+        }
+        guard let value = read(tensor) else { throw Failure(.wrongType, "The parameter '\(name)' must be \(what).") }
+        return value
+    }
+
+    public func int(_ name: String) throws -> Int {
+        try known(name, "one whole number") { $0.count == 1 ? $0.int(at: 0) : nil }
+    }
+    public func ints(_ name: String) throws -> [Int] { try known(name, "whole numbers") { $0.ints } }
+    public func bool(_ name: String) throws -> Bool {
+        try known(name, "true or false") { $0.count == 1 ? $0.int(at: 0).map { $0 != 0 } : nil }
+    }
+    public func bools(_ name: String) throws -> [Bool] { try known(name, "truth values") { $0.ints?.map { $0 != 0 } } }
+    public func float(_ name: String) throws -> Float {
+        try known(name, "one number") { $0.count == 1 && $0.dtype != .string ? Float($0.double(at: 0)) : nil }
+    }
+    public func text(_ name: String) throws -> String { try known(name, "a text") { $0.strings.first } }
+
+    /// An axis counted from the end where negative, checked against a rank.
+    public func axis(_ name: String = "axis", rank: Int) throws -> Int { try Call.axis(int(name), rank: rank) }
+
+    /// Axes likewise, each at most once; `nil` or an empty list where they are left out.
+    public func axes(_ name: String = "axes", rank: Int) throws -> [Int]? {
+        guard constant(name) != nil || has(name) else { return nil }
+        let axes = try ints(name).map { try Call.axis($0, rank: rank) }
+        guard Set(axes).count == axes.count else { throw Failure(.invalidArgument, "The axes \(axes) repeat one.") }
+        return axes
+    }
+
+    public static func axis(_ axis: Int, rank: Int) throws -> Int {
+        guard axis >= -rank && axis < rank else {
+            throw Failure(.outOfRange, "The axis \(axis) lies outside a tensor of rank \(rank).")
+        }
+        return axis < 0 ? axis + rank : axis
+    }
+}

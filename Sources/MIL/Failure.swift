@@ -1,0 +1,37 @@
+/// The one error type of Martlet: what kind of thing went wrong, and one sentence that says what and what would be right.
+public struct Failure: Error, Sendable, Hashable, CustomStringConvertible {
+    /// Raw values are the statuses of `martlet.h`.
+    public enum Kind: Int32, Sendable, Hashable, CaseIterable {
+        /// A value is not acceptable: a shape, a size, an option.
+        case invalidArgument = 1
+        /// An element type is not the one asked for.
+        case wrongType = 2
+        /// A file or folder does not exist.
+        case notFound = 3
+        /// A file exists and is not what it should be.
+        case malformed = 4
+        /// Correct, but not something this engine can run.
+        case unsupported = 5
+        /// More memory than there is, or than anyone could mean.
+        case outOfMemory = 6
+        /// A handle that is NULL, released or of another kind.
+        case badHandle = 7
+        /// An index outside its range.
+        case outOfRange = 8
+        /// A fault of ours.
+        case bug = 9
+    }
+
+    public let kind: Kind
+    public let message: String
+
+    public init(_ kind: Kind, _ message: String) {
+        self.kind = kind
+        self.message = message
+    }
+
+    public var description: String { message }
+
+    /// The same failure with the place where it happened in front.
+    public func at(_ place: String) -> Failure { Failure(kind, "\(place): \(message)") }
+}

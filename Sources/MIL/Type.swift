@@ -1,0 +1,83 @@
+/// Element type and shape of a tensor. A dimension of -1 is not known before an input arrives.
+public struct TensorType: Sendable, Hashable, CustomStringConvertible {
+    public var dtype: DataType
+    public var shape: [Int]
+
+    public init(_ dtype: DataType, _ shape: [Int]) {
+        self.dtype = dtype
+        self.shape = shape
+    }
+
+    public var rank: Int { shape.count }
+    public var isFixed: Bool { shape.allSatisfy { $0 >= 0 } }
+
+    /// Number of elements; only meaningful where `isFixed`.
+    public var count: Int { shape.reduce(1, *) }
+    public var byteCount: Int { count * dtype.size }
+
+    /// MIL text: `tensor<fp32, [1, ?]>`.
+    public var description: String {
+        "tensor<\(dtype.name), [\(shape.map { $0 < 0 ? "?" : String($0) }.joined(separator: ", "))]>"
+    }
+
+    /// Bytes of a tensor of this type, or a failure where nobody could hold it.
+    public func checkedByteCount() throws -> Int {
+        var total = dtype.size
+        for dimension in shape {
+            guard dimension >= 0 else {
+                throw Failure(.invalidArgument, "The shape \(shape) has a dimension that is not known.")
+            }
+            let (product, overflow) = total.multipliedReportingOverflow(by: dimension)
+            guard !overflow, product <= TensorType.largestByteCount else {
+                throw Failure(
+                    .outOfMemory,
+                    "A \(dtype.name) tensor of shape \(shape) is larger than \(TensorType.largestByteCount >> 30) GiB, "
+                        + "the most a tensor may hold.")
+            }
+            total = product
+        }
+        return total
+    }
+
+    /// No tensor is larger than this: 64 GiB.
+    public static let largestByteCount = 64 << 30
+}
+
+/// The type of any value of a program.
+public indirect enum ValueType: Sendable, Hashable, CustomStringConvertible {
+    case tensor(TensorType)
+    case list(ValueType, length: Int?)
+    case tuple([ValueType])
+    case dictionary(key: ValueType, value: ValueType)
+    case state(TensorType)
+
+    public var tensor: TensorType? {
+        if case .tensor(let type) = self { type } else { nil }
+    }
+
+    public var description: String {
+        switch self {
+        case .tensor(let type): type.description
+        case .list(let element, let length): "list<\(element), \(length.map(String.init) ?? "?")>"
+        case .tuple(let members): "tuple<\(members.map(\.description).joined(separator: ", "))>"
+        case .dictionary(let key, let value): "dict<\(key), \(value)>"
+        case .state(let type): "state<\(type)>"
+        }
+    }
+}
+
+/// The shape two shapes broadcast to, by NumPy's rule: aligned at the last dimension, 1 stretches.
+public func broadcast(_ a: [Int], _ b: [Int]) throws -> [Int] {
+    var result = a.count >= b.count ? a : b
+    let shorter = a.count >= b.count ? b : a
+    let shift = result.count - shorter.count
+    for (index, size) in shorter.enumerated() {
+        let other = result[shift + index]
+        if other == 1 {
+            result[shift + index] = size
+        } else if size != 1 && size != other {
+            throw Failure(.invalidArgument, "Shapes \(a) and \(b) do not broadcast: \(other) against \(size).")
+        }
+    }
+    return result
+}
