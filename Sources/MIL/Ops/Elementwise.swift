@@ -52,7 +52,7 @@ extension OpTable {
             unary("sign", "-1, 0 or 1", .numbers), unary("sin", "sine"), unary("sinh", "hyperbolic sine"),
             unary("sqrt", "square root"), unary("square", "x²", .numbers), unary("tan", "tangent"),
             unary("tanh", "hyperbolic tangent"),
-            unary("log", "natural logarithm of x + epsilon", [.float("epsilon", "added to x", default: 1e-45)]),
+            unary("log", "natural logarithm of x + epsilon", [.float("epsilon", "added to x", default: 0x1p-149)]),
             unary("inverse", "1 / (x + epsilon)", [.float("epsilon", "added to x", default: 1e-4)]),
             unary("rsqrt", "1 / √(x + epsilon)", [.float("epsilon", "added to x", default: 1e-12)]),
             unary("threshold", "the larger of x and alpha", .numbers, [.constant("alpha", "the floor", .numbers, default: Tensor(Float(1)))]),
