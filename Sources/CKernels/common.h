@@ -18,8 +18,12 @@ void mk_gemm_packed_serial(int64_t M, int64_t N, int64_t K, const float *A, int6
                            void *scratch);
 size_t mk_gemm_serial_scratch(int64_t K);
 
-// mk_gemm_pack for k = outer * inner_count + inner of separate strides (the taps and channels of a convolution).
-void mk_gemm_pack_nested(int64_t K, int64_t N, int64_t inner_count, const float *B, int64_t outer, int64_t inner,
-                         int64_t column, void *packed);
+// mk_gemm_pack of a B whose rows and columns both run over two nested indices (the taps and channels of a convolution):
+// index = outer * count + inner, at outer * outer_stride + inner * inner_stride.
+typedef struct {
+    int64_t count, outer, inner;
+} mk_nested;
+
+void mk_gemm_pack_nested(int64_t K, int64_t N, const float *B, mk_nested row, mk_nested column, void *packed);
 
 #endif

@@ -57,17 +57,16 @@ size_t mk_gemm_pack_size(int64_t K, int64_t N) {
     return (size_t)round_up((round_up(N, tile_columns()) * K + 16) * 4, 64);
 }
 
-void mk_gemm_pack_nested(int64_t K, int64_t N, int64_t inner_count, const float *B, int64_t outer, int64_t inner,
-                         int64_t column, void *packed) {
+static int64_t offset(mk_nested n, int64_t i) { return i / n.count * n.outer + i % n.count * n.inner; }
+
+void mk_gemm_pack_nested(int64_t K, int64_t N, const float *B, mk_nested row, mk_nested column, void *packed) {
     int64_t depth = block_depth(K), wide = tile_columns(), width = round_up(N, wide);
     for (int64_t k = 0; k < K; k += depth) {
         int64_t steps = least(depth, K - k);
-        for (int64_t n = 0; n < N; n += wide) {
-            float *panel = (float *)packed + k * width + n * steps;
-            for (int64_t s = 0; s < steps; s++)
-                for (int64_t i = 0; i < wide; i++)
-                    panel[s * wide + i] = B[(k + s) / inner_count * outer + (k + s) % inner_count * inner +
-                                            least(n + i, N - 1) * column];
+        for (int64_t n = 0; n < width; n++) {
+            const float *source = B + offset(column, least(n, N - 1));
+            float *panel = (float *)packed + k * width + n / wide * wide * steps + n % wide;
+            for (int64_t s = 0; s < steps; s++) panel[s * wide] = source[offset(row, k + s)];
         }
     }
 }
