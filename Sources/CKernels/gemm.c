@@ -88,7 +88,7 @@ static void pack_part(void *context, int part, int parts) {
         for (int64_t n = first; n < end; n += wide) {
             float *panel = p->packed + k * panels * wide + n * steps;
             int64_t at = k * p->row + n * p->column, columns = least(wide, p->N - n);
-            if (p->dtype == MK_FLOAT32) {
+            if (p->dtype == MK_FP32) {
                 MK_PICK(pack_b)(columns, steps, (const float *)p->B + at, p->row, p->column, panel);
                 continue;
             }
@@ -179,15 +179,15 @@ void mk_gemm(int64_t M, int64_t N, int64_t K, const float *A, int64_t a_row, int
              int64_t b_row, int64_t b_column, float *C, int64_t c_row, int accumulate, const mk_epilogue *epilogue,
              void *workspace) {
     if (M <= 8 && K > 0 && (a_column == 1 || K == 1) && !accumulate && (b_row == 1 || b_column == 1)) {
-        if (b_row == 1) mk_gemv(M, N, K, A, a_row, B, MK_FLOAT32, b_column, C, c_row, epilogue);
-        else mk_gemv_transposed(M, N, K, A, a_row, B, MK_FLOAT32, b_row, C, c_row, epilogue);
+        if (b_row == 1) mk_gemv(M, N, K, A, a_row, B, MK_FP32, b_column, C, c_row, epilogue);
+        else mk_gemv_transposed(M, N, K, A, a_row, B, MK_FP32, b_row, C, c_row, epilogue);
         return;
     }
     int64_t step = columns_at_once(N, K);
     char *scratch = (char *)workspace + mk_gemm_pack_size(K, step);
     for (int64_t n = 0; n < N; n += step) {
         int64_t columns = least(step, N - n);
-        mk_gemm_pack(K, columns, B + n * b_column, MK_FLOAT32, b_row, b_column, workspace);
+        mk_gemm_pack(K, columns, B + n * b_column, MK_FP32, b_row, b_column, workspace);
         struct product product = {M, columns, K, A, a_row, a_column, workspace, C + n, c_row, accumulate, epilogue, n,
                                   1, 1, scratch};
         multiply(&product);
@@ -215,12 +215,12 @@ static void multiply_few(struct few *p) {
 
 void mk_gemv(int64_t M, int64_t N, int64_t K, const float *x, int64_t x_row, const void *W, mk_dtype dtype,
              int64_t w_row, float *y, int64_t y_row, const mk_epilogue *epilogue) {
-    struct few few = {M, N, K, x, x_row, W, w_row, 0, dtype == MK_FLOAT16, y, y_row, epilogue};
+    struct few few = {M, N, K, x, x_row, W, w_row, 0, dtype == MK_FP16, y, y_row, epilogue};
     multiply_few(&few);
 }
 
 void mk_gemv_transposed(int64_t M, int64_t N, int64_t K, const float *x, int64_t x_row, const void *W, mk_dtype dtype,
                         int64_t w_row, float *y, int64_t y_row, const mk_epilogue *epilogue) {
-    struct few few = {M, N, K, x, x_row, W, w_row, 1, dtype == MK_FLOAT16, y, y_row, epilogue};
+    struct few few = {M, N, K, x, x_row, W, w_row, 1, dtype == MK_FP16, y, y_row, epilogue};
     multiply_few(&few);
 }

@@ -29,7 +29,7 @@ size_t mk_lstm_pack_size(int64_t inputs, int64_t hidden) {
 }
 
 void mk_lstm_pack(int64_t inputs, int64_t hidden, const float *W_ih, const float *W_hh, void *packed) {
-    mk_gemm_pack(inputs, 4 * hidden, W_ih, MK_FLOAT32, 1, inputs, packed);
+    mk_gemm_pack(inputs, 4 * hidden, W_ih, MK_FP32, 1, inputs, packed);
     float *recurrent = (float *)((char *)packed + mk_gemm_pack_size(inputs, 4 * hidden));
     for (int64_t unit = 0; unit < round_up(hidden, unit_block); unit++)
         for (int64_t k = 0; k < hidden; k++)

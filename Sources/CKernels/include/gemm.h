@@ -5,11 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dtype.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-typedef enum { MK_FLOAT32, MK_FLOAT16 } mk_dtype;
 
 typedef enum {
     MK_ACTIVATION_NONE,
