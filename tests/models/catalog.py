@@ -169,6 +169,7 @@ MODELS: dict[str, Model] = {
             inputs=(Input("image", (1, 3, 224, 224), image),),
             outputs=("logits",),
             target="iOS15",
+            version=2,
         ),
         Model(
             name="resnet50",
@@ -176,6 +177,7 @@ MODELS: dict[str, Model] = {
             inputs=(Input("image", (1, 3, 224, 224), image),),
             outputs=("logits",),
             target="iOS16",
+            version=2,
         ),
         Model(
             name="minilm",
