@@ -190,7 +190,10 @@ def main() -> None:
         for name in options.names:
             build_here(MODELS[name], options.out)
         return
-    built = build(options.names or list(MODELS), options.out)
+    try:
+        built = build(options.names or list(MODELS), options.out)
+    except RuntimeError as error:
+        sys.exit(str(error))
     print(f"{len(built)} built in {options.out}" if built else f"Nothing is missing in {options.out}")
 
 

@@ -288,7 +288,7 @@ class WhisperEncoder(nn.Module):
 
 
 class LSTM(nn.Module):
-    """Two layers of 256: sequence float [1, 100, 256] -> the same shape, and last hidden and cell states [2, 1, 256]."""
+    """Two layers of 256: sequence float [1, 100, 256] -> the same, last hidden and cell states [2, 1, 256]."""
 
     def __init__(self) -> None:
         super().__init__()
