@@ -4,7 +4,8 @@
 
 How it is measured:
   load      from a path to the first answer, in a fresh process, import excluded; the median of `--loads` processes
-  latency   p50 and p90 of warm predictions; in each round every runtime has one turn, so that noise hits all alike
+  latency   best, p50 and p90 of warm predictions; in each round every runtime has one turn, so that noise hits all
+            alike, and the ratio is the median of the rounds' ratios
   memory    the process's peak, and how far that lies above its peak after the import
   error     against the expected outputs: max |got - expected| / max |expected|
 Every runtime gets the same float32 arrays and the same number of threads. `--precision` chooses Martlet's package; the
@@ -36,7 +37,7 @@ from benchmarks.worker import RUNTIMES  # noqa: E402
 from tests.models.catalog import MODELS, cache  # noqa: E402
 
 OURS, THEIRS = "martlet", "onnxruntime"
-RATIOS = {"latency": "p50_ms", "load": "first_ms", "memory": "increase_mb"}
+RATIOS = ("latency", "load", "memory")
 
 
 class WorkerError(Exception):
@@ -86,9 +87,9 @@ def unavailable(module: str, folder: Path, precision: str) -> str | None:
     if find_spec(module) is None:
         return "not installed"
     if module == "ai_edge_litert" and not (folder / "model.tflite").exists():
-        return "no .tflite file: only basic-pitch is published with one"
+        return "no .tflite to be had"
     if module == OURS and not (folder / f"{precision}.mlpackage").exists():
-        return f"no {precision} package is published"
+        return f"no {precision} package"
     return None
 
 
@@ -99,7 +100,7 @@ def measure(name: str, options: argparse.Namespace, progress: Progress) -> list[
     results = {module: {"model": name, "runtime": module} for module in options.runtimes}
     if folder is None:
         for result in results.values():
-            result["reason"] = "not built: python tests/models/build.py"
+            result["reason"] = "not built"
         progress.advance(task, options.loads + options.rounds)
         return list(results.values())
     for module, result in results.items():
@@ -108,7 +109,7 @@ def measure(name: str, options: argparse.Namespace, progress: Progress) -> list[
 
     workers: dict[str, Worker] = {}
     heard: dict[str, list[dict]] = {module: [] for module in results}
-    times: dict[str, list[float]] = {module: [] for module in results}
+    turns: dict[str, list[list[float]]] = {module: [] for module in results}
 
     def ask(module: str, what: str, **details: float) -> dict | None:
         """The worker's answer; a failure ends the worker and becomes the reason."""
@@ -134,22 +135,24 @@ def measure(name: str, options: argparse.Namespace, progress: Progress) -> list[
             order = list(workers)
             for module in order[turn % len(order) :] + order[: turn % len(order)] if order else []:
                 if answer := ask(module, "turn", seconds=options.seconds):
-                    times[module] += answer["times_ms"]
+                    turns[module].append(answer["times_ms"])
             progress.advance(task)
         for module in list(workers):
             if last := ask(module, "finish"):
-                results[module] |= summary(heard[module], times[module]) | last
+                results[module] |= summary(heard[module], turns[module]) | last
     finally:
         for worker in workers.values():
             worker.close()
     return list(results.values())
 
 
-def summary(loads: list[dict], times: list[float]) -> dict:
-    """Medians of what the loads took, and the percentiles of the warm predictions."""
+def summary(loads: list[dict], turns: list[list[float]]) -> dict:
+    """Medians of what the loads took; best, percentiles and the medians of all rounds of the warm predictions."""
     medians = {key: statistics.median(load[key] for load in loads) for key in loads[0]}
+    times = sorted(time for turn in turns for time in turn)
     p50, p90 = statistics.median(times), statistics.quantiles(times, n=10)[-1]
-    return {"p50_ms": p50, "p90_ms": p90, **medians, "predictions": len(times)}
+    rounds = [statistics.median(turn) for turn in turns]
+    return {"best_ms": times[0], "p50_ms": p50, "p90_ms": p90, "rounds_ms": rounds, **medians}
 
 
 def add_ratios(results: list[dict]) -> None:
@@ -158,7 +161,12 @@ def add_ratios(results: list[dict]) -> None:
         rows = [result for result in results if result["model"] == name and "reason" not in result]
         reference = next((result for result in rows if result["runtime"] == THEIRS), None)
         for result in rows if reference else []:
-            result["ratio"] = {title: result[key] / reference[key] for title, key in RATIOS.items()}
+            pairs = zip(result["rounds_ms"], reference["rounds_ms"], strict=True)
+            result["ratio"] = {
+                "latency": statistics.median(own / other for own, other in pairs),
+                "load": result["first_ms"] / reference["first_ms"],
+                "memory": result["increase_mb"] / reference["increase_mb"],
+            }
 
 
 def means(results: list[dict]) -> dict[str, tuple[int, dict[str, float]]]:
@@ -176,11 +184,12 @@ def table(results: list[dict], options: argparse.Namespace) -> Table:
     """Everything measured, as one table."""
     made = Table(
         title=f"Whole models, {options.threads} threads, batch 1, Martlet in {options.precision}",
-        caption="ms and MB; × = ratio to ONNX Runtime, below 1 is better; memory × compares the increases",
+        caption="ms and MB; × = ratio to ONNX Runtime, below 1 is better; memory × compares the increases; "
+        "LiteRT runs only where a model is published as .tflite",
     )
     made.add_column("model")
     made.add_column("runtime")
-    for heading in ("p50", "×", "p90", "load", "×", "import", "peak", "increase", "×", "error"):
+    for heading in ("best", "p50", "×", "p90", "load", "×", "import", "peak", "increase", "×", "error"):
         made.add_column(heading, justify="right", style="bold" if heading == "×" else None)
     made.add_column("")
     previous = None
@@ -191,10 +200,15 @@ def table(results: list[dict], options: argparse.Namespace) -> Table:
         previous = result["model"]
         row = [title, RUNTIMES[result["runtime"]].title]
         if reason := result.get("reason"):
-            made.add_row(*row, *["-"] * 10, reason)
+            made.add_row(*row, *["-"] * 11, reason)
             continue
         ratio = {key: f"{value:.2f}" for key, value in result.get("ratio", {}).items()}
-        row += [f"{result['p50_ms']:.2f}", ratio.get("latency", ""), f"{result['p90_ms']:.2f}"]
+        row += [
+            f"{result['best_ms']:.2f}",
+            f"{result['p50_ms']:.2f}",
+            ratio.get("latency", ""),
+            f"{result['p90_ms']:.2f}",
+        ]
         row += [f"{result['first_ms']:.0f}", ratio.get("load", ""), f"{result['import_ms']:.0f}"]
         row += [f"{result['peak_mb']:.0f}", f"{result['increase_mb']:.0f}", ratio.get("memory", "")]
         made.add_row(*row, f"{result['largest_error']:.0e}")
@@ -247,18 +261,28 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     options = arguments()
-    console = Console(stderr=str(options.json) == "-", width=None if sys.stdout.isatty() else 160)
+    console = Console(stderr=str(options.json) == "-", width=None if sys.stdout.isatty() else 150)
+    busy = os.getloadavg()[0]
     results: list[dict] = []
     with Progress(console=Console(stderr=True), transient=True) as progress:
         for name in options.models:
             results += measure(name, options, progress)
     add_ratios(results)
     console.print(table(results, options))
+    if busy > 0.5:
+        console.print(
+            f"[yellow]The machine was busy at the start (load {busy:.1f}): trust best and ×, not p50 and p90.[/]"
+        )
     for module, (count, average) in means(results).items():
         parts = ", ".join(f"{title} × {value:.2f}" for title, value in average.items())
         console.print(f"{RUNTIMES[module].title} ÷ ONNX Runtime, geometric mean of {count}: {parts}")
     if options.json:
-        settings = {"threads": options.threads, "precision": options.precision, "rounds": options.rounds}
+        settings = {
+            "threads": options.threads,
+            "precision": options.precision,
+            "rounds": options.rounds,
+            "load_average": busy,
+        }
         text = json.dumps({"settings": settings, "results": results}, indent=1)
         print(text) if str(options.json) == "-" else options.json.write_text(text + "\n")
     if options.plot:
