@@ -261,7 +261,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     options = arguments()
-    console = Console(stderr=str(options.json) == "-", width=None if sys.stdout.isatty() else 150)
+    console = Console(stderr=str(options.json) == "-", width=None if sys.stdout.isatty() else 165)
     busy = os.getloadavg()[0]
     results: list[dict] = []
     with Progress(console=Console(stderr=True), transient=True) as progress:
