@@ -113,10 +113,10 @@ struct ProtobufReader {
     }
 
     /// Numbers of a repeated field, packed or one by one, given to `body`.
-    mutating func varints(_ body: (UInt64) -> Void) throws {
-        guard wire == .bytes else { return body(try uint64()) }
+    mutating func varints(_ body: (UInt64) throws -> Void) throws {
+        guard wire == .bytes else { return try body(try uint64()) }
         var packed = try message()
-        while !packed.isAtEnd { body(try packed.rawVarint()) }
+        while !packed.isAtEnd { try body(try packed.rawVarint()) }
     }
 
     /// Fixed-size elements of a repeated field, packed or one by one, as raw bytes.
@@ -130,6 +130,14 @@ struct ProtobufReader {
         try expect(size == 4 ? .fixed32 : .fixed64)
         try skip()
         return UnsafeRawBufferPointer(rebasing: base[start..<position])
+    }
+
+    /// Gives every field of one number to `body`; this reader itself does not move.
+    func each(_ number: Int, _ body: (inout ProtobufReader) throws -> Void) throws {
+        var reader = self
+        while let field = try reader.next() {
+            if field == number { try body(&reader) } else { try reader.skip() }
+        }
     }
 
     /// The key and value messages of a map entry; a key that is left out is empty.

@@ -64,6 +64,20 @@ enum FileSystem {
         }
     }
 
+    /// Moves a finished folder into place. What it replaces is moved aside first and removed last.
+    static func move(_ source: String, to target: String, replacing: Bool) throws {
+        let aside = source + "-old"
+        if replacing, rename(target, aside) != 0 {
+            throw Failure(.invalidArgument, "'\(target)' cannot be replaced: \(lastError).")
+        }
+        guard rename(source, target) == 0 else {
+            let reason = lastError
+            if replacing { rename(aside, target) }
+            throw Failure(.invalidArgument, "'\(target)' cannot be written: \(reason).")
+        }
+        if replacing { remove(aside) }
+    }
+
     /// Removes a file, or a folder with all it holds; links are removed, not followed.
     static func remove(_ path: String) {
         var status = stat()
