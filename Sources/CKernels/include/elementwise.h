@@ -16,9 +16,9 @@ enum {
     MK_TAPE_REGISTERS = 32,  // inputs and results together; a register may be written again
 };
 
-typedef enum mk_dtype {
+typedef enum mk_tape_dtype {
     MK_FP32, MK_FP16, MK_INT32, MK_BOOL, MK_INT8, MK_UINT8, MK_INT16, MK_UINT16,
-} mk_dtype;
+} mk_tape_dtype;
 
 // In a register fp32 and fp16 are fp32 lanes; the other dtypes are int32 lanes (bool: 0 or 1).
 // F operations take and give fp32 lanes, I operations int32 lanes. NaN goes through maximum, minimum, relu and clip.
