@@ -1,4 +1,4 @@
-// Fused chains of elementwise operations: a tape of instructions run block by block, with all intermediate values in L1.
+// Fused chains of elementwise operations: a tape of instructions run block by block, all intermediate values in L1.
 #ifndef MARTLET_ELEMENTWISE_H
 #define MARTLET_ELEMENTWISE_H
 
