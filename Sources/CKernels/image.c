@@ -28,7 +28,8 @@ void mk_resize_bilinear(int64_t batch, int64_t channels, const mk_resize_axis *h
 }
 
 // Pixels of a size known at compile time: a call of memcpy would cost more than the copy.
-#define MK_PIXELS(size) case size: for (int64_t x = 0; x < n; x++) memcpy(dst + x * size, src + columns[x] * (int64_t)size, size); break;
+#define MK_PIXELS(size) \
+    case size: for (int64_t x = 0; x < n; x++) memcpy(dst + x * size, src + columns[x] * (int64_t)size, size); break;
 
 static void mk_nearest_row(int64_t n, int64_t bytes, const int32_t *columns, const char *src, char *dst) {
     switch (bytes) {

@@ -10,8 +10,8 @@ extern "C" {
 
 typedef enum mk_pool_mode { MK_POOL_MAX, MK_POOL_AVERAGE, MK_POOL_L2 } mk_pool_mode;
 
-// src [batch, in[0], in[1], in[2], channels], dst [batch, out[0], out[1], out[2], channels]; the axes are depth, height,
-// width, of size 1 (kernel 1, stride 1) where an image has fewer. The caller computes `out`.
+// src [batch, in[0], in[1], in[2], channels], dst [batch, out[0], out[1], out[2], channels]; the axes are depth,
+// height, width, of size 1 (kernel 1, stride 1) where an image has fewer. The caller computes `out`.
 typedef struct mk_pool {
     mk_pool_mode mode;
     int32_t exclude_padding;  // average: divide by the elements inside the image instead of the padded window
