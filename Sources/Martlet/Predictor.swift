@@ -82,10 +82,8 @@ public final class Predictor: Sendable {
         }
         let ordered = try entries.map { entry in
             if let tensor = inputs[entry.name] { return tensor }
-            guard entry.isOptional else {
-                throw Failure(.invalidArgument, "The input '\(entry.name)' is missing; there are \(names).")
-            }
-            return try entry.defaultTensor()
+            if entry.isOptional { return try entry.defaultTensor() }
+            throw Failure(.invalidArgument, "The input '\(entry.name)' is missing; there are \(names).")
         }
         return Dictionary(
             zip(outputs.map(\.name), try run(ordered, observing: observer)), uniquingKeysWith: { first, _ in first })
@@ -109,16 +107,11 @@ public final class Predictor: Sendable {
         return givesOutputsAsRun ? raw : try results.map { try $0.tensor(from: raw) }
     }
 
-    /// An optional input's value where nobody gives one.
-    public func defaultInput(_ index: Int) throws -> Tensor {
-        guard entries.indices.contains(index) else {
-            throw Failure(.outOfRange, "There is no input \(index); there are \(entries.count).")
-        }
-        guard entries[index].isOptional else {
-            throw Failure(.invalidArgument, "The input '\(entries[index].name)' is missing; there are \(names).")
-        }
-        return try entries[index].defaultTensor()
-    }
+    /// Whether the input of this index may be left out.
+    public func isOptional(_ index: Int) -> Bool { entries[index].isOptional }
+
+    /// What stands for an optional input that is left out: the model's default value, or zeros, in the usual shape.
+    public func defaultInput(_ index: Int) throws -> Tensor { try entries[index].defaultTensor() }
 
     /// What runs where, and why, for the usual shapes of a model.
     public var plan: Plan { get throws { try plan(for: entries.map(\.usual)) } }
