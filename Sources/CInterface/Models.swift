@@ -28,7 +28,7 @@ public func mlt_model_load(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ path:
 public func mlt_model_parse(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ text: UnsafePointer<CChar>?) -> mlt_status {
     status {
         try give(out) {
-            ModelObject(try Model(Program(parsing: CInterface.text(text, "text of the program"))), path: nil)
+            ModelObject(try Model(Program(text: CInterface.text(text, "text of the program"))), path: nil)
         }
     }
 }
@@ -48,5 +48,5 @@ public func mlt_model_info(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ model
 
 @c @implementation
 public func mlt_model_text(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ model: OpaquePointer?) -> mlt_status {
-    status { try give(out) { try handles.use(model, as: ModelObject.self) { TextObject($0.model.program.description) } } }
+    status { try give(out) { try handles.use(model, as: ModelObject.self) { TextObject($0.model.program.text) } } }
 }
