@@ -25,7 +25,6 @@ extension Function {
     }
 
     mutating func reshape(_ x: ValueID, _ shape: [Int], name: String) throws -> ValueID {
-        // A 0 would mean "as before" to reshape; a tensor without elements has the same shape before and after or none at all.
         let shape = ints(shape, name: "\(name)_shape")
         return try one("reshape", name: "\(name)_reshape", ["x": [x], "shape": [shape]])
     }
