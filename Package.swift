@@ -49,7 +49,7 @@ let package = Package(
         .target(
             name: "FakeDevice", dependencies: ["Runtime", "MIL"], path: "tests/swift/FakeDevice", swiftSettings: settings),
         .testTarget(
-            name: "MartletTests", dependencies: ["Martlet", "FakeDevice"], path: "tests/swift/MartletTests",
+            name: "MartletTests", dependencies: ["Martlet", "Passes", "FakeDevice"], path: "tests/swift/MartletTests",
             swiftSettings: settings),
         .testTarget(
             name: "CInterfaceTests", dependencies: ["CInterface", "CHeader", "FakeDevice"],

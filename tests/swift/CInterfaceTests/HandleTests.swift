@@ -55,7 +55,8 @@ private final class Counter: Sendable {
         #expect(kind { try table.use(nil, as: TextObject.self) { _ in } } == .badHandle)
         #expect(kind { try table.use(handle, as: Counted.self) { _ in } } == .badHandle)
         #expect(kind { try table.release(nil) } == .badHandle)
-        for bits in [1, 2, 64, 0x1_0000_0001, 0x7fff_ffff_ffff, UInt.max, 1 << 63, 1 << 63 | 1, UInt.max << 32 | 1] {
+        let foreign: [UInt] = [1, 2, 64, 0x1_0000_0001, 0x7fff_ffff_ffff, .max, 1 << 63, 1 << 63 | 1, .max << 32 | 1]
+        for bits in foreign {
             let foreign = OpaquePointer(bitPattern: bits)
             #expect(kind { try table.use(foreign, as: TextObject.self) { _ in } } == .badHandle)
             #expect(kind { try table.release(foreign) } == .badHandle)
