@@ -187,6 +187,7 @@ struct Parser {
         let op = try name("the name of an op")
         if op == "const" {
             try parseConstant(outputs, place)
+            try expect(";")
             return nil
         }
         guard let row = OpTable[op] else { throw failure(place, "There is no op '\(op)'.", .unsupported) }
