@@ -137,13 +137,16 @@ struct Lexer {
                     bytes[index + 2] == UInt8(ascii: "{"), close > index + 3,
                     let code = UInt32(String(decoding: bytes[(index + 3)..<close], as: UTF8.self), radix: 16),
                     let scalar = Unicode.Scalar(code)
-                else { throw failure(at: index, "Found '\\u' where \\u{…} with the number of a character is expected.") }
+                else {
+                    throw failure(at: index, "Found '\\u' where \\u{…} with the number of a character is expected.")
+                }
                 result.append(contentsOf: Array(String(scalar).utf8))
                 index = close - 1
             default:
+                let found = character(at: index + 1)
                 throw failure(
                     at: index,
-                    "Found a backslash before \(character(at: index + 1)); known are \\n, \\t, \\r, \\\\, \\\", \\` and \\u{…}.")
+                    "Found a backslash before \(found); known are \\n, \\t, \\r, \\\\, \\\", \\` and \\u{…}.")
             }
             index += 2
         }
@@ -196,7 +199,9 @@ extension DataType {
         case .uint64: DataType.whole(text, UInt64.self)
         case .float16:
             special(text)
-                ?? Double(text).map { half(float: roundedToOdd($0)) }.flatMap { $0 & 0x7c00 < 0x7c00 ? UInt64($0) : nil }
+                ?? Double(text).map { half(float: roundedToOdd($0)) }.flatMap {
+                    $0 & 0x7c00 < 0x7c00 ? UInt64($0) : nil
+                }
         case .float32, .complex64: special(text) ?? Float(text).flatMap { $0.isFinite ? UInt64($0.bitPattern) : nil }
         case .float64, .complex128: special(text) ?? Double(text).flatMap { $0.isFinite ? $0.bitPattern : nil }
         case .bool, .string: nil

@@ -187,6 +187,7 @@ struct Parser {
         let op = try name("the name of an op")
         if op == "const" {
             try parseConstant(outputs, place)
+            try expect(";")
             return nil
         }
         guard let row = OpTable[op] else { throw failure(place, "There is no op '\(op)'.", .unsupported) }
@@ -209,7 +210,8 @@ struct Parser {
             do {
                 return try body()
             } catch let failure as Failure {
-                throw failure.at((declared.first.map { "'\($0.name)' = " } ?? "") + operation.op).at(lexer.place(place.start))
+                let statement = (declared.first.map { "'\($0.name)' = " } ?? "") + operation.op
+                throw failure.at(statement).at(lexer.place(place.start))
             }
         }
         let call = try located { try Call(operation, in: function) }
@@ -225,7 +227,8 @@ struct Parser {
         }
         guard inferred.count == declared.count else {
             throw failure(
-                place, "The op '\(operation.op)' gives \(inferred.count) outputs here, and \(declared.count) are named.")
+                place,
+                "The op '\(operation.op)' gives \(inferred.count) outputs here, and \(declared.count) are named.")
         }
         return try zip(declared, inferred).map { output, type in
             guard let given = output.type else { return type }
@@ -249,7 +252,8 @@ struct Parser {
         case (.tensor(let tensor), nil): constant = tensor
         case (.tensor(let tensor), .tensor(let type)?) where type == tensor.type: constant = tensor
         case (.tensor(let tensor), let type?):
-            throw failure(outputs[0].place, "The constant '\(outputs[0].name)' is declared \(type) and is \(tensor.type).")
+            throw failure(
+                outputs[0].place, "The constant '\(outputs[0].name)' is declared \(type) and is \(tensor.type).")
         case (.literal(let literal), .tensor(let type)?): constant = try tensor(literal, type)
         default: throw failure(attributes[0].place, "The type of '\(outputs[0].name)' is missing: val = tensor<…>(…).")
         }
@@ -323,7 +327,8 @@ struct Parser {
             }
             guard let parameter = row.parameter(argument.name) else {
                 let names = row.parameters.map { "'\($0.name)'" }.joined(separator: ", ")
-                throw failure(argument.place, "The op '\(row.name)' has no parameter '\(argument.name)'; it has \(names).")
+                throw failure(
+                    argument.place, "The op '\(row.name)' has no parameter '\(argument.name)'; it has \(names).")
             }
             return Argument(
                 argument.name,
@@ -480,7 +485,8 @@ struct Parser {
         let isFlat = literal.shape.count == 1 && literal.scalars.count == type.count
         guard isFlat || literal.shape == type.shape else {
             throw failure(
-                literal.place, "Found \(literal.scalars.count) elements of shape \(literal.shape) where \(type) is expected.")
+                literal.place,
+                "Found \(literal.scalars.count) elements of shape \(literal.shape) where \(type) is expected.")
         }
         if type.dtype == .string {
             let strings = try literal.scalars.map { scalar in
@@ -580,7 +586,8 @@ struct Parser {
         switch word {
         case "uint1", "uint2", "uint3", "uint4", "uint6": return .uint8
         case "int4": return .int8
-        default: throw failure(place, "Found '\(word)' where an element type such as fp16, int32 or string is expected.")
+        default:
+            throw failure(place, "Found '\(word)' where an element type such as fp16, int32 or string is expected.")
         }
     }
 
@@ -739,6 +746,7 @@ extension ValueType {
     /// Whether two types say the same, sizes that one of them does not know aside.
     fileprivate func agrees(with other: ValueType) -> Bool {
         guard case .tensor(let a) = self, case .tensor(let b) = other else { return self == other }
-        return a.dtype == b.dtype && a.rank == b.rank && zip(a.shape, b.shape).allSatisfy { $0 == $1 || $0 < 0 || $1 < 0 }
+        return a.dtype == b.dtype && a.rank == b.rank
+            && zip(a.shape, b.shape).allSatisfy { $0 == $1 || $0 < 0 || $1 < 0 }
     }
 }

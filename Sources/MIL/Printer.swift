@@ -8,7 +8,8 @@ extension Program {
     /// The program as text, every constant inline.
     public var text: String { text(blobFor: nil) }
 
-    /// The program as text. Constants of more than ten elements are offered to `blobFor`, and stay inline where it gives nil.
+    /// The program as text. Constants of more than ten elements are offered to `blobFor`;
+    /// they stay inline where it gives nil.
     public func text(blobFor: ((Tensor) -> BlobPlace?)?) -> String {
         var result = "program(1.3)\n"
         if defaultFunction != Program.usualDefault(functions) {
@@ -28,7 +29,8 @@ extension Function {
     /// The function as text, every constant inline.
     public var text: String { text(blobFor: nil) }
 
-    /// The function as text. Constants of more than ten elements are offered to `blobFor`, and stay inline where it gives nil.
+    /// The function as text. Constants of more than ten elements are offered to `blobFor`;
+    /// they stay inline where it gives nil.
     public func text(blobFor: ((Tensor) -> Program.BlobPlace?)?) -> String {
         var printer = Printer(self, blobFor)
         printer.printFunction(indent: 0)
@@ -209,7 +211,9 @@ struct Printer {
     }
 
     private static func element(_ tensor: Tensor, _ index: Int) -> String {
-        func load<T>(_: T.Type) -> T { tensor.pointer.loadUnaligned(fromByteOffset: index * MemoryLayout<T>.stride, as: T.self) }
+        func load<T>(_: T.Type) -> T {
+            tensor.pointer.loadUnaligned(fromByteOffset: index * MemoryLayout<T>.stride, as: T.self)
+        }
         switch tensor.dtype {
         case .bool: return load(UInt8.self) != 0 ? "true" : "false"
         case .int8: return String(load(Int8.self))
