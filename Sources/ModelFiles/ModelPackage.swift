@@ -81,7 +81,7 @@ struct ModelPackage {
         defer { FileSystem.remove(temporary) }
         for name in [temporary, temporary + "/Data", folder, folder + "/weights"] { try FileSystem.makeFolder(name) }
         let digests = try body(folder + "/model.mlmodel", folder + "/weights/weight.bin")
-        var manifest = try OutputFile(temporary + "/Manifest.json")
+        let manifest = try OutputFile(temporary + "/Manifest.json")
         try manifest.write(Array(Self.manifest(model: digests.model, weights: digests.weights).pretty.utf8))
         try FileSystem.move(temporary, to: path, replacing: existing != nil)
     }

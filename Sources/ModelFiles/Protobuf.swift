@@ -97,7 +97,10 @@ struct ProtobufReader {
     mutating func message() throws -> ProtobufReader { ProtobufReader(try bytes()) }
 
     mutating func string() throws -> String {
-        guard let text = String(validating: try bytes(), as: UTF8.self) else {
+        let content = try bytes()
+        // Nearly all names are ASCII, which decoding takes several times faster than validation.
+        if content.allSatisfy({ $0 < 0x80 }) { return String(decoding: content, as: UTF8.self) }
+        guard let text = String(validating: content, as: UTF8.self) else {
             throw Self.malformed("holds a text that is not UTF-8")
         }
         return text

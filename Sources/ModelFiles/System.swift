@@ -100,7 +100,7 @@ enum FileSystem {
 }
 
 /// A file that is written from its start to its end.
-struct OutputFile: ~Copyable {
+final class OutputFile {
     private let descriptor: Int32
     private let path: String
     private(set) var count = 0
@@ -111,7 +111,7 @@ struct OutputFile: ~Copyable {
         guard descriptor >= 0 else { throw Failure(.invalidArgument, "'\(path)' cannot be written: \(FileSystem.lastError).") }
     }
 
-    mutating func write(_ bytes: UnsafeRawBufferPointer) throws {
+    func write(_ bytes: UnsafeRawBufferPointer) throws {
         var rest = bytes[...]
         while !rest.isEmpty {
             #if canImport(Glibc)
@@ -130,7 +130,14 @@ struct OutputFile: ~Copyable {
         count += bytes.count
     }
 
-    mutating func write(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes { try write($0) } }
+    func write(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes { try write($0) } }
+
+    /// Replaces the first bytes, for a header that counts what follows.
+    func overwriteStart(_ bytes: [UInt8]) throws {
+        guard pwrite(descriptor, bytes, bytes.count, 0) == bytes.count else {
+            throw Failure(.invalidArgument, "'\(path)' cannot be written: \(FileSystem.lastError).")
+        }
+    }
 
     deinit { if descriptor >= 0 { close(descriptor) } }
 }

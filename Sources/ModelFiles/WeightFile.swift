@@ -75,14 +75,14 @@ struct WeightFile {
 }
 
 /// Writes the file of large constants, one after the other.
-struct WeightWriter: ~Copyable {
-    private var file: OutputFile
-    private(set) var digest = Digest()
+struct WeightWriter {
+    private let file: OutputFile
+    private var count: UInt32 = 0
+    private var digest = Digest()
 
-    init(_ path: String, count: Int) throws {
-        var file = try OutputFile(path)
-        try file.write(Self.words([UInt32(truncatingIfNeeded: count), WeightFile.version], fill: 56))
-        self.file = file
+    init(_ path: String) throws {
+        file = try OutputFile(path)
+        try file.write(Self.words([0, WeightFile.version], fill: 56))
     }
 
     /// Writes one tensor and returns the offset of its record.
@@ -96,9 +96,16 @@ struct WeightWriter: ~Copyable {
         try file.write(Self.words(fields + [UInt32(truncatingIfNeeded: data), UInt32(data >> 32)], fill: 40))
         digest.add(tensor.bytes)
         try file.write(tensor.bytes)
+        count += 1
         let rest = file.count % WeightFile.alignment
         if rest > 0 { try file.write(Self.words([], fill: WeightFile.alignment - rest)) }
         return record
+    }
+
+    /// Fills in the count and returns a digest of all that was written.
+    func finish() throws -> Digest {
+        try file.overwriteStart(Self.words([count], fill: 0))
+        return digest
     }
 
     private static func words(_ words: [UInt32], fill: Int) -> [UInt8] {
