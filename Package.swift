@@ -45,6 +45,15 @@ let package = Package(
             swiftSettings: settings),
         .target(name: "CHeader"),
         .target(name: "CInterface", dependencies: ["Martlet", "CHeader"], swiftSettings: settings),
+        .testTarget(name: "MILTests", dependencies: ["MIL"], path: "tests/swift/MILTests", swiftSettings: settings),
+        .target(
+            name: "FakeDevice", dependencies: ["Runtime", "MIL"], path: "tests/swift/FakeDevice", swiftSettings: settings),
+        .testTarget(
+            name: "MartletTests", dependencies: ["Martlet", "Passes", "FakeDevice"], path: "tests/swift/MartletTests",
+            swiftSettings: settings),
+        .testTarget(
+            name: "CInterfaceTests", dependencies: ["CInterface", "CHeader", "FakeDevice"],
+            path: "tests/swift/CInterfaceTests", swiftSettings: settings),
     ]
         + (useOneDNN ? [.systemLibrary(name: "COneDNN")] : [])
 )
