@@ -45,6 +45,7 @@ let package = Package(
             swiftSettings: settings),
         .target(name: "CHeader"),
         .target(name: "CInterface", dependencies: ["Martlet", "CHeader"], swiftSettings: settings),
+        .testTarget(name: "MILTests", dependencies: ["MIL"], path: "tests/swift/MILTests", swiftSettings: settings),
     ]
         + (useOneDNN ? [.systemLibrary(name: "COneDNN")] : [])
 )
