@@ -210,8 +210,7 @@ struct Parser {
             do {
                 return try body()
             } catch let failure as Failure {
-                let statement = (declared.first.map { "'\($0.name)' = " } ?? "") + operation.op
-                throw failure.at(statement).at(lexer.place(place.start))
+                throw failure.at(lexer.place(place.start))
             }
         }
         let call = try located { try Call(operation, in: function) }
@@ -221,10 +220,7 @@ struct Parser {
             try located { try call.check() }
             return given
         }
-        let inferred = try located {
-            try call.check()
-            return try call.op.infer(call).map { try $0.bounded() }.map { ValueType.tensor($0) }
-        }
+        let inferred = try located { try call.infer() }
         guard inferred.count == declared.count else {
             throw failure(
                 place,
@@ -730,7 +726,7 @@ extension Program {
 extension TensorType {
     /// The type itself, or a failure where even with unknown dimensions taken as 1 it is larger than any tensor.
     fileprivate func bounded() throws -> TensorType {
-        _ = try TensorType(dtype == .string ? .uint8 : dtype, shape.map { max($0, 1) }).checkedByteCount()
+        _ = try TensorType(dtype, shape.map { max($0, 1) }).checkedByteCount()
         return self
     }
 }
