@@ -26,22 +26,17 @@ extension Program {
 
     /// Reads program text. Whatever the text, the result is a program or a failure that names line and column.
     public init(text: String, blobs: BlobReader? = nil) throws {
-        self = try withoutActuallyEscaping(blobs ?? Parser.refuse) { blobs in
-            var parser = try Parser(text, blobs)
-            return try parser.program()
-        }
+        var parser = try Parser(text, blobs ?? Parser.refuse)
+        self = try parser.program()
     }
 }
 
 extension Function {
     /// Reads the text of one function, `func … -> (…)`.
     public init(text: String, blobs: Program.BlobReader? = nil) throws {
-        self = try withoutActuallyEscaping(blobs ?? Parser.refuse) { blobs in
-            var parser = try Parser(text, blobs)
-            let function = try parser.parseFunction()
-            try parser.expectEnd()
-            return function
-        }
+        var parser = try Parser(text, blobs ?? Parser.refuse)
+        self = try parser.parseFunction()
+        try parser.expectEnd()
     }
 }
 
