@@ -45,6 +45,9 @@ let package = Package(
             swiftSettings: settings),
         .target(name: "CHeader"),
         .target(name: "CInterface", dependencies: ["Martlet", "CHeader"], swiftSettings: settings),
+        .testTarget(
+            name: "ModelFilesTests", dependencies: ["ModelFiles", "MIL"], path: "tests/swift/ModelFilesTests",
+            exclude: ["data"], swiftSettings: settings),
     ]
         + (useOneDNN ? [.systemLibrary(name: "COneDNN")] : [])
 )
