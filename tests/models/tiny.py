@@ -35,7 +35,10 @@ def classified(x):
     return mb.softmax(x=y, axis=-1, name="scores")
 
 
-@mb.program(input_specs=[mb.TensorSpec(shape=(2, 6)), mb.TensorSpec(shape=(2, 6))], opset_version=ct.target.iOS17)
+rows = ct.RangeDim(1, 4, 2, symbol="rows")
+
+
+@mb.program(input_specs=[mb.TensorSpec(shape=(rows.symbol, 6)) for _ in "ab"], opset_version=ct.target.iOS17)
 def flexible(a, b):
     y = mb.add(x=a, y=mb.mul(x=b, y=np.float32(0.5)), name="sum")
     return mb.clip(x=y, alpha=np.float32(-1), beta=np.float32(1), name="clipped")
@@ -82,7 +85,7 @@ def main(folder):
     folder.mkdir(parents=True, exist_ok=True)
     labels = ct.ClassifierConfig(["cat", "dog", "bird"])
     half, single = ct.precision.FLOAT16, ct.precision.FLOAT32
-    shapes = [ct.TensorType(name="a", shape=(ct.RangeDim(1, 4, 2), 6)), ct.TensorType(name="b", shape=(ct.RangeDim(1, 4, 2), 6))]
+    shapes = [ct.TensorType(name=name, shape=(rows, 6)) for name in "ab"]
     models = {
         "layers": ct.convert(layers, minimum_deployment_target=ct.target.iOS15, compute_precision=half),
         "classified": ct.convert(
