@@ -33,7 +33,7 @@ let package = Package(
         .target(name: "Passes", dependencies: ["MIL"], swiftSettings: settings),
         .target(name: "ModelFiles", dependencies: ["MIL"], swiftSettings: settings),
         .target(name: "Runtime", dependencies: ["MIL", "Passes"], swiftSettings: settings),
-        .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3"])]),
+        .target(name: "CKernels", cSettings: hasFetched ? [.unsafeFlags(["-O3"])] : []),
         .target(
             name: "CPUEngine", dependencies: ["Runtime", "MIL", "Passes", "CKernels"] + (useOneDNN ? ["COneDNN"] : []),
             swiftSettings: engine, linkerSettings: library),
