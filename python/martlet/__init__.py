@@ -1,9 +1,9 @@
 """Martlet runs Core ML models anywhere.
 
-    import martlet
+import martlet
 
-    model = martlet.load("Model.mlpackage")
-    outputs = model.predict({"x": array})
+model = martlet.load("Model.mlpackage")
+outputs = model.predict({"x": array})
 """
 
 from __future__ import annotations

@@ -14,9 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 from martlet._native import Process, answer, check, ffi, lib, own, ready, release, text
 from martlet.errors import InvalidArgumentError, WrongTypeError
 from martlet.plan import Plan
-from martlet.ports import DTYPES, Image, Port, as_input, element_type, shape_of
+from martlet.ports import Image, Port, as_input, element_type
 
 __all__ = ["Model", "load"]
+
+# Looked up once: together they are what a prediction costs in Python.
+new, from_buffer, wrap = ffi.new, ffi.from_buffer, lib.mlt_tensor_wrap
+TENSORS, VIEW = ffi.typeof("mlt_tensor *[]"), ffi.typeof("mlt_view *")
 
 
 def load(path: str | os.PathLike[str], device: str | None = None, function: str | None = None) -> Model:
@@ -73,7 +77,7 @@ class Model:
         self.inputs = [port(each, declared["inputs"]) for each in compiled["inputs"]]
         self.outputs = [port(each, declared["outputs"]) for each in compiled["outputs"]]
         self._slots = [Slot(each) for each in self.inputs]
-        self._names = [each.name for each in self.outputs]
+        self._outlets = [Outlet(each) for each in self.outputs]
 
     def predict(self, inputs: Mapping[str, ArrayLike]) -> dict[str, NDArray[Any]]:
         """Runs the model once.
@@ -117,27 +121,25 @@ class Model:
 
     def _run(self, arrays: list[NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Calls the library. It reads the arrays in place, so they stay referenced here until it is done."""
-        tensors = ffi.new("mlt_tensor *[]", len(arrays))
-        results = ffi.new("mlt_tensor *[]", len(self._names))
+        tensors = new(TENSORS, len(arrays))
+        results = new(TENSORS, len(self._outlets))
         spans = []
         try:
             for index, (slot, array) in enumerate(zip(self._slots, arrays, strict=True)):
-                memory = ffi.from_buffer(array)
-                shape = slot.shape(array)
+                memory = from_buffer(array)
                 size = array.nbytes
-                check(
-                    lib.mlt_tensor_wrap(
-                        tensors + index, slot.code, len(array.shape), shape, memory, size, ffi.NULL, ffi.NULL
-                    )
+                status = wrap(
+                    tensors + index, slot.code, array.ndim, slot.shape(array), memory, size, ffi.NULL, ffi.NULL
                 )
-                start = int(ffi.cast("uintptr_t", memory))
-                spans.append((start, start + size))
-            check(lib.mlt_run(results, len(results), self._executable, tensors, len(tensors)))
+                if status:
+                    check(status)
+                spans.append((memory, memory + size))
+            check(lib.mlt_run(results, len(results), self._executable, tensors, len(arrays)))
         finally:
             for tensor in tensors:
                 if tensor:
                     lib.mlt_release(tensor)
-        return wrapped(self._names, results, spans)
+        return {outlet.name: outlet.array(result, spans) for outlet, result in zip(self._outlets, results, strict=True)}
 
     def _check_names(self, inputs: Mapping[str, Any]) -> None:
         """Raises if the names are not the model's."""
@@ -211,29 +213,31 @@ class Slot:
         return shape
 
 
-def wrapped(names: list[str], results: Any, spans: list[tuple[int, int]]) -> dict[str, NDArray[Any]]:
-    """The results as arrays over the library's memory, each of which keeps its tensor alive.
+class Outlet:
+    """One output on the way out."""
 
-    A result that is an input seen differently would outlive the input's memory: those are copied.
-    """
-    arrays = {}
-    view = ffi.new("mlt_view *")
-    handles = [ffi.gc(result, release) for result in results]
-    for name, handle in zip(names, handles, strict=True):
-        check(lib.mlt_tensor_view(view, handle))
-        dtype, shape = DTYPES[view.dtype], shape_of(view)
-        if not view.bytes:
-            arrays[name] = np.empty(shape, dtype)
-            continue
-        data = ffi.gc(view.data, lambda _, handle=handle: None)
-        array = np.ndarray(shape, dtype, ffi.buffer(data, view.bytes))
-        start = int(ffi.cast("uintptr_t", data))
-        for low, high in spans:
-            if low <= start < high:
+    __slots__ = ("dtype", "name", "shape")
+
+    def __init__(self, declared: Port) -> None:
+        self.name = declared.name
+        self.dtype = declared.dtype
+        self.shape = None if -1 in declared.shape else declared.shape or (1,)
+
+    def array(self, result: Any, spans: list[tuple[Any, Any]]) -> NDArray[Any]:
+        """A result as an array over the library's memory, which keeps the tensor alive.
+
+        A result that is an input seen differently would outlive the input's memory: that one is copied.
+        """
+        view = new(VIEW)
+        check(lib.mlt_tensor_view(view, result))
+        data = ffi.gc(view.data, lambda _: release(result))  # NULL where there are no elements
+        shape = self.shape or tuple(ffi.unpack(view.shape, view.rank))
+        array = np.ndarray(shape, self.dtype, ffi.buffer(data, view.bytes)) if data else np.empty(shape, self.dtype)
+        for start, end in spans:
+            if start <= data < end:
                 array = array.copy()
-        array.flags.writeable = False
-        arrays[name] = array
-    return arrays
+        array.setflags(write=False)
+        return array
 
 
 def encoded(name: str | None) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from martlet._native import ffi, lib
+from martlet._native import lib
 from martlet.errors import InvalidArgumentError, OutOfMemoryError, UnsupportedError, WrongTypeError
 
 __all__ = ["Image", "Port", "as_input", "element_type"]
@@ -33,7 +33,6 @@ CODES: dict[str, int] = {
     "complex64": lib.MLT_COMPLEX64,
     "complex128": lib.MLT_COMPLEX128,
 }
-DTYPES: dict[int, np.dtype[Any]] = {code: np.dtype(name) for name, code in CODES.items()}
 
 
 def element_type(name: str) -> np.dtype[Any]:
@@ -104,9 +103,7 @@ class Port:
         if choices := flexibility.get("enumerated"):
             return tuple(choices[0])
         ranges = flexibility.get("ranges") or [[size, size] for size in self.shape]
-        return tuple(
-            size if size >= 0 else max(1, low) for size, (low, _) in zip(self.shape, ranges, strict=True)
-        )
+        return tuple(size if size >= 0 else max(1, low) for size, (low, _) in zip(self.shape, ranges, strict=True))
 
     def random(self, generator: np.random.Generator) -> NDArray[Any]:
         """A value to try the model with: normal floats, whole numbers 0 and 1, image levels 0 to 255."""
@@ -174,7 +171,7 @@ def within(array: NDArray[Any], dtype: np.dtype[Any]) -> bool:
     if array.size == 0 or dtype.kind == "b":
         return True
     limits = np.iinfo(dtype)
-    return limits.min <= array.min().item() and array.max().item() <= limits.max
+    return bool(limits.min <= array.min().item() and array.max().item() <= limits.max)
 
 
 def image_array(port: Port, image: Image, value: Any) -> NDArray[Any]:
@@ -203,8 +200,3 @@ def image_array(port: Port, image: Image, value: Any) -> NDArray[Any]:
     if image.color_space == "bgr":
         pixels = pixels[:, :, ::-1]
     return pixels.transpose(2, 0, 1)[np.newaxis]
-
-
-def shape_of(view: Any) -> tuple[int, ...]:
-    """The shape in a view of a tensor; rank 0 is (1,) outside."""
-    return tuple(ffi.unpack(view.shape, view.rank)) if view.rank else (1,)
