@@ -109,7 +109,8 @@ def text(function: Callable[..., int], *arguments: Any) -> str:
     out = ffi.new("mlt_text **")
     check(function(out, *arguments))
     handle = own(out[0])
-    return ffi.string(lib.mlt_text_chars(handle)).decode()
+    characters: bytes = ffi.string(lib.mlt_text_chars(handle))
+    return characters.decode()
 
 
 def answer(function: Callable[..., int], *arguments: Any) -> Any:
