@@ -14,10 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import martlet
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+
+import martlet
 
 RATE = 22050
 HOP = 256
@@ -52,12 +53,10 @@ def play(notes: list[Note]) -> np.ndarray:
     for note in notes:
         now = np.arange(round(RATE * note.length)) / RATE
         pitch = 440 * 2 ** ((note.key - 69) / 12)
-        tone = sum(
-            np.exp(-(2 + part) * now) * np.sin(2 * np.pi * part * pitch * now) / part**1.5 for part in range(1, 7)
-        )
+        parts = (np.exp(-(2 + n) * now) * np.sin(2 * np.pi * n * pitch * now) / n**1.5 for n in range(1, 7))
         edges = np.minimum(1, np.minimum(now / 0.005, (note.length - now) / 0.03))
         first = round(RATE * note.start)
-        sound[first : first + len(now)] += 0.25 * tone * edges
+        sound[first : first + len(now)] += 0.25 * sum(parts) * edges
     return sound
 
 
@@ -184,15 +183,14 @@ def main() -> None:
 
     heard, answers = {}, {}
     speed = Table(title="Speed", title_justify="left")
-    for column in ("", "device", "load", "first window", "window (median of 20)"):
+    for column in ("", "device", "load", "first window", "later windows (median)"):
         speed.add_column(column, justify="left" if column in ("", "device") else "right")
     for name, load in listeners.items():
         predict, load_time = timed(load)
         sounding, struck, times = listen(predict, sound)
         heard[name], answers[name] = pick_notes(sounding, struck), (sounding, struck)
         device = getattr(predict, "device", "CPUExecutionProvider")
-        window = windows(sound)[0]
-        repeated = [timed(lambda predict=predict: predict(window))[1] for _ in range(20)]
+        repeated = [time for _ in range(5) for time in listen(predict, sound)[2]]
         speed.add_row(name, device, f"{load_time:.1f} ms", f"{times[0]:.1f} ms", f"{np.median(repeated):.2f} ms")
 
     console.print(f"{len(played)} notes in {len(sound) / RATE:.1f} s of sound, {len(windows(sound))} windows\n")
