@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -83,7 +83,7 @@ class Model:
         """Runs the model once.
 
         Args:
-            inputs: A value for every input by name: whatever NumPy takes as an array; for image inputs also PIL images
+            inputs: A value by name for every input that is not optional: whatever NumPy takes as an array; for image inputs also PIL images
                 and uint8 arrays [height, width, channels] of the model's size. Values are converted to the declared
                 dtype if nothing is lost but precision. Arrays that fit are used where they are, without a copy.
 
@@ -102,7 +102,7 @@ class Model:
             arrays = [slot.accept(inputs[slot.name]) for slot in slots]
         except (KeyError, IndexError, TypeError):
             self._check_names(inputs)
-            raise
+            arrays = [slot.accept(inputs[slot.name]) if slot.name in inputs else None for slot in slots]
         if len(inputs) != len(slots):
             self._check_names(inputs)
         return self._run(arrays)
@@ -119,13 +119,15 @@ class Model:
         """The program in MIL, Core ML's own language."""
         return text(lib.mlt_model_text, self._model)
 
-    def _run(self, arrays: list[NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    def _run(self, arrays: Sequence[NDArray[Any] | None]) -> dict[str, NDArray[Any]]:
         """Calls the library. It reads the arrays in place, so they stay referenced here until it is done."""
         tensors = new(TENSORS, len(arrays))
         results = new(TENSORS, len(self._outlets))
         spans = []
         try:
             for index, (slot, array) in enumerate(zip(self._slots, arrays, strict=True)):
+                if array is None:
+                    continue  # NULL takes the default of an optional input
                 memory = from_buffer(array)
                 size = array.nbytes
                 status = wrap(
@@ -155,7 +157,7 @@ class Model:
                 close = difflib.get_close_matches(str(name), names, n=1)
                 hint = f", did you mean {close[0]!r}?" if close else ""
                 raise InvalidArgumentError(f"no input is called {name!r}{hint or ';'} the model's inputs are {listed}")
-        if missing := [name for name in names if name not in inputs]:
+        if missing := [each.name for each in self.inputs if each.name not in inputs and not each.optional]:
             raise InvalidArgumentError(f"no value for input {missing[0]!r}; the model's inputs are {listed}")
 
     def __repr__(self) -> str:
@@ -200,6 +202,7 @@ class Slot:
             and value.shape == self.seen[0]
             and value.dtype == self.dtype
             and value.flags.c_contiguous
+            and value.flags.aligned
         ):
             return value
         return as_input(self.port, value)
@@ -232,6 +235,9 @@ class Outlet:
         check(lib.mlt_tensor_view(view, result))
         data = ffi.gc(view.data, lambda _: release(result))  # NULL where there are no elements
         shape = self.shape or tuple(ffi.unpack(view.shape, view.rank))
+        if view.dtype == lib.MLT_STRING:
+            texts = ffi.unpack(ffi.cast("char **", data), view.bytes // ffi.sizeof("char *"))
+            return np.array([ffi.string(each).decode() for each in texts]).reshape(shape)
         array = np.ndarray(shape, self.dtype, ffi.buffer(data, view.bytes)) if data else np.empty(shape, self.dtype)
         for start, end in spans:
             if start <= data < end:

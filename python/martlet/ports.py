@@ -14,8 +14,8 @@ from martlet.errors import InvalidArgumentError, OutOfMemoryError, UnsupportedEr
 
 __all__ = ["Image", "Port", "as_input", "element_type"]
 
-# Core ML's short names, where NumPy's differ.
-SHORT_NAMES = {"fp16": "float16", "fp32": "float32", "fp64": "float64"}
+# Where Core ML's names and NumPy's differ.
+NUMPY_NAMES = {"fp16": "float16", "fp32": "float32", "fp64": "float64", "string": "str"}
 
 CODES: dict[str, int] = {
     "bool": lib.MLT_BOOL,
@@ -36,9 +36,9 @@ CODES: dict[str, int] = {
 
 
 def element_type(name: str) -> np.dtype[Any]:
-    """The NumPy type of an element type of Core ML: `fp32` is `float32`, the others have NumPy's names."""
+    """The NumPy type of an element type of Core ML: `fp32` is `float32`, `string` is `str`."""
     try:
-        return np.dtype(SHORT_NAMES.get(name, name)) if name != "string" else np.dtype(object)
+        return np.dtype(NUMPY_NAMES.get(name, name))
     except TypeError:
         raise UnsupportedError(f"NumPy has no element type for {name!r}") from None
 
@@ -125,7 +125,7 @@ def as_input(port: Port, value: ArrayLike) -> NDArray[Any]:
             f"input {port.name!r} has shape {list(array.shape)}; the model wants {wanted_shape(port)}"
         )
     try:
-        return np.ascontiguousarray(converted(port, array)).reshape(array.shape)
+        return np.require(converted(port, array), requirements="CA")
     except MemoryError as error:
         raise OutOfMemoryError(f"input {port.name!r} of shape {list(array.shape)}: {error}") from error
 
