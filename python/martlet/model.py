@@ -83,9 +83,10 @@ class Model:
         """Runs the model once.
 
         Args:
-            inputs: A value by name for every input that is not optional: whatever NumPy takes as an array; for image inputs also PIL images
-                and uint8 arrays [height, width, channels] of the model's size. Values are converted to the declared
-                dtype if nothing is lost but precision. Arrays that fit are used where they are, without a copy.
+            inputs: A value by name for every input that is not optional: whatever NumPy takes as an array; for image
+                inputs also PIL images and uint8 arrays [height, width, channels] of the model's size. Values are
+                converted to the declared dtype if nothing is lost but precision. Arrays that fit are used where they
+                are, without a copy.
 
         Returns:
             An array for every output by name. They are read-only, since they show the library's own memory; `.copy()`
@@ -98,14 +99,16 @@ class Model:
         if Process.forked:
             ready()
         slots = self._slots
+        given: list[Any] | None = None
         try:
-            arrays = [slot.accept(inputs[slot.name]) for slot in slots]
+            if len(inputs) == len(slots):
+                given = [inputs[slot.name] for slot in slots]
         except (KeyError, IndexError, TypeError):
+            pass
+        if given is None:
             self._check_names(inputs)
-            arrays = [slot.accept(inputs[slot.name]) if slot.name in inputs else None for slot in slots]
-        if len(inputs) != len(slots):
-            self._check_names(inputs)
-        return self._run(arrays)
+            given = [inputs.get(slot.name) for slot in slots]
+        return self._run([slot.accept(value) for slot, value in zip(slots, given, strict=True)])
 
     def __call__(self, /, **inputs: ArrayLike) -> dict[str, NDArray[Any]]:
         """`predict`, with the inputs as keyword arguments: `model(x=array)`."""
@@ -195,8 +198,8 @@ class Slot:
         self.code = declared.code
         self.seen: tuple[tuple[int, ...] | None, Any] = (None, None)
 
-    def accept(self, value: ArrayLike) -> NDArray[Any]:
-        """The value as the library can read it."""
+    def accept(self, value: ArrayLike | None) -> NDArray[Any] | None:
+        """The value as the library can read it; None where an optional input shall take its default."""
         if (
             type(value) is np.ndarray
             and value.shape == self.seen[0]
@@ -205,6 +208,8 @@ class Slot:
             and value.flags.aligned
         ):
             return value
+        if value is None and self.port.optional:
+            return None
         return as_input(self.port, value)
 
     def shape(self, array: NDArray[Any]) -> Any:

@@ -125,7 +125,7 @@ def as_input(port: Port, value: ArrayLike) -> NDArray[Any]:
             f"input {port.name!r} has shape {list(array.shape)}; the model wants {wanted_shape(port)}"
         )
     try:
-        return np.require(converted(port, array), requirements="CA")
+        return np.require(converted(port, array), requirements=["C", "A"])
     except MemoryError as error:
         raise OutOfMemoryError(f"input {port.name!r} of shape {list(array.shape)}: {error}") from error
 
