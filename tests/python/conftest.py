@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import martlet
@@ -53,19 +54,23 @@ program(1.3) { func main<ios18>(tensor<fp32, [2, 3]> x) {
 } -> (y); }
 """
 
+
+def square(first: int) -> str:
+    """A 4 x 4 weight of small whole numbers."""
+    rows = np.arange(first, first + 16).reshape(4, 4) % 7
+    return f"const()[val = tensor<fp32, [4, 4]>({rows.tolist()})]"
+
+
 # Two weights of the size that goes to the weight file.
-WEIGHTS = """
-program(1.3) { func main<ios18>(tensor<fp32, [1, 4]> x) {
-    tensor<fp32, [4, 4]> first = const()[name = string("first"), val = tensor<fp32, [4, 4]>([%s])];
-    tensor<fp32, [4, 4]> second = const()[name = string("second"), val = tensor<fp32, [4, 4]>([%s])];
+WEIGHTS = f"""
+program(1.3) {{ func main<ios18>(tensor<fp32, [1, 4]> x) {{
+    tensor<fp32, [4, 4]> first = {square(0)};
+    tensor<fp32, [4, 4]> second = {square(1)};
     tensor<fp32, [1, 4]> h = matmul(x = x, y = first)[name = string("h")];
     tensor<fp32, [1, 4]> r = relu(x = h)[name = string("r")];
     tensor<fp32, [1, 4]> y = matmul(x = r, y = second)[name = string("y")];
-} -> (y); }
-""" % tuple(
-    ", ".join("[" + ", ".join(str((row * 4 + column) % 7 + part) for column in range(4)) + "]" for row in range(4))
-    for part in (0, 1)
-)
+}} -> (y); }}
+"""
 
 # Some tenths of a second of work.
 HEAVY = """

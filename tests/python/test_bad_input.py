@@ -263,7 +263,7 @@ def test_unknown_function(package):
 
 
 def test_wrong_input_name(sum_model):
-    with pytest.raises(martlet.InvalidArgumentError, match="no input is called 'c'.*'a', 'b'"):
+    with pytest.raises(martlet.InvalidArgumentError, match=r"no input is called 'c'.*'a', 'b'"):
         sum_model(a=A, c=A)
 
 
@@ -292,13 +292,13 @@ def test_inputs_that_are_no_dictionary(sum_model, given):
     "value", [A.astype(object), A.astype(str), A.astype(complex), None, A.astype("datetime64[s]")], ids=repr
 )
 def test_wrong_dtype(sum_model, value):
-    with pytest.raises(martlet.WrongTypeError, match="input 'a'.*float32"):
+    with pytest.raises(martlet.WrongTypeError, match=r"input 'a'.*float32"):
         sum_model(a=value, b=A)
 
 
 @pytest.mark.parametrize("value", [[0.5, 1, 2], [np.nan, 1, 2], [np.inf, 1, 2], [2**31, 1, 2], [1e30, 1, 2]])
 def test_values_that_are_no_int32(load, value):
-    with pytest.raises(martlet.WrongTypeError, match="input 'i'.*int32"):
+    with pytest.raises(martlet.WrongTypeError, match=r"input 'i'.*int32"):
         load(WHOLE)(i=value)
 
 
