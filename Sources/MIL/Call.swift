@@ -17,7 +17,10 @@ public struct Call: Sendable {
     public func infer() throws -> [ValueType] {
         do {
             try check()
-            return try op.infer(self).map { .tensor($0) }
+            for type in argumentTypes() { _ = try type.checkedByteCount() }
+            let types = try op.infer(self)
+            for type in types { _ = try type.checkedByteCount() }
+            return types.map { .tensor($0) }
         } catch let failure as Failure {
             throw failure.at(place)
         }
@@ -27,6 +30,9 @@ public struct Call: Sendable {
     public var place: String {
         operation.outputs.first.map { "op '\(op.name)' (\(function[$0].name))" } ?? "op '\(op.name)'"
     }
+
+    /// The name of the first output, from which expansions name theirs.
+    var name: String { operation.outputs.first.map { function[$0].name } ?? op.name }
 
     /// Every argument is known to the row, every required parameter has one, each with a type the row accepts.
     public func check() throws {
@@ -63,6 +69,8 @@ public struct Call: Sendable {
         }
     }
 
+    private func argumentTypes() -> [TensorType] { operation.inputs.compactMap { function[$0].type.tensor } }
+
     public func has(_ name: String) -> Bool { operation[name] != nil }
 
     public func id(_ name: String) throws -> ValueID {
@@ -86,9 +94,15 @@ public struct Call: Sendable {
         guard let tensor = constant(name) else {
             throw Failure(.unsupported, "The parameter '\(name)' must be known before the run.")
         }
+        guard tensor.count <= Call.longestList else {
+            throw Failure(.invalidArgument, "The parameter '\(name)' has \(tensor.count) elements; at most \(Call.longestList) make sense.")
+        }
         guard let value = read(tensor) else { throw Failure(.wrongType, "The parameter '\(name)' must be \(what).") }
         return value
     }
+
+    /// No list of sizes, axes or switches is longer than this.
+    static let longestList = 1 << 16
 
     public func int(_ name: String) throws -> Int {
         try known(name, "one whole number") { $0.count == 1 ? $0.int(at: 0) : nil }
@@ -102,6 +116,58 @@ public struct Call: Sendable {
         try known(name, "one number") { $0.count == 1 && $0.dtype != .string ? Float($0.double(at: 0)) : nil }
     }
     public func text(_ name: String) throws -> String { try known(name, "a text") { $0.strings.first } }
+
+    /// One whole number within a range.
+    public func int(_ name: String, in range: ClosedRange<Int>) throws -> Int { try within(range, name, int(name)) }
+
+    /// Whole numbers within a range, as many as `count` says where it says so.
+    public func ints(_ name: String, count: Int? = nil, in range: ClosedRange<Int>) throws -> [Int] {
+        let values = try ints(name)
+        guard count == nil || values.count == count else {
+            throw Failure(.invalidArgument, "The parameter '\(name)' has \(values.count) elements; it must have \(count ?? 0).")
+        }
+        return try values.map { try within(range, name, $0) }
+    }
+
+    private func within(_ range: ClosedRange<Int>, _ name: String, _ value: Int) throws -> Int {
+        guard range.contains(value) else {
+            let wanted =
+                range.upperBound >= Call.sizes.upperBound ? "at least \(range.lowerBound)" : "from \(range.lowerBound) to \(range.upperBound)"
+            throw Failure(.outOfRange, "The parameter '\(name)' holds \(value); it must be \(wanted).")
+        }
+        return value
+    }
+
+    /// Sizes a parameter may hold: Core ML counts in 32 bits.
+    public static let sizes = 0...Int(Int32.max)
+    /// Sizes other than 0.
+    public static let positive = 1...Int(Int32.max)
+
+    /// A text out of a few; letter case does not matter where `anyCase`.
+    public func text(_ name: String, among choices: [String], anyCase: Bool = false) throws -> String {
+        let given = try text(name)
+        if let choice = choices.first(where: { $0 == given || (anyCase && $0.lowercased() == given.lowercased()) }) { return choice }
+        throw Failure(.invalidArgument, "The parameter '\(name)' is '\(given)'; it must be one of \(choices.joined(separator: ", ")).")
+    }
+
+    /// The type of a parameter whose rank must lie within a range.
+    public func type(_ name: String, rank: ClosedRange<Int>) throws -> TensorType {
+        let type = try type(name)
+        guard rank.contains(type.rank) else {
+            let wanted = rank.lowerBound == rank.upperBound ? "\(rank.lowerBound)" : rank.upperBound > 5 ? "at least \(rank.lowerBound)" : "from \(rank.lowerBound) to \(rank.upperBound)"
+            throw Failure(.invalidArgument, "The parameter '\(name)' has rank \(type.rank); its rank must be \(wanted).")
+        }
+        return type
+    }
+
+    /// Fails unless an argument, where there is one, has this shape.
+    func expect(_ name: String, _ shape: [Int]) throws {
+        guard has(name) else { return }
+        let type = try type(name)
+        guard type.shape == shape else {
+            throw Failure(.invalidArgument, "The parameter '\(name)' has shape \(type.shape); it must have shape \(shape).")
+        }
+    }
 
     /// An axis counted from the end where negative, checked against a rank.
     public func axis(_ name: String = "axis", rank: Int) throws -> Int { try Call.axis(int(name), rank: rank) }

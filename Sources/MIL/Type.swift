@@ -22,12 +22,13 @@ public struct TensorType: Sendable, Hashable, CustomStringConvertible {
 
     /// Bytes of a tensor of this type, or a failure where nobody could hold it.
     public func checkedByteCount() throws -> Int {
-        var total = dtype.size
+        // Counting a 0 as 1, and strings as bytes, keeps every product of dimensions within range.
+        var total = max(dtype.size, 1)
         for dimension in shape {
             guard dimension >= 0 else {
                 throw Failure(.invalidArgument, "The shape \(shape) has a dimension that is not known.")
             }
-            let (product, overflow) = total.multipliedReportingOverflow(by: dimension)
+            let (product, overflow) = total.multipliedReportingOverflow(by: max(dimension, 1))
             guard !overflow, product <= TensorType.largestByteCount else {
                 throw Failure(
                     .outOfMemory,
@@ -36,7 +37,7 @@ public struct TensorType: Sendable, Hashable, CustomStringConvertible {
             }
             total = product
         }
-        return total
+        return byteCount
     }
 
     /// No tensor is larger than this: 64 GiB.
@@ -80,4 +81,20 @@ public func broadcast(_ a: [Int], _ b: [Int]) throws -> [Int] {
         }
     }
     return result
+}
+
+extension Int {
+    /// The product of two sizes, or a failure where no tensor could be that large.
+    func times(_ other: Int) throws -> Int {
+        let (product, overflow) = multipliedReportingOverflow(by: other)
+        guard !overflow, product.magnitude <= TensorType.largestByteCount.magnitude else {
+            throw Failure(.outOfMemory, "The size \(self) · \(other) is larger than any tensor.")
+        }
+        return product
+    }
+}
+
+extension Sequence<Int> {
+    /// The product of sizes, 1 where there are none, or a failure where no tensor could be that large.
+    func product() throws -> Int { try reduce(1) { try $0.times($1) } }
 }

@@ -1,7 +1,7 @@
 // martlet.h: Martlet for every language that can call C.
 //
 // Status   Functions that can fail return mlt_status and write their result to the leading `out`. On failure `out` is
-//          untouched and mlt_last_error() tells why, on the same thread.
+//          untouched and mlt_last_error() tells why, on the same thread, until the next failure there.
 // Handles  Whatever arrives through `**out` is owned by the caller: end it with mlt_release. Handles never change what
 //          they stand for: share them between threads freely. A handle that is NULL, released or of another kind gives
 //          MLT_BAD_HANDLE, never a crash. Releasing a handle that another thread is using is safe.
@@ -67,8 +67,11 @@ mlt_status mlt_info(mlt_text **out);
 mlt_status mlt_set_num_threads(int32_t count);
 mlt_status mlt_num_threads(int32_t *out);
 
-// Tensors. `bytes` must be exactly what dtype and shape need. mlt_tensor_wrap keeps `data`, which must not change until
-// `release(context)` is called, from any thread; on failure `release` is not called. `release` may be NULL.
+// Tensors. `bytes` must be exactly what dtype and shape need; a tensor has 0 to 64 dimensions. The data of MLT_STRING
+// tensors is an array of `const char *`.
+// mlt_tensor_wrap keeps `data`, which must be aligned to its element type and must not change until `release(context)`
+// is called: once, from any thread, when neither a handle nor a run uses it any more. On failure `release` is not called.
+// `release` may be NULL. Strings cannot be wrapped.
 mlt_status mlt_tensor_copy(mlt_tensor **out, mlt_dtype dtype, int32_t rank, const int64_t *shape, const void *data,
                            size_t bytes);
 mlt_status mlt_tensor_wrap(mlt_tensor **out, mlt_dtype dtype, int32_t rank, const int64_t *shape, void *data,
@@ -83,7 +86,9 @@ mlt_status mlt_model_info(mlt_text **out, const mlt_model *model);
 mlt_status mlt_model_text(mlt_text **out, const mlt_model *model);
 
 // Executables. `device` NULL takes the default one, `function` NULL the model's default function. Inputs and outputs go
-// in the order of mlt_executable_info. Each input must have the declared dtype and a shape the model allows.
+// in the order of mlt_executable_info. Each input must have the declared dtype and a shape the model allows; NULL leaves
+// out an optional one. A model with flexible shapes is compiled at the first run of each shape; mlt_plan shows the plan
+// of the usual one. mlt_run writes all outputs or, on failure, none.
 mlt_status mlt_compile(mlt_executable **out, const mlt_model *model, const char *device, const char *function);
 mlt_status mlt_executable_info(mlt_text **out, const mlt_executable *executable);
 mlt_status mlt_plan(mlt_text **out, const mlt_executable *executable);

@@ -1,0 +1,39 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+import MIL
+
+/// A file read through the page cache: nothing is copied, and pages nobody touches are never loaded.
+struct MappedFile {
+    let path: String
+    /// Keeps the mapping alive; tensors over the file hold it.
+    let storage: Storage
+
+    var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: storage.pointer, count: storage.byteCount) }
+
+    init(_ path: String) throws {
+        guard !path.utf8.contains(0) else { throw Failure(.notFound, "There is no file whose path holds a zero byte.") }
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else {
+            throw Failure(.notFound, "The file '\(path)' cannot be opened: \(FileSystem.lastError).")
+        }
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG, let count = Int(exactly: status.st_size)
+        else { throw Failure(.malformed, "'\(path)' is not a plain file.") }
+        self.path = path
+        guard count > 0 else {
+            storage = Storage(byteCount: 0)
+            return
+        }
+        guard let pointer = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0), pointer != MAP_FAILED else {
+            throw Failure(.outOfMemory, "The file '\(path)' of \(count) bytes cannot be mapped: \(FileSystem.lastError).")
+        }
+        let address = UInt(bitPattern: pointer)
+        storage = Storage(wrapping: pointer, byteCount: count) { munmap(UnsafeMutableRawPointer(bitPattern: address), count) }
+    }
+}

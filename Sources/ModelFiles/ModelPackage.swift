@@ -1,0 +1,108 @@
+import MIL
+
+/// A `.mlpackage`: a folder with a manifest, the model description and a folder of weights.
+struct ModelPackage {
+    let path: String
+    /// The model description, links resolved.
+    let modelPath: String
+    /// The folder that `@model_path` stands for.
+    private let modelFolder: String
+
+    private static let dataFolder = "Data"
+    private static let author = "com.apple.CoreML"
+
+    init(_ path: String) throws {
+        self.path = path
+        switch FileSystem.kind(path) {
+        case nil: throw Failure(.notFound, "There is nothing at '\(path)'; a model package is a folder ending in .mlpackage.")
+        case .folder: break
+        default: throw Failure(.malformed, "'\(path)' is a file; a model package is a folder.")
+        }
+        guard FileSystem.kind(path + "/Manifest.json") == .file else {
+            throw Failure(.malformed, "'\(path)' is not a model package: it holds no Manifest.json.")
+        }
+        let manifestPath = try FileSystem.resolve("Manifest.json", inside: path, called: "manifest")
+        let manifest = try MappedFile(manifestPath)
+        do {
+            let document = try withExtendedLifetime(manifest) { try JSON(parsing: manifest.bytes) }
+            let item = try Self.rootItem(document)
+            modelPath = try FileSystem.resolve(Self.dataFolder + "/" + item, inside: path, called: "model description")
+        } catch let failure as Failure {
+            throw failure.at("The package '\(path)'")
+        }
+        modelFolder = FileSystem.folder(of: modelPath)
+    }
+
+    /// The path of the model description, relative to the data folder.
+    private static func rootItem(_ manifest: JSON) throws -> String {
+        guard let version = manifest["fileFormatVersion"]?.string, version.hasPrefix("1.") else {
+            throw Failure(.malformed, "The manifest must have a fileFormatVersion of 1.0.0.")
+        }
+        guard let root = manifest["rootModelIdentifier"]?.string else {
+            throw Failure(.malformed, "The manifest names no rootModelIdentifier.")
+        }
+        guard let items = manifest["itemInfoEntries"]?.members else {
+            throw Failure(.malformed, "The manifest has no itemInfoEntries.")
+        }
+        guard let item = items.first(where: { $0.name == root })?.value["path"]?.string else {
+            throw Failure(.malformed, "The manifest has no item with a path for its rootModelIdentifier '\(root)'.")
+        }
+        return item
+    }
+
+    /// The real path of a blob file as values name it: `@model_path/weights/weight.bin`.
+    func blobPath(_ name: String) throws -> String {
+        let prefix = "@model_path/"
+        guard name.hasPrefix(prefix) else {
+            throw Failure(.malformed, "The weight file '\(name)' must be named with @model_path in front.")
+        }
+        // The description may lie deeper than the package's root: resolve from there, confine to the package.
+        guard let root = FileSystem.resolve(path), modelFolder.hasPrefix(root) else {
+            throw Failure(.notFound, "There is nothing at '\(path)'.")
+        }
+        let relative = modelFolder.dropFirst(root.count).drop { $0 == "/" }
+        let inside = (relative.isEmpty ? "" : relative + "/") + name.dropFirst(prefix.count)
+        return try FileSystem.resolve(inside, inside: path, called: "weight file")
+    }
+
+    /// Writes a package: `body` is given the paths of the description and of the weights, writes both files and returns
+    /// their digests. All is written beside the target, then moved into place.
+    static func write(
+        to path: String, _ body: (_ model: String, _ weights: String) throws -> (model: Digest, weights: Digest)
+    ) throws {
+        var path = path
+        while path.count > 1, path.hasSuffix("/") { path.removeLast() }
+        let existing = FileSystem.kind(path)
+        guard existing == nil || existing == .folder && FileSystem.kind(path + "/Manifest.json") == .file else {
+            throw Failure(.invalidArgument, "'\(path)' exists and is not a model package; it is not replaced.")
+        }
+        let temporary = path + ".writing-\(String(UInt64.random(in: 0...UInt64.max), radix: 36))"
+        let folder = temporary + "/Data/com.apple.CoreML"
+        defer { FileSystem.remove(temporary) }
+        for name in [temporary, temporary + "/Data", folder, folder + "/weights"] { try FileSystem.makeFolder(name) }
+        let digests = try body(folder + "/model.mlmodel", folder + "/weights/weight.bin")
+        let manifest = try OutputFile(temporary + "/Manifest.json")
+        try manifest.write(Array(Self.manifest(model: digests.model, weights: digests.weights).pretty.utf8))
+        try FileSystem.move(temporary, to: path, replacing: existing != nil)
+    }
+
+    private static func manifest(model: Digest, weights: Digest) -> JSON {
+        var (model, weights) = (model, weights)
+        model.add("model.mlmodel")
+        weights.add("weights")
+        func item(_ digest: Digest, _ name: String, _ description: String) -> JSON.Member {
+            let members: [JSON.Member] = [
+                .init("author", .string(author)), .init("description", .string(description)), .init("name", .string(name)),
+                .init("path", .string(author + "/" + name)),
+            ]
+            return .init(digest.identifier, .object(members))
+        }
+        let items = [
+            item(model, "model.mlmodel", "CoreML Model Specification"), item(weights, "weights", "CoreML Model Weights"),
+        ]
+        return .object([
+            .init("fileFormatVersion", .string("1.0.0")), .init("itemInfoEntries", .object(items)),
+            .init("rootModelIdentifier", .string(model.identifier)),
+        ])
+    }
+}

@@ -1,0 +1,117 @@
+import MIL
+
+/// Brings operations of old opsets to the one form inside, the newest, and back. Most ops only gained parameters whose
+/// default is the old behaviour: leaving one out means the same in every opset. The tables list what else there is.
+enum Upgrade {
+    /// Parameters that came later than their op, with the first opset that has them.
+    private static let since: [(ops: Set<String>, parameter: String, opset: String)] = [
+        (["crop_resize"], "pad_value", "CoreML6"),
+        (["gather", "gather_nd"], "batch_dims", "CoreML6"),
+        (["topk"], "sort", "CoreML6"),
+        (["topk"], "return_indices", "CoreML6"),
+        (["upsample_bilinear"], "half_pixel_centers", "CoreML6"),
+        (
+            ["gather", "gather_along_axis", "gather_nd", "scatter", "scatter_along_axis", "scatter_nd"],
+            "validate_indices", "CoreML7"
+        ),
+        (["reduce_argmax", "reduce_argmin"], "output_dtype", "CoreML7"),
+        (["topk"], "output_indices_dtype", "CoreML7"),
+        (["crop_resize"], "box_indices", "CoreML7"),
+        (["crop_resize"], "boxes", "CoreML7"),
+        (["gru"], "reset_after", "CoreML8"),
+        (["gru"], "input_bias", "CoreML8"),
+    ]
+
+    /// Parameters that an op lost, with why the old form is not run.
+    private static let gone: [(op: String, parameter: String, why: String)] = [
+        ("crop_resize", "roi", "takes regions of interest of rank 5; convert the model for iOS 17 or later"),
+    ]
+
+    private static func isKnown(_ parameter: String, of op: String, _ opset: Int) -> Bool {
+        for entry in since where entry.parameter == parameter && entry.ops.contains(op) {
+            return opset >= Opset.rank(entry.opset) ?? 0
+        }
+        return true
+    }
+
+    // MARK: Reading
+
+    static func apply(to function: inout Function) throws {
+        try apply(to: &function.block, in: function)
+    }
+
+    private static func apply(to block: inout Block, in function: Function) throws {
+        for index in block.operations.indices {
+            for entry in gone where entry.op == block.operations[index].op && block.operations[index][entry.parameter] != nil {
+                throw Failure(.unsupported, "op '\(entry.op)' of \(function.opset) \(entry.why).")
+            }
+            sortArguments(&block.operations[index])
+            for nested in block.operations[index].blocks.indices {
+                try apply(to: &block.operations[index].blocks[nested], in: function)
+            }
+        }
+    }
+
+    /// Files keep arguments in no particular order; inside they stand as the row lists them.
+    private static func sortArguments(_ operation: inout Operation) {
+        guard operation.arguments.count > 1, let op = OpTable[operation.op] else { return }
+        let order = operation.arguments.map { argument in
+            op.parameters.firstIndex { $0.name == argument.name } ?? op.parameters.count
+        }
+        let sorted = order.indices.sorted { (order[$0], $0) < (order[$1], $1) }
+        if sorted != Array(order.indices) { operation.arguments = sorted.map { operation.arguments[$0] } }
+    }
+
+    // MARK: Writing
+
+    /// Whether an argument is written in an opset. One that the opset does not know yet may only say the default.
+    static func writes(_ argument: Argument, of operation: Operation, in function: Function, _ opset: Int) throws -> Bool {
+        if isKnown(argument.name, of: operation.op, opset) { return true }
+        if let value = argument.values.first.flatMap({ function[$0].constant }),
+            let standard = OpTable[operation.op]?.parameter(argument.name)?.defaultValue, value.says(standard)
+        {
+            return false
+        }
+        throw Failure(
+            .unsupported,
+            "op '\(operation.op)' has no parameter '\(argument.name)' in \(function.opset); a newer opset would do.")
+    }
+
+    /// The parameters an operation leaves out, with what that means, as far as the opset knows them.
+    static func leftOut(of operation: Operation, in function: Function, _ opset: Int) -> [(name: String, value: Tensor)] {
+        guard let op = OpTable[operation.op] else { return [] }
+        let x = operation.inputs.first.flatMap { function[$0].type.tensor }
+        return op.parameters.compactMap { parameter in
+            guard operation[parameter.name] == nil, isKnown(parameter.name, of: op.name, opset) else { return nil }
+            if let value = parameter.defaultValue { return (parameter.name, value.asFloat(like: x?.dtype)) }
+            guard let x, let value = shaped(parameter.name, op.family, rank: x.rank) else { return nil }
+            return (parameter.name, value)
+        }
+    }
+
+    /// Defaults whose length follows from the rank.
+    private static func shaped(_ parameter: String, _ family: Op.Family, rank: Int) -> Tensor? {
+        switch (family, parameter) {
+        case (.convolution, "strides"), (.convolution, "dilations"):
+            rank > 2 ? Tensor([Int32](repeating: 1, count: rank - 2)) : nil
+        case (.convolution, "pad"): rank > 2 ? Tensor([Int32](repeating: 0, count: 2 * (rank - 2))) : nil
+        case (.reduction, "axes"): rank > 0 ? Tensor((0..<Int32(rank)).map { $0 }) : nil
+        default: nil
+        }
+    }
+}
+
+extension Tensor {
+    /// Whether two small tensors hold the same elements, their types aside.
+    fileprivate func says(_ other: Tensor) -> Bool {
+        guard count == other.count, count < 1024 else { return false }
+        if dtype == .string || other.dtype == .string { return strings == other.strings && dtype == other.dtype }
+        return (0..<count).allSatisfy { double(at: $0) == other.double(at: $0) }
+    }
+
+    /// A default of floating-point numbers takes the width of the values it meets.
+    fileprivate func asFloat(like dtype: DataType?) -> Tensor {
+        guard let dtype, self.dtype.isFloat, dtype.isFloat, dtype != self.dtype else { return self }
+        return Tensor((0..<count).map { double(at: $0) }, dtype: dtype, shape: shape)
+    }
+}
