@@ -82,7 +82,8 @@ struct packing {
 static void pack_part(void *context, int part, int parts) {
     const struct packing *p = context;
     int64_t depth = block_depth(p->K), wide = tile_columns(), panels = divide_up(p->N, wide);
-    int64_t first = part_start(panels, part, parts) * wide, end = least(part_start(panels, part + 1, parts) * wide, p->N);
+    int64_t first = part_start(panels, part, parts) * wide;
+    int64_t end = least(part_start(panels, part + 1, parts) * wide, p->N);
     for (int64_t k = 0; k < p->K; k += depth) {
         int64_t steps = least(depth, p->K - k);
         for (int64_t n = first; n < end; n += wide) {
