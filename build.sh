@@ -327,12 +327,12 @@ no_warnings() {
 }
 
 test_python() {
-    "$python" -m pytest tests/python -q -rs "$@"
+    "$python" -m pytest tests/python tests/models -q -rs "$@"
 }
 
 test_all() {
     build
-    has_packages pytest onnxruntime ruff || pip_install pytest onnxruntime ruff==0.17.6
+    has_packages pytest onnxruntime PIL ruff || pip_install pytest onnxruntime pillow ruff==0.17.6
     build_model
     check "swift format" lint_swift
     check "ruff" lint_python

@@ -32,21 +32,19 @@ def library_path() -> Path:
 
 
 def load_library() -> Any:
-    """Loads libmartlet, on machines without an OpenMP runtime together with the one we ship."""
+    """Loads libmartlet. Where the process finds no OpenMP runtime, the one we ship goes first."""
     path = library_path()
-    openmp = path.with_name("libgomp.so.1")
-    if openmp.exists():
-        try:
-            ffi.dlopen(openmp.name, ffi.RTLD_NOW | ffi.RTLD_NOLOAD)  # the process has one: a second would compete
-        except OSError:
-            OPEN.append(ffi.dlopen(str(openmp), ffi.RTLD_NOW | ffi.RTLD_GLOBAL))
     try:
         return ffi.dlopen(str(path), ffi.RTLD_NOW)
     except OSError as error:
+        openmp = path.with_name("libgomp.so.1")
+        if openmp.name in str(error) and openmp.exists():
+            LOADED.append(ffi.dlopen(str(openmp), ffi.RTLD_NOW | ffi.RTLD_GLOBAL))
+            return ffi.dlopen(str(path), ffi.RTLD_NOW)
         raise ImportError(f"{path} cannot be loaded: {error}") from error
 
 
-OPEN: list[Any] = []
+LOADED: list[Any] = []
 lib = load_library()
 
 ERRORS: dict[int, type[errors.Error]] = {
@@ -87,8 +85,8 @@ def ready() -> None:
     """Refuses to work in a forked child of a process with models: a call could wait for threads that are gone."""
     if Process.forked:
         raise errors.UnsupportedError(
-            "martlet was used before this process was forked; start workers with"
-            ' multiprocessing.get_context("spawn"), or load models only in the workers'
+            "A model was loaded before this process was forked; start workers with"
+            ' multiprocessing.get_context("spawn"), or load models only in the workers.'
         )
 
 

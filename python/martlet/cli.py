@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -235,7 +236,7 @@ def read_inputs(given: tuple[str, ...]) -> dict[str, Any]:
             with np.load(file) as stored:
                 inputs |= {key: stored[key] for key in stored.files}
         elif not equals:
-            raise martlet.InvalidArgumentError(f"--input wants NAME=FILE.npy or FILE.npz, not {each!r}")
+            raise martlet.InvalidArgumentError(f"--input takes NAME=FILE.npy or FILE.npz, not {each!r}.")
         elif file.endswith(".npy"):
             inputs[name] = np.load(file)
         else:
@@ -247,7 +248,7 @@ def read_image(file: str) -> Any:
     try:
         from PIL import Image
     except ImportError:
-        raise martlet.UnsupportedError(f"{file} is no .npy file; for images install pillow") from None
+        raise martlet.UnsupportedError(f"{file} is no .npy file; to read images, install pillow.") from None
     return Image.open(file)
 
 
@@ -300,8 +301,8 @@ def show_table(columns: Any, rows: Any) -> None:
 def show(table: Any) -> None:
     from rich.console import Console
 
-    console = Console()
-    console.print(table, crop=console.is_terminal, width=None if console.is_terminal else 160)
+    terminal = sys.stdout.isatty()
+    Console(width=None if terminal else 160).print(table, crop=terminal)
 
 
 if __name__ == "__main__":

@@ -149,19 +149,16 @@ class Model:
     def _check_names(self, inputs: Mapping[str, Any]) -> None:
         """Raises if the names are not the model's."""
         if not isinstance(inputs, Mapping):
-            raise WrongTypeError(
-                f'predict takes a dictionary, {{"{self.inputs[0].name if self.inputs else "name"}": array}},'
-                f" not {type(inputs).__name__}"
-            )
+            raise WrongTypeError(f"The inputs are a {type(inputs).__name__}; they must be a dictionary by name.")
         names = [each.name for each in self.inputs]
         listed = ", ".join(repr(name) for name in names) or "none"
         for name in inputs:
             if name not in names:
                 close = difflib.get_close_matches(str(name), names, n=1)
-                hint = f", did you mean {close[0]!r}?" if close else ""
-                raise InvalidArgumentError(f"no input is called {name!r}{hint or ';'} the model's inputs are {listed}")
+                hint = f" Did you mean {close[0]!r}?" if close else ""
+                raise InvalidArgumentError(f"There is no input {name!r}; there are {listed}.{hint}")
         if missing := [each.name for each in self.inputs if each.name not in inputs and not each.optional]:
-            raise InvalidArgumentError(f"no value for input {missing[0]!r}; the model's inputs are {listed}")
+            raise InvalidArgumentError(f"The input {missing[0]!r} is missing; there are {listed}.")
 
     def __repr__(self) -> str:
         sides = (", ".join(f"{each.name} {each.dtype} {each.shape_text}" for each in side) for side in self._sides)

@@ -40,7 +40,7 @@ def element_type(name: str) -> np.dtype[Any]:
     try:
         return np.dtype(NUMPY_NAMES.get(name, name))
     except TypeError:
-        raise UnsupportedError(f"NumPy has no element type for {name!r}") from None
+        raise UnsupportedError(f"NumPy has no element type for {name!r}.") from None
 
 
 @dataclass(frozen=True)
@@ -118,23 +118,25 @@ class Port:
 def as_input(port: Port, value: ArrayLike) -> NDArray[Any]:
     """The value as a contiguous array of the declared type and an allowed shape; the same array where it is one."""
     array = image_array(port, port.image, value) if port.image else any_array(port, value)
+    if array.dtype.kind not in "biufc":
+        raise WrongTypeError(f"The input {port.name!r} is {array.dtype}; it must be {port.dtype}.")
     if array.shape in {(), (1,)} and port.shape in {(), (1,)}:
         array = array.reshape(port.shape)  # Core ML has no rank 0: a lone number comes and goes as (1,)
     if not port.allows(array.shape):
         raise InvalidArgumentError(
-            f"input {port.name!r} has shape {list(array.shape)}; the model wants {wanted_shape(port)}"
+            f"The input {port.name!r} has shape {list(array.shape)}; it must be {wanted_shape(port)}."
         )
     try:
         return np.require(converted(port, array), requirements=["C", "A"])
     except MemoryError as error:
-        raise OutOfMemoryError(f"input {port.name!r} of shape {list(array.shape)}: {error}") from error
+        raise OutOfMemoryError(f"The input {port.name!r} of shape {list(array.shape)}: {error}.") from error
 
 
 def any_array(port: Port, value: ArrayLike) -> NDArray[Any]:
     try:
         return np.asarray(value)
     except (ValueError, TypeError) as error:  # ragged lists, for one
-        raise InvalidArgumentError(f"input {port.name!r} is not an array: {error}") from error
+        raise InvalidArgumentError(f"The input {port.name!r} is not an array: {error}") from error
 
 
 def wanted_shape(port: Port) -> str:
@@ -160,10 +162,8 @@ def converted(port: Port, array: NDArray[Any]) -> NDArray[Any]:
             whole = array.astype(port.dtype)
         if np.array_equal(whole, array) and within(array, port.dtype):
             return whole
-        raise WrongTypeError(
-            f"input {port.name!r} is {array.dtype} with values that {port.dtype} cannot hold; give {port.dtype}"
-        )
-    raise WrongTypeError(f"input {port.name!r} is {array.dtype}; the model wants {port.dtype}")
+        raise WrongTypeError(f"The input {port.name!r} is {array.dtype} with values that {port.dtype} cannot hold.")
+    raise WrongTypeError(f"The input {port.name!r} is {array.dtype}; it must be {port.dtype}.")
 
 
 def within(array: NDArray[Any], dtype: np.dtype[Any]) -> bool:
@@ -187,15 +187,15 @@ def image_array(port: Port, image: Image, value: Any) -> NDArray[Any]:
         return array
     if array.dtype != np.uint8 or array.ndim not in (2, 3):
         raise WrongTypeError(
-            f"input {port.name!r} is an image: give a PIL image or a uint8 array [height, width, channels],"
-            f" not {array.dtype} {list(array.shape)}"
+            f"The input {port.name!r} is an image: give a PIL image or a uint8 array [height, width, channels],"
+            f" not {array.dtype} {list(array.shape)}."
         )
     pixels = array.reshape(*array.shape[:2], -1)
     if pixels.shape != (image.height, image.width, image.channels):
         height, width, channels = pixels.shape
         raise InvalidArgumentError(
-            f"input {port.name!r} is {width} x {height} with {channels} channels; the model wants"
-            f" {image.width} x {image.height} with {image.channels} ({image.color_space}): resize it first"
+            f"The input {port.name!r} is {width} x {height} with {channels} channels; it must be"
+            f" {image.width} x {image.height} with {image.channels} ({image.color_space}): resize it first."
         )
     if image.color_space == "bgr":
         pixels = pixels[:, :, ::-1]

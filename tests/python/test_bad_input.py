@@ -67,7 +67,7 @@ def test_file_that_is_no_package(tmp_path):
 )
 def test_broken_manifest(weighty, text):
     (weighty / "Manifest.json").write_text(text, encoding="latin-1")
-    with pytest.raises(martlet.MalformedError, match="Manifest"):
+    with pytest.raises(martlet.MalformedError, match=r"model1\.mlpackage"):
         martlet.load(weighty)
 
 
@@ -263,12 +263,12 @@ def test_unknown_function(package):
 
 
 def test_wrong_input_name(sum_model):
-    with pytest.raises(martlet.InvalidArgumentError, match=r"no input is called 'c'.*'a', 'b'"):
+    with pytest.raises(martlet.InvalidArgumentError, match=r"no input 'c'; there are 'a', 'b'"):
         sum_model(a=A, c=A)
 
 
 def test_similar_input_name(load):
-    with pytest.raises(martlet.InvalidArgumentError, match="did you mean 'i'"):
+    with pytest.raises(martlet.InvalidArgumentError, match="Did you mean 'i'"):
         load(WHOLE).predict({"ii": [1, 2, 3]})
 
 
@@ -278,7 +278,7 @@ def test_one_input_too_many(sum_model):
 
 
 def test_missing_input(sum_model):
-    with pytest.raises(martlet.InvalidArgumentError, match="no value for input 'b'"):
+    with pytest.raises(martlet.InvalidArgumentError, match="input 'b' is missing"):
         sum_model(a=A)
 
 

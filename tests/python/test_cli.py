@@ -47,7 +47,7 @@ def test_inspect(package):
     assert found["weights"]["count"] == 2
     assert found["precision"] == "fp32"
     words = run("inspect", path).stdout
-    for word in ("matmul", "fp32", "[1, 4]", "ios18", "input", "output", "weights"):
+    for word in ("matmul", "fp32", "[1, 4]", "opset", "input", "output", "weights"):
         assert word in words
 
 

@@ -142,7 +142,7 @@ def test_representations(sum_model):
     page = sum_model._repr_html_()
     assert "<table>" in page
     assert "product" in page
-    assert "<td>" in sum_model.plan()._repr_html_()
+    assert "<table>" in sum_model.plan()._repr_html_()
 
 
 def test_metadata(sum_model):
