@@ -5,11 +5,10 @@ import Martlet
 import ModelFiles
 
 func infoAnswer() -> JSON {
-    let machine = cpuInfo()
-    return [
-        "version": .string(Martlet.version), "swift": .string(swiftVersion), "onednn": .text(machine.oneDNN),
-        "platform": .string(platform), "isa": .string(machine.isa), "processors": .integer(machine.processors),
-        "threads": .integer(threads()),
+    [
+        "version": .string(Martlet.version), "swift": .string(swiftVersion), "onednn": .text(CPUInfo.oneDNN),
+        "platform": .string(platform), "isa": .string(CPUInfo.isa), "processors": .integer(CPUInfo.processors),
+        "threads": .integer(Threads.count),
     ]
 }
 

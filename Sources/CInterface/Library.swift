@@ -42,13 +42,13 @@ public func mlt_set_num_threads(_ count: Int32) -> mlt_status {
         guard count >= 0 else {
             throw Failure(.invalidArgument, "\(count) threads are not possible; 0 takes every processor, 1 or more that many.")
         }
-        setThreads(Int(count))
+        Threads.set(Int(count))
     }
 }
 
 @c @implementation
 public func mlt_num_threads(_ out: UnsafeMutablePointer<Int32>?) -> mlt_status {
-    status { try place(out).pointee = Int32(clamping: threads()) }
+    status { try place(out).pointee = Int32(clamping: Threads.count) }
 }
 
 /// A text for the caller, in memory that lives as long as its handle.

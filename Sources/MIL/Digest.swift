@@ -190,17 +190,28 @@ public struct SHA256: Sendable {
         0x748f_82ee, 0x78a5_636f, 0x84c8_7814, 0x8cc7_0208, 0x90be_fffa, 0xa450_6ceb, 0xbef9_a3f7, 0xc671_78f2,
     ]
 
+    private static func rotate(_ x: UInt32, _ by: UInt32) -> UInt32 { x &>> by | x &<< (32 &- by) }
+
+    /// One round. Instead of moving all eight words by one place, the caller names them in turn.
+    @inline(__always)
+    private static func round(
+        _ a: UInt32, _ b: UInt32, _ c: UInt32, _ d: inout UInt32,
+        _ e: UInt32, _ f: UInt32, _ g: UInt32, _ h: inout UInt32, _ word: UInt32
+    ) {
+        let sum = h &+ word &+ (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) &+ (g ^ e & (f ^ g))
+        d = d &+ sum
+        h = sum &+ (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) &+ (a & b | c & (a | b))
+    }
+
     /// Takes in whole blocks of 64 bytes.
     private static func compress(_ state: inout SIMD8<UInt32>, _ bytes: UnsafeRawBufferPointer) {
-        guard !bytes.isEmpty else { return }
-        func rotate(_ x: UInt32, _ by: UInt32) -> UInt32 { x &>> by | x &<< (32 &- by) }
+        guard let start = bytes.baseAddress, !bytes.isEmpty else { return }
         withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 64) { buffer in
             constants.withUnsafeBufferPointer { constants in
                 let (w, k) = (buffer.baseAddress!, constants.baseAddress!)
                 for block in stride(from: 0, to: bytes.count, by: 64) {
                     for i in 0..<16 {
-                        let word = bytes.loadUnaligned(fromByteOffset: block &+ i &* 4, as: UInt32.self)
-                        w[i] = UInt32(bigEndian: word)
+                        w[i] = UInt32(bigEndian: start.loadUnaligned(fromByteOffset: block &+ i &* 4, as: UInt32.self))
                     }
                     for i in 16..<64 {
                         let (x, y) = (w[i &- 15], w[i &- 2])
@@ -210,13 +221,17 @@ public struct SHA256: Sendable {
                     }
                     var (a, b, c, d) = (state[0], state[1], state[2], state[3])
                     var (e, f, g, h) = (state[4], state[5], state[6], state[7])
-                    for i in 0..<64 {
-                        let sumE = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)
-                        let sumA = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)
-                        let first = h &+ sumE &+ (g ^ e & (f ^ g)) &+ k[i] &+ w[i]
-                        let second = sumA &+ (a & b | c & (a | b))
-                        (h, g, f, e) = (g, f, e, d &+ first)
-                        (d, c, b, a) = (c, b, a, first &+ second)
+                    var i = 0
+                    while i < 64 {
+                        round(a, b, c, &d, e, f, g, &h, w[i] &+ k[i])
+                        round(h, a, b, &c, d, e, f, &g, w[i &+ 1] &+ k[i &+ 1])
+                        round(g, h, a, &b, c, d, e, &f, w[i &+ 2] &+ k[i &+ 2])
+                        round(f, g, h, &a, b, c, d, &e, w[i &+ 3] &+ k[i &+ 3])
+                        round(e, f, g, &h, a, b, c, &d, w[i &+ 4] &+ k[i &+ 4])
+                        round(d, e, f, &g, h, a, b, &c, w[i &+ 5] &+ k[i &+ 5])
+                        round(c, d, e, &f, g, h, a, &b, w[i &+ 6] &+ k[i &+ 6])
+                        round(b, c, d, &e, f, g, h, &a, w[i &+ 7] &+ k[i &+ 7])
+                        i &+= 8
                     }
                     state = state &+ SIMD8(a, b, c, d, e, f, g, h)
                 }

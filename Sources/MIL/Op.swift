@@ -101,7 +101,7 @@ extension Set where Element == DataType {
 public enum OpTable {
     public static let rows: [Op] =
         activationOps + elementwiseOps + reductionOps + linearOps + convolutionOps + normalizationOps + sequenceOps
-        + shapeOps + indexingOps + imageOps
+        + shapeOps + indexingOps + imageOps + randomOps + compressionOps
 
     private static let byName = Dictionary(uniqueKeysWithValues: rows.map { ($0.name, $0) })
 

@@ -26,22 +26,17 @@ extension Program {
 
     /// Reads program text. Whatever the text, the result is a program or a failure that names line and column.
     public init(text: String, blobs: BlobReader? = nil) throws {
-        self = try withoutActuallyEscaping(blobs ?? Parser.refuse) { blobs in
-            var parser = try Parser(text, blobs)
-            return try parser.program()
-        }
+        var parser = try Parser(text, blobs ?? Parser.refuse)
+        self = try parser.program()
     }
 }
 
 extension Function {
     /// Reads the text of one function, `func … -> (…)`.
     public init(text: String, blobs: Program.BlobReader? = nil) throws {
-        self = try withoutActuallyEscaping(blobs ?? Parser.refuse) { blobs in
-            var parser = try Parser(text, blobs)
-            let function = try parser.parseFunction()
-            try parser.expectEnd()
-            return function
-        }
+        var parser = try Parser(text, blobs ?? Parser.refuse)
+        self = try parser.parseFunction()
+        try parser.expectEnd()
     }
 }
 
@@ -210,8 +205,7 @@ struct Parser {
             do {
                 return try body()
             } catch let failure as Failure {
-                let statement = (declared.first.map { "'\($0.name)' = " } ?? "") + operation.op
-                throw failure.at(statement).at(lexer.place(place.start))
+                throw failure.at(lexer.place(place.start))
             }
         }
         let call = try located { try Call(operation, in: function) }
@@ -221,10 +215,7 @@ struct Parser {
             try located { try call.check() }
             return given
         }
-        let inferred = try located {
-            try call.check()
-            return try call.op.infer(call).map { try $0.bounded() }.map { ValueType.tensor($0) }
-        }
+        let inferred = try located { try call.infer() }
         guard inferred.count == declared.count else {
             throw failure(
                 place,
@@ -730,7 +721,7 @@ extension Program {
 extension TensorType {
     /// The type itself, or a failure where even with unknown dimensions taken as 1 it is larger than any tensor.
     fileprivate func bounded() throws -> TensorType {
-        _ = try TensorType(dtype == .string ? .uint8 : dtype, shape.map { max($0, 1) }).checkedByteCount()
+        _ = try TensorType(dtype, shape.map { max($0, 1) }).checkedByteCount()
         return self
     }
 }

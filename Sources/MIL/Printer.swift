@@ -203,52 +203,81 @@ struct Printer {
         for index in 0..<tensor.count {
             if index > 0 {
                 let ended = lengths.count { index % $0 == 0 }
-                text += String(repeating: "]", count: ended) + ", " + String(repeating: "[", count: ended)
+                for _ in 0..<ended { text += "]" }
+                text += ", "
+                for _ in 0..<ended { text += "[" }
             }
-            text += Printer.element(tensor, index)
+            printElement(tensor, index)
         }
         text += String(repeating: "]", count: shape.count)
     }
 
-    private static func element(_ tensor: Tensor, _ index: Int) -> String {
+    private mutating func printElement(_ tensor: Tensor, _ index: Int) {
         func load<T>(_: T.Type) -> T {
             tensor.pointer.loadUnaligned(fromByteOffset: index * MemoryLayout<T>.stride, as: T.self)
         }
         switch tensor.dtype {
-        case .bool: return load(UInt8.self) != 0 ? "true" : "false"
-        case .int8: return String(load(Int8.self))
-        case .uint8: return String(load(UInt8.self))
-        case .int16: return String(load(Int16.self))
-        case .uint16: return String(load(UInt16.self))
-        case .int32: return String(load(Int32.self))
-        case .uint32: return String(load(UInt32.self))
-        case .int64: return String(load(Int64.self))
-        case .uint64: return String(load(UInt64.self))
-        case .float16: return number(Double(float(half: load(UInt16.self))), UInt64(load(UInt16.self)), .float16)
-        case .float32: return number(Double(load(Float.self)), UInt64(load(UInt32.self)), .float32)
-        case .float64: return number(load(Double.self), load(UInt64.self), .float64)
+        case .bool: text += load(UInt8.self) != 0 ? "true" : "false"
+        case .int8: text += String(load(Int8.self))
+        case .uint8: text += String(load(UInt8.self))
+        case .int16: text += String(load(Int16.self))
+        case .uint16: text += String(load(UInt16.self))
+        case .int32: text += String(load(Int32.self))
+        case .uint32: text += String(load(UInt32.self))
+        case .int64: text += String(load(Int64.self))
+        case .uint64: text += String(load(UInt64.self))
+        case .float16: printNumber(UInt64(load(UInt16.self)), .float16)
+        case .float32: printNumber(UInt64(load(UInt32.self)), .float32)
+        case .float64: printNumber(load(UInt64.self), .float64)
         case .complex64:
-            let bits = load(SIMD2<UInt32>.self)
-            let parts = [bits.x, bits.y].map { number(Double(Float(bitPattern: $0)), UInt64($0), .float32) }
-            return "(\(parts[0]), \(parts[1]))"
+            let parts = load(SIMD2<UInt32>.self)
+            printComplex(UInt64(parts.x), UInt64(parts.y), .float32)
         case .complex128:
-            let bits = load(SIMD2<UInt64>.self)
-            let parts = [bits.x, bits.y].map { number(Double(bitPattern: $0), $0, .float64) }
-            return "(\(parts[0]), \(parts[1]))"
-        case .string: return quoted(tensor.strings[index])
+            let parts = load(SIMD2<UInt64>.self)
+            printComplex(parts.x, parts.y, .float64)
+        case .string: text += Printer.quoted(tensor.strings[index])
         }
     }
 
+    private mutating func printComplex(_ real: UInt64, _ imaginary: UInt64, _ dtype: DataType) {
+        text += "("
+        printNumber(real, dtype)
+        text += ", "
+        printNumber(imaginary, dtype)
+        text += ")"
+    }
+
     /// A number exactly: hexadecimal as C's `%a` writes it, `inf`, or `nan` with its bits where they are unusual.
-    private static func number(_ value: Double, _ bits: UInt64, _ dtype: DataType) -> String {
-        if value.isNaN { return bits == dtype.floatSpecials.nan ? "nan" : "nan(0x\(String(bits, radix: 16)))" }
-        let sign = value.sign == .minus ? "-" : ""
-        if value.isInfinite { return sign + "inf" }
-        if value == 0 { return sign + "0x0p+0" }
-        let fraction = String(value.significand.significandBitPattern | 1 << 52, radix: 16).dropFirst()
-        let digits = String(fraction.reversed().drop { $0 == "0" }.reversed())
-        let exponent = Int(value.exponent)
-        return "\(sign)0x1\(digits.isEmpty ? "" : ".")\(digits)p\(exponent < 0 ? "" : "+")\(exponent)"
+    private mutating func printNumber(_ bits: UInt64, _ dtype: DataType) {
+        let value: Double =
+            switch dtype {
+            case .float16: Double(float(half: UInt16(bits)))
+            case .float32: Double(Float(bitPattern: UInt32(bits)))
+            default: Double(bitPattern: bits)
+            }
+        if value.isNaN {
+            text += bits == dtype.floatSpecials.nan ? "nan" : "nan(0x\(String(bits, radix: 16)))"
+            return
+        }
+        if value.sign == .minus { text += "-" }
+        if value.isInfinite {
+            text += "inf"
+        } else if value == 0 {
+            text += "0x0p+0"
+        } else {
+            let fraction = value.significand.significandBitPattern
+            if fraction == 0 {
+                text += "0x1"
+            } else {
+                let dropped = fraction.trailingZeroBitCount & ~3
+                let digits = String(fraction >> UInt64(dropped), radix: 16)
+                text += "0x1."
+                for _ in 0..<(13 - dropped / 4 - digits.utf8.count) { text += "0" }
+                text += digits
+            }
+            text += value.exponent < 0 ? "p" : "p+"
+            text += String(Int(value.exponent))
+        }
     }
 }
 

@@ -20,6 +20,8 @@ public final class Predictor: Sendable {
     public let outputs: [Port]
     /// The shapes each input may have, in the order of `inputs`.
     public var shapes: [Shapes] { entries.map(\.shapes) }
+    /// The shape of each input that the model names as the usual one.
+    public var usualShapes: [[Int]] { entries.map(\.usual) }
 
     private let entries: [InputFeature]
     private let results: [OutputFeature]
@@ -114,7 +116,7 @@ public final class Predictor: Sendable {
     public func defaultInput(_ index: Int) throws -> Tensor { try entries[index].defaultTensor() }
 
     /// What runs where, and why, for the usual shapes of a model.
-    public var plan: Plan { get throws { try plan(for: entries.map(\.usual)) } }
+    public var plan: Plan { get throws { try plan(for: usualShapes) } }
 
     /// What runs where, and why, for inputs of these shapes.
     public func plan(for shapes: [[Int]]) throws -> Plan {

@@ -3,7 +3,8 @@
 #
 # usage: tests/c/run.sh [LIBRARY [MODEL.mlpackage [INPUTS.bin EXPECTED.bin]]]
 # LIBRARY is libmartlet-c.so (or .dylib); without it, the one of the release build, else of the debug build.
-# CFLAGS are passed to the compiler, such as -fsanitize=thread.
+# CC, CFLAGS and LDFLAGS are passed on; for the thread sanitizer take the clang of the Swift toolchain,
+# -fsanitize=thread, and -ldispatch -lBlocksRuntime of that toolchain.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -30,5 +31,5 @@ fi
 
 folder=$(cd "$(dirname "$library")" && pwd)
 ${CC:-cc} -std=c11 -Wall -Wextra -Werror -O1 -g ${CFLAGS:-} -I "$root/Sources/CHeader/include" \
-    "$here/test_martlet.c" "$folder/$(basename "$library")" -Wl,-rpath,"$folder" -lm -lpthread -o "$work/test_martlet"
+    "$here/test_martlet.c" "$folder/$(basename "$library")" -Wl,-rpath,"$folder" -lm -lpthread ${LDFLAGS:-} -o "$work/test_martlet"
 TEST_FOLDER=$work "$work/test_martlet" "$@"

@@ -123,10 +123,10 @@ public struct Window: Sendable, Hashable {
     ) throws {
         let axes = try Window.check(input, kernel, strides, dilations, pad)
         if ceilMode {
-            guard axes <= 2, padType == "valid" || padType == "custom", (0..<axes).allSatisfy({ pad[2 * $0] == pad[2 * $0 + 1] }) else {
+            guard axes <= 2, padType != "same", (0..<axes).allSatisfy({ pad[2 * $0] == pad[2 * $0 + 1] }) else {
                 throw Failure(
                     .invalidArgument,
-                    "ceil_mode is true; then x has one or two spatial axes, pad_type is valid or custom, and pads are equal on both sides.")
+                    "ceil_mode is true; then x must have one or two spatial axes, pad_type must not be same, and pads must be equal on both sides.")
             }
         }
         var (before, after, output): ([Int], [Int], [Int]) = ([], [], [])
@@ -153,7 +153,9 @@ public struct Window: Sendable, Hashable {
                     "The spatial axis \(axis) has \(padded) elements with its pads, fewer than the window of \(reach) covers.")
             }
             var count = (padded - reach + (ceilMode ? stride - 1 : 0)) / stride + 1
-            if ceilMode, before[axis] > 0, try (count - 1).times(stride) >= size + before[axis] { count -= 1 }
+            // The last window may not begin behind x and half of the pads; without pads it may.
+            let total = before[axis] + after[axis]
+            if ceilMode, total > 0, try 2 * ((count - 1).times(stride) - size) >= total { count -= 1 }
             output.append(count)
         }
         self.kernel = kernel
