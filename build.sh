@@ -1,0 +1,379 @@
+#!/usr/bin/env bash
+# Builds, tests, shows and packs Martlet; `./build.sh help` lists what it does. Linux and macOS.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+root=$PWD
+logs=$root/.build/logs
+package=$root/python/martlet
+header=$root/Sources/CHeader/include/martlet.h
+python=$root/.venv/bin/python
+system=$(uname -s)-$(uname -m)
+case $system in Darwin-*) suffix=dylib ;; *) suffix=so ;; esac
+
+say() { printf '%-10s %s\n' "$1" "$2"; }
+fail() {
+    printf '%-10s %s\n' "error" "$1" >&2
+    exit 1
+}
+
+# quietly NAME COMMAND...: its output goes to a log, whose end is shown only if it fails.
+quietly() {
+    local name=$1 log=$logs/$1.log
+    shift
+    "$@" </dev/null >"$log" 2>&1 || {
+        tail -n 40 "$log" >&2
+        fail "$name failed; all it said is in $log"
+    }
+}
+
+help() {
+    cat <<'TEXT'
+./build.sh           build everything into .venv: .venv/bin/martlet, .venv/bin/python -c "import martlet"
+./build.sh demo      transcribe a melody with basic-pitch's Core ML package, beside ONNX Runtime
+./build.sh test      format and lint checks, Swift tests, C test, Python tests
+./build.sh wheel     dist/martlet-….whl, which needs neither Swift nor oneDNN where it is installed
+./build.sh clean     remove what was built; downloads in .deps and .cache stay
+
+MARTLET_ONEDNN=0     build without oneDNN, on own kernels alone
+TEXT
+}
+
+# Tools
+
+swift_is_new_enough() {
+    local version
+    version=$("$1" --version 2>/dev/null | sed -n 's/.*Swift version \([0-9]*\)\..*/\1/p' | head -n 1)
+    [[ ${version:-0} -ge 6 ]]
+}
+
+look_for_swift() {
+    local candidate
+    for candidate in "$(command -v swift || true)" /opt/swift/usr/bin/swift "$HOME/.swiftly/bin/swift" \
+        "$HOME/.local/share/swiftly/bin/swift" "$(xcrun --find swift 2>/dev/null || true)"; do
+        if [[ -x $candidate ]] && swift_is_new_enough "$candidate"; then
+            swift=$candidate
+            return 0
+        fi
+    done
+    return 1
+}
+
+# as_root COMMAND...: fails where that would need a password.
+as_root() {
+    if [[ $(id -u) = 0 ]]; then
+        "$@"
+    else
+        sudo -n "$@"
+    fi
+}
+
+# apt_install PACKAGE [LEAST_MAJOR_VERSION]
+apt_install() {
+    command -v apt-get >/dev/null && as_root true 2>/dev/null || return 1
+    as_root apt-get update >"$logs/apt.log" 2>&1 || true
+    local version
+    version=$(apt-cache policy "$1" | sed -n 's/^ *Candidate: \([0-9]*\).*/\1/p')
+    [[ ${version:-0} -ge ${2:-0} && -n $version ]] || return 1
+    say install "$1 (apt-get)"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$1" >>"$logs/apt.log" 2>&1
+}
+
+find_swift() {
+    look_for_swift || { apt_install swiftlang 6 && look_for_swift; } || fail \
+        "no Swift 6.0 or newer: install it from https://www.swift.org/install (Debian 13, Ubuntu 25.04 and newer: apt-get install swiftlang; macOS: Xcode 16), or put it on PATH"
+    PATH=$(dirname "$swift"):$PATH
+    unset CC CXX # Swift's build needs its own clang
+    say swift "$("$swift" --version 2>/dev/null | sed -n 's/.*Swift version \([0-9.]*\).*/\1/p' | head -n 1) ($swift)"
+}
+
+# Swift brings clang; the headers and libraries of C are the system's.
+check_compiler() {
+    echo 'int main(void) { return EXIT_SUCCESS; }' |
+        clang -include stdlib.h -x c - -o .build/compiler-works >"$logs/compiler.log" 2>&1 || fail \
+        "no working C compiler (see $logs/compiler.log): Debian and Ubuntu: apt-get install build-essential; macOS: xcode-select --install"
+}
+
+make_venv() {
+    if [[ ! -x $python ]]; then
+        local candidate found=
+        for candidate in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do
+            if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
+                found=$candidate
+                break
+            fi
+        done
+        [[ $found ]] || fail "no Python 3.10 or newer with venv (Debian and Ubuntu: apt-get install python3-venv)"
+        quietly venv "$found" -m venv .venv
+    fi
+    # With the build requirements in place, pip need not make a second environment for every build.
+    has_packages hatchling cffi || pip_install hatchling cffi
+    say python "$("$python" -c 'import platform; print(platform.python_version())') (.venv)"
+}
+
+has_packages() {
+    "$python" - "$@" <<'PYTHON' 2>/dev/null
+import importlib.util, sys
+sys.exit(any(importlib.util.find_spec(name) is None for name in sys.argv[1:]))
+PYTHON
+}
+
+pip_install() {
+    say install "$*"
+    quietly pip "$python" -m pip install --quiet --disable-pip-version-check "$@"
+}
+
+# Parts
+
+fetch_onednn() {
+    local target=$root/.deps/onednn
+    if [[ ${MARTLET_ONEDNN:-1} = 0 ]]; then
+        say onednn "not used (MARTLET_ONEDNN=0)"
+    elif [[ -e $target/include/dnnl.h ]]; then
+        say onednn "3.2 (.deps/onednn)"
+    elif [[ $system = Linux-x86_64 ]]; then
+        say onednn "3.2, fetching from PyPI"
+        rm -rf .deps/wheels .deps/onednn.part
+        quietly onednn "$python" -m pip download --disable-pip-version-check --no-deps --only-binary=:all: \
+            --dest .deps/wheels onednn-cpu-gomp==2023.2.0 onednn-devel-cpu-gomp==2023.2.0
+        unpack_onednn .deps/wheels .deps/onednn.part
+        rm -rf .deps/wheels "$target"
+        mv .deps/onednn.part "$target"
+    elif [[ -e /usr/include/dnnl.h ]] || { [[ $system = Linux-* ]] && apt_install libdnnl-dev; }; then
+        say onednn "the system's (libdnnl-dev)"
+    else
+        say onednn "none to be had for $system: building on own kernels alone"
+    fi
+}
+
+# unpack_onednn WHEELS TARGET: the headers, the library once under its real name, the licences.
+unpack_onednn() {
+    "$python" - "$1" "$2" <<'PYTHON'
+import hashlib
+import pathlib
+import sys
+import zipfile
+
+DIGESTS = {
+    "onednn_cpu_gomp": "2f22a54d6a890ed14bfa185d42a4be65d8b5b1df85dc1f0f3a9abe31620416fb",
+    "onednn_devel_cpu_gomp": "9763c69e8c907e119056bd52ad918ca84ac9ba939d130a99dfa95ccca3e5e284",
+}
+wheels, target = map(pathlib.Path, sys.argv[1:])
+for wheel in wheels.glob("*.whl"):
+    name = wheel.name.split("-")[0]
+    if hashlib.sha256(wheel.read_bytes()).hexdigest() != DIGESTS[name]:
+        sys.exit(f"{wheel.name} is not the file that was expected (its SHA-256 differs)")
+    with zipfile.ZipFile(wheel) as archive:
+        for inside in archive.namelist():
+            _, data, path = inside.partition(".data/data/")
+            if not data or path in ("lib/libdnnl.so", "lib/libdnnl.so.3.2") or "cmake" in path:
+                continue
+            place = target / path.replace("share/doc/onednn", "licenses")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(archive.read(inside))
+(target / "lib" / "libdnnl.so").symlink_to("libdnnl.so.3")
+PYTHON
+}
+
+# swift_build NAME ARGUMENT...: keeps the log; on a terminal shows how far it is.
+swift_build() {
+    local log=$logs/$1.log
+    shift
+    if [[ -t 1 ]]; then
+        "$swift" build --build-system native "$@" </dev/null 2>&1 | tee "$log" | show_steps
+    else
+        "$swift" build --build-system native "$@" </dev/null >"$log" 2>&1
+    fi || {
+        grep -E 'error:' "$log" | sort -u | head -n 20 >&2 || tail -n 40 "$log" >&2
+        fail "swift build failed; all it said is in $log"
+    }
+}
+
+show_steps() {
+    local line
+    while IFS= read -r line; do
+        [[ $line =~ ^\[[0-9]+/[0-9]+\] ]] && printf '\r%-10s %s ' swift "${BASH_REMATCH[0]}"
+    done
+    printf '\r\033[K'
+}
+
+build_library() {
+    local flags=(-c release --product martlet-c)
+    [[ $suffix = dylib ]] || flags+=(-Xswiftc -static-stdlib) # on macOS the system has the runtime
+    swift_build library "${flags[@]}"
+    local built=$root/.build/release/libmartlet-c.$suffix
+    # The unchanged library keeps its time and place, so that nothing after it is done again.
+    if [[ ! $package/libmartlet.$suffix -nt $built ]]; then
+        cp -L "$built" "$package/libmartlet.$suffix.part"
+        if [[ $suffix = so ]]; then
+            strip --strip-unneeded "$package/libmartlet.so.part" 2>/dev/null ||
+                "$(dirname "$swift")/llvm-strip" --strip-unneeded "$package/libmartlet.so.part" 2>/dev/null || true
+        fi
+        mv "$package/libmartlet.$suffix.part" "$package/libmartlet.$suffix"
+        bundle_companions "$built"
+    fi
+    say library "python/martlet/libmartlet.$suffix ($(du -m "$package/libmartlet.$suffix" | cut -f1) MB)"
+}
+
+# bundle_companions LIBRARY: what it needs and a plain system may lack, each once, with its licence.
+bundle_companions() {
+    rm -f "$package"/libdnnl.* "$package"/libgomp.* "$package"/LICENSE*
+    cp LICENSE "$package/LICENSE"
+    [[ $suffix = so ]] || return 0
+    local name path
+    while read -r name path; do
+        [[ -e $path ]] || fail "$name, which the library needs, is missing (Debian and Ubuntu: apt-get install libgomp1)"
+        cp -L "$path" "$package/$name"
+        case $name in
+        libgomp.*) cp /usr/share/doc/libgomp1/copyright "$package/LICENSE-libgomp" 2>/dev/null || true ;;
+        libdnnl.*)
+            if [[ -d .deps/onednn/licenses ]]; then
+                cp .deps/onednn/licenses/LICENSE "$package/LICENSE-oneDNN"
+                cp .deps/onednn/licenses/THIRD-PARTY-PROGRAMS "$package/LICENSE-oneDNN-third-party"
+            else
+                cp /usr/share/doc/libdnnl*/copyright "$package/LICENSE-oneDNN" 2>/dev/null || true
+            fi
+            ;;
+        esac
+    done < <(ldd "$1" | sed -n 's/^[[:space:]]*\(lib\(dnnl\|gomp\)\.so[.0-9]*\) => \(.*\) (0x.*/\1 \3/p; s/^[[:space:]]*\(lib\(dnnl\|gomp\)\.so[.0-9]*\) => not found/\1 -/p')
+}
+
+install_package() {
+    local stamp=.venv/martlet.stamp each
+    for each in python/pyproject.toml python/hatch_build.py "$header"; do
+        if [[ ! -e $package/_martlet_abi.py || ! $stamp -nt $each ]]; then
+            quietly install "$python" -m pip install --quiet --disable-pip-version-check --no-build-isolation \
+                --editable ./python
+            touch "$stamp"
+            break
+        fi
+    done
+    "$python" -c 'import martlet; martlet.info()' || fail "the package was built but does not load"
+    say package "martlet $("$python" -c 'import martlet; print(martlet.__version__)') (.venv/bin/martlet)"
+}
+
+build() {
+    mkdir -p "$logs"
+    find_swift
+    check_compiler
+    make_venv
+    fetch_onednn
+    build_library
+    install_package
+}
+
+# Commands
+
+build_model() {
+    has_packages onnxruntime || pip_install onnxruntime
+    quietly model "$python" tests/models/build.py basic_pitch
+}
+
+demo() {
+    build
+    build_model
+    local folder
+    folder=$("$python" -c 'from tests.models.catalog import MODELS; print(MODELS["basic_pitch"].folder())')
+    "$python" Examples/transcribe.py "$folder/fp32.mlpackage" "$folder/model.onnx"
+}
+
+failures=()
+
+# check NAME COMMAND...: runs it, shows what it says, remembers if it failed.
+check() {
+    printf '\n== %s\n' "$1"
+    local name=$1
+    shift
+    if ! "$@" </dev/null; then failures+=("$name"); fi
+}
+
+# existing PATH...: leaves those that are there in `paths`.
+existing() {
+    local each
+    paths=()
+    for each in "$@"; do [[ ! -e $each ]] || paths+=("$each"); done
+}
+
+lint_swift() {
+    existing Package.swift Sources tests Examples
+    "$swift" format lint --strict --recursive --parallel "${paths[@]}" && echo "swift format: nothing to change"
+}
+
+lint_python() {
+    existing python tests benchmarks Examples
+    .venv/bin/ruff check "${paths[@]}" && .venv/bin/ruff format --check "${paths[@]}"
+}
+
+test_swift() {
+    local log=$logs/swift-test.log result=0
+    "$swift" test --build-system native >"$log" 2>&1 || result=$?
+    if [[ $result != 0 ]]; then
+        grep -E 'error:|failed|✘' "$log" | head -n 60 || tail -n 60 "$log"
+    fi
+    grep -E '^.{0,4}Test run with|^[[:space:]]*Executed [0-9]+ test' "$log" || tail -n 5 "$log"
+    return $result
+}
+
+# A file that warned is touched: the next build compiles it and warns again, until it is mended.
+no_warnings() {
+    local found
+    found=$(cat "$logs"/library.log "$logs"/swift-test.log 2>/dev/null |
+        grep -E "^$root/(Package.swift|Sources|tests|Examples)[^:]*:[0-9]+:[0-9]+: warning:" | sort -u || true)
+    if [[ $found ]]; then
+        printf '%s\n' "$found"
+        printf '%s\n' "$found" | cut -d: -f1 | sort -u | xargs touch
+        return 1
+    fi
+    echo "swift build: no warnings"
+}
+
+test_python() {
+    "$python" -m pytest tests/python tests/models -q -rs "$@"
+}
+
+test_all() {
+    build
+    has_packages pytest onnxruntime PIL ruff || pip_install pytest onnxruntime pillow ruff==0.17.6
+    build_model
+    check "swift format" lint_swift
+    check "ruff" lint_python
+    [[ ! -d tests/swift ]] || check "swift tests" test_swift
+    check "warnings" no_warnings
+    [[ ! -e tests/c/run.sh ]] || check "C test" bash tests/c/run.sh
+    check "python tests" test_python "$@"
+    echo
+    [[ ${#failures[@]} = 0 ]] || fail "failed: $(printf '%s, ' "${failures[@]}" | sed 's/, $//')"
+    say tests "all passed"
+}
+
+make_wheel() {
+    build
+    rm -rf dist
+    quietly wheel "$python" -m pip wheel --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist ./python
+    local wheel size
+    wheel=$(ls dist/martlet-*.whl)
+    size=$(($(wc -c <"$wheel") / 1000000))
+    say wheel "$wheel ($size MB)"
+    [[ $size -lt 60 ]] || fail "the wheel shall stay under 60 MB"
+}
+
+clean() {
+    rm -rf .build .build-* .venv .venv-ci dist python/build
+    rm -f "$package"/lib* "$package"/LICENSE* "$package"/_martlet_abi.py
+    find . -name __pycache__ -type d -not -path './.*' -prune -exec rm -rf {} +
+    say clean "done"
+}
+
+command=${1:-build}
+shift || true
+case $command in
+build) build ;;
+demo) demo ;;
+test) test_all "$@" ;;
+wheel) make_wheel ;;
+clean) clean ;;
+help | -h | --help) help ;;
+*)
+    help >&2
+    fail "no command is called $command"
+    ;;
+esac

@@ -1,0 +1,116 @@
+"""The door to libmartlet: finds and loads it, turns its statuses into exceptions and its texts into values."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from martlet import errors
+
+try:
+    from martlet._martlet_abi import ffi
+except ImportError as error:
+    raise ImportError("this copy of martlet is not built: run ./build.sh in its repository") from error
+
+__all__ = ["answer", "check", "ffi", "lib", "library_path", "own", "ready", "text"]
+
+FILE_NAME = "libmartlet.dylib" if sys.platform == "darwin" else "libmartlet.so"
+
+
+def library_path() -> Path:
+    """Where libmartlet is: `MARTLET_LIBRARY`, else beside this file."""
+    chosen = os.environ.get("MARTLET_LIBRARY")
+    path = Path(chosen) if chosen else Path(__file__).with_name(FILE_NAME)
+    if not path.is_file():
+        reason = "MARTLET_LIBRARY names" if chosen else "the package lacks"
+        raise ImportError(f"{reason} {path}, which is no file: run ./build.sh, or set MARTLET_LIBRARY to {FILE_NAME}")
+    return path.resolve()
+
+
+def load_library() -> Any:
+    """Loads libmartlet. Where the process finds no OpenMP runtime, the one we ship goes first."""
+    path = library_path()
+    try:
+        return ffi.dlopen(str(path), ffi.RTLD_NOW)
+    except OSError as error:
+        openmp = path.with_name("libgomp.so.1")
+        if openmp.name in str(error) and openmp.exists():
+            LOADED.append(ffi.dlopen(str(openmp), ffi.RTLD_NOW | ffi.RTLD_GLOBAL))
+            return ffi.dlopen(str(path), ffi.RTLD_NOW)
+        raise ImportError(f"{path} cannot be loaded: {error}") from error
+
+
+LOADED: list[Any] = []
+lib = load_library()
+
+ERRORS: dict[int, type[errors.Error]] = {
+    lib.MLT_INVALID_ARGUMENT: errors.InvalidArgumentError,
+    lib.MLT_WRONG_TYPE: errors.WrongTypeError,
+    lib.MLT_NOT_FOUND: errors.NotFoundError,
+    lib.MLT_MALFORMED: errors.MalformedError,
+    lib.MLT_UNSUPPORTED: errors.UnsupportedError,
+    lib.MLT_OUT_OF_MEMORY: errors.OutOfMemoryError,
+    lib.MLT_BAD_HANDLE: errors.BadHandleError,
+    lib.MLT_OUT_OF_RANGE: errors.OutOfRangeError,
+    lib.MLT_BUG: errors.BugError,
+}
+
+
+def check(status: int) -> None:
+    """Raises what a status stands for, with the library's own words."""
+    if status:
+        message = ffi.string(lib.mlt_last_error()).decode(errors="replace")
+        raise ERRORS.get(status, errors.BugError)(message)
+
+
+class Process:
+    """What this process did with the library. A fork copies no threads: a child must not go on with its parent's."""
+
+    used = False
+    forked = False
+
+    @classmethod
+    def after_fork(cls) -> None:
+        cls.forked = cls.used
+
+
+os.register_at_fork(after_in_child=Process.after_fork)
+
+
+def ready() -> None:
+    """Refuses to work in a forked child of a process with models: a call could wait for threads that are gone."""
+    if Process.forked:
+        raise errors.UnsupportedError(
+            "A model was loaded before this process was forked; start workers with"
+            ' multiprocessing.get_context("spawn"), or load models only in the workers.'
+        )
+
+
+def release(handle: Any) -> None:
+    """Ends a handle, except in a forked child, whose copy of the library must stay untouched."""
+    if not Process.forked:
+        lib.mlt_release(handle)
+
+
+def own(handle: Any) -> Any:
+    """The handle, released when Python drops it."""
+    return ffi.gc(handle, release)
+
+
+def text(function: Callable[..., int], *arguments: Any) -> str:
+    """The text that a function of the library answers."""
+    ready()
+    out = ffi.new("mlt_text **")
+    check(function(out, *arguments))
+    handle = own(out[0])
+    characters: bytes = ffi.string(lib.mlt_text_chars(handle))
+    return characters.decode()
+
+
+def answer(function: Callable[..., int], *arguments: Any) -> Any:
+    """The value that a function of the library answers as JSON."""
+    return json.loads(text(function, *arguments))

@@ -1,0 +1,309 @@
+"""The command `martlet`."""
+
+from __future__ import annotations
+
+import functools
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+import martlet
+from martlet import model as models
+from martlet._native import answer, lib, library_path
+
+__all__ = ["main"]
+
+COMPLETION = 'Completion in bash: eval "$(_MARTLET_COMPLETE=bash_source martlet)"; zsh and fish likewise.'
+
+
+def command(function: Callable[..., Any]) -> click.Command:
+    """A command with `--json`, whose refusals are one line on the error stream, one object with `--json`, status 1."""
+
+    @functools.wraps(function)
+    def guarded(as_json: bool, **options: Any) -> None:
+        try:
+            function(as_json=as_json, **options)
+        except (martlet.Error, OSError, ValueError, EOFError, BadZipFile) as error:
+            message = " ".join(str(error).split())
+            if as_json:
+                write_json({"error": {"kind": type(error).__name__, "message": message}})
+            click.echo(f"martlet: {message}", err=True)
+            raise SystemExit(1) from None
+
+    option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    return main.command()(option(guarded))
+
+
+MODEL = click.argument("path", type=click.Path(path_type=Path))
+DEVICE = click.option("--device", help="One of `martlet devices`.")
+FUNCTION = click.option("--function", help="Which function of the model.")
+THREADS = click.option("--threads", type=click.IntRange(min=0), help="Threads of one run; 0: all processors.")
+
+
+@click.group(epilog=COMPLETION, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(martlet.__version__, prog_name="martlet")
+def main() -> None:
+    """Runs Core ML models anywhere, and says where and why."""
+
+
+@command
+def devices(as_json: bool) -> None:
+    """List the devices, those that are missing here with the reason."""
+    found = martlet.devices()
+    if as_json:
+        write_json(found)
+        return
+    rows = [
+        (each["name"], "yes" if each["available"] else "no", each["summary"], each["reason"] or "") for each in found
+    ]
+    show_table(("device", "available", "summary", "reason"), rows)
+
+
+@command
+def info(as_json: bool) -> None:
+    """Show the build and the machine."""
+    found = {**martlet.info(), "python_package": martlet.__version__, "library": str(library_path())}
+    if as_json:
+        write_json(found)
+        return
+    show_table(
+        ("", ""), [(name.replace("_", " "), "none" if value is None else value) for name, value in found.items()]
+    )
+
+
+@command
+@MODEL
+@click.option("--plan", is_flag=True, help="Also compile it and show every step with its kernel and why.")
+@DEVICE
+@FUNCTION
+def inspect(path: Path, plan: bool, device: str | None, function: str | None, as_json: bool) -> None:
+    """Show what a model takes and gives, its ops, weights, precision and metadata."""
+    handle = models.read(path)
+    found = answer(lib.mlt_model_info, handle)
+    steps = martlet.Model(handle, device, function).plan() if plan else None
+    if as_json:
+        write_json(found | ({"plan": steps.to_dict()} if steps else {}))
+        return
+    weights = found["weights"]
+    kinds = ", ".join(f"{dtype} {megabytes(size)}" for dtype, size in weights["by_dtype"].items())
+    facts = [
+        ("kind", f"{found['kind']}, specification version {found['specification_version']}"),
+        ("precision", found["precision"]),
+        ("weights", f"{weights['count']} of {megabytes(weights['bytes'])}" + (f": {kinds}" if kinds else "")),
+    ]
+    metadata = found["metadata"]
+    facts += [(name.replace("_", " "), value) for name, value in metadata.items() if value and name != "user_defined"]
+    facts += list((metadata.get("user_defined") or {}).items())
+    show_table((str(path), ""), facts)
+    for each in found["functions"]:
+        chosen = " (default)" if each["name"] == found["default_function"] and len(found["functions"]) > 1 else ""
+        click.echo(f"\nFunction {each['name']}{chosen}, opset {each['opset']}, {each['operations']} operations")
+        show_table(
+            ("", "name", "kind", "dtype", "shape", "description"),
+            [
+                (side, port["name"], port["kind"], port["dtype"], sizes(port), port["description"] or "")
+                for side, ports in (("input", each["inputs"]), ("output", each["outputs"]))
+                for port in ports
+            ],
+        )
+        histogram = sorted(each["ops"].items(), key=lambda item: (-item[1], item[0]))
+        show_table(("op", "count"), histogram)
+    if steps:
+        click.echo()
+        show(steps.table())
+
+
+@command
+@MODEL
+@click.option(
+    "--input", "given", multiple=True, metavar="NAME=FILE", help="An .npy file or an image; or one FILE.npz for all."
+)
+@click.option("--random", "seed", type=int, metavar="SEED", help="Random values for the inputs that are not given.")
+@click.option("--output", type=click.Path(path_type=Path), help="Write all outputs to this .npz file.")
+@DEVICE
+@FUNCTION
+@THREADS
+def run(
+    path: Path,
+    given: tuple[str, ...],
+    seed: int | None,
+    output: Path | None,
+    device: str | None,
+    function: str | None,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Run a model once and show what comes out."""
+    model = open_model(path, device, function, threads)
+    inputs = read_inputs(given)
+    if seed is not None:
+        inputs = random_inputs(model, seed) | inputs
+    start = time.perf_counter()
+    outputs = model.predict(inputs)
+    milliseconds = (time.perf_counter() - start) * 1e3
+    if output:
+        with output.open("wb") as file:
+            np.savez(file, **outputs)  # type: ignore[arg-type]
+    summaries = [summary(name, array) for name, array in outputs.items()]
+    if as_json:
+        write_json({"device": model.device, "milliseconds": milliseconds, "outputs": summaries})
+        return
+    names = ("name", "dtype", "shape", "least", "mean", "most")
+    show_table(names, [[compact(each[name]) for name in names] for each in summaries])
+    click.echo(f"{milliseconds:.2f} ms on {model.device}" + (f", written to {output}" if output else ""))
+
+
+@command
+@MODEL
+@click.option("--runs", type=click.IntRange(min=1), default=100, show_default=True, help="Timed runs.")
+@click.option("--warmup", type=click.IntRange(min=0), default=10, show_default=True, help="Runs before those.")
+@click.option("--seed", type=int, default=0, help="For the random inputs.")
+@THREADS
+@DEVICE
+@FUNCTION
+def bench(
+    path: Path,
+    runs: int,
+    warmup: int,
+    seed: int,
+    threads: int | None,
+    device: str | None,
+    function: str | None,
+    as_json: bool,
+) -> None:
+    """Measure load time and latency on random inputs."""
+    from tqdm import tqdm  # type: ignore[import-untyped]
+
+    start = time.perf_counter()
+    model = open_model(path, device, function, threads)
+    loaded = time.perf_counter()
+    inputs = random_inputs(model, seed)
+    began = time.perf_counter()
+    model.predict(inputs)
+    first = time.perf_counter() - began
+    times = []
+    with tqdm(total=warmup + runs, unit="run", leave=False, disable=True if as_json else None) as progress:
+        for turn in range(warmup + runs):
+            began = time.perf_counter()
+            model.predict(inputs)
+            took = time.perf_counter() - began
+            if turn >= warmup:
+                times.append(took * 1e3)
+            progress.update()
+    latency = {
+        "min": min(times),
+        "mean": statistics.fmean(times),
+        **{f"p{part}": float(np.percentile(times, part)) for part in (50, 90, 99)},
+    }
+    found = {
+        "model": str(path),
+        "device": model.device,
+        "threads": martlet.get_num_threads(),
+        "runs": runs,
+        "load_ms": (loaded - start) * 1e3,
+        "first_ms": first * 1e3,
+        "latency_ms": latency,
+    }
+    if as_json:
+        write_json(found)
+        return
+    click.echo(f"{path.name} on {model.device}, {found['threads']} threads, {runs} runs")
+    times_of = {"load": found["load_ms"], "first": found["first_ms"], **latency}
+    show_table(list(times_of), [[f"{value:.3f} ms" for value in times_of.values()]])
+
+
+def open_model(path: Path, device: str | None, function: str | None, threads: int | None) -> martlet.Model:
+    if threads is not None:
+        martlet.set_num_threads(threads)
+    return martlet.load(path, device, function)
+
+
+def read_inputs(given: tuple[str, ...]) -> dict[str, Any]:
+    """The arrays that `--input` names."""
+    inputs: dict[str, Any] = {}
+    for each in given:
+        name, equals, file = each.rpartition("=")
+        if file.endswith(".npz") and not equals:
+            with np.load(file) as stored:
+                inputs |= {key: stored[key] for key in stored.files}
+        elif not equals:
+            raise martlet.InvalidArgumentError(f"--input takes NAME=FILE.npy or FILE.npz, not {each!r}.")
+        elif file.endswith(".npy"):
+            inputs[name] = np.load(file)
+        else:
+            inputs[name] = read_image(file)
+    return inputs
+
+
+def read_image(file: str) -> Any:
+    try:
+        from PIL import Image
+    except ImportError:
+        raise martlet.UnsupportedError(f"{file} is no .npy file; to read images, install pillow.") from None
+    return Image.open(file)
+
+
+def random_inputs(model: martlet.Model, seed: int) -> dict[str, NDArray[Any]]:
+    generator = np.random.default_rng(seed)
+    return {port.name: port.random(generator) for port in model.inputs}
+
+
+def summary(name: str, array: NDArray[Any]) -> dict[str, Any]:
+    """What an array is like, in words for a table and for JSON, which knows no NaN."""
+    found: dict[str, Any] = {"name": name, "dtype": array.dtype.name, "shape": list(array.shape)}
+    wide = array.astype(np.float64)
+    for key, measure in (("least", np.min), ("mean", np.mean), ("most", np.max)):
+        value = float(measure(wide)) if array.size else None
+        found[key] = value if value is None or np.isfinite(value) else str(value)
+    return found
+
+
+def sizes(port: dict[str, Any]) -> str:
+    if image := port.get("image"):
+        return f"{image['width']} x {image['height']} {image['color_space']}"
+    return "[" + ", ".join("?" if size < 0 else str(size) for size in port["shape"]) + "]"
+
+
+def megabytes(size: int) -> str:
+    return f"{size / 1e6:.2f} MB"
+
+
+def compact(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def write_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def show_table(columns: Any, rows: Any) -> None:
+    """Prints a table, in colour where there is a terminal."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 1), header_style="bold", show_header=any(columns))
+    for column in columns:
+        table.add_column(Text(column), overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    show(table)
+
+
+def show(table: Any) -> None:
+    from rich.console import Console
+
+    terminal = sys.stdout.isatty()
+    Console(width=None if terminal else 160).print(table, crop=terminal)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,269 @@
+"""Models: load a file, look at it, run it."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from martlet._native import Process, answer, check, ffi, lib, own, ready, release, text
+from martlet.errors import InvalidArgumentError, WrongTypeError
+from martlet.plan import Plan
+from martlet.ports import Image, Port, as_input, element_type
+
+__all__ = ["Model", "load"]
+
+# Looked up once: together they are what a prediction costs in Python.
+new, from_buffer, wrap = ffi.new, ffi.from_buffer, lib.mlt_tensor_wrap
+TENSORS, VIEW = ffi.typeof("mlt_tensor *[]"), ffi.typeof("mlt_view *")
+
+
+def load(path: str | os.PathLike[str], device: str | None = None, function: str | None = None) -> Model:
+    """Loads a Core ML package and compiles it.
+
+    Args:
+        path: An `.mlpackage`.
+        device: A name out of `martlet.devices()`; by default the first that is available.
+        function: Which function of the model; by default the one the model names.
+
+    Raises:
+        NotFoundError: There is nothing at `path`.
+        MalformedError: It is not a Core ML package, or a broken one.
+        UnsupportedError: It has ops that the device cannot run; the message names all of them.
+        InvalidArgumentError: No such device or function.
+    """
+    return Model(read(path), device, function)
+
+
+def read(path: str | os.PathLike[str]) -> Any:
+    """The handle of a model that is not compiled."""
+    ready()
+    out = ffi.new("mlt_model **")
+    check(lib.mlt_model_load(out, os.fsencode(path)))
+    return own(out[0])
+
+
+class Model:
+    """A model that is ready to run. `martlet.load` makes them; any number of threads may use one at once."""
+
+    inputs: list[Port]
+    """What goes in: name, dtype, shape, kind and description of each."""
+    outputs: list[Port]
+    """What comes out."""
+    metadata: dict[str, Any]
+    """`author`, `license`, `short_description`, `version` and `user_defined`, as the file has them."""
+    device: str
+    """The device it was compiled for."""
+    function: str
+    """The function it runs."""
+
+    def __init__(self, handle: Any, device: str | None = None, function: str | None = None) -> None:
+        Process.used = True
+        self._model = handle
+        self._info: dict[str, Any] = answer(lib.mlt_model_info, handle)
+        out = ffi.new("mlt_executable **")
+        check(lib.mlt_compile(out, handle, encoded(device), encoded(function)))
+        self._executable = own(out[0])
+        compiled = answer(lib.mlt_executable_info, self._executable)
+        self.device = compiled["device"]
+        self.function = compiled["function"]
+        self.metadata = self._info["metadata"]
+        declared = next(each for each in self._info["functions"] if each["name"] == self.function)
+        self.inputs = [port(each, declared["inputs"]) for each in compiled["inputs"]]
+        self.outputs = [port(each, declared["outputs"]) for each in compiled["outputs"]]
+        self._slots = [Slot(each) for each in self.inputs]
+        self._outlets = [Outlet(each) for each in self.outputs]
+
+    def predict(self, inputs: Mapping[str, ArrayLike]) -> dict[str, NDArray[Any]]:
+        """Runs the model once.
+
+        Args:
+            inputs: A value by name for every input that is not optional: whatever NumPy takes as an array; for image
+                inputs also PIL images and uint8 arrays [height, width, channels] of the model's size. Values are
+                converted to the declared dtype if nothing is lost but precision. Arrays that fit are used where they
+                are, without a copy.
+
+        Returns:
+            An array for every output by name. They are read-only, since they show the library's own memory; `.copy()`
+            gives one to write to.
+
+        Raises:
+            InvalidArgumentError: An input is missing, is not one of the model's, or has a shape it does not allow.
+            WrongTypeError: An input's values do not fit the declared dtype, or `inputs` is no dictionary.
+        """
+        if Process.forked:
+            ready()
+        slots = self._slots
+        given: list[Any] | None = None
+        try:
+            if len(inputs) == len(slots):
+                given = [inputs[slot.name] for slot in slots]
+        except (KeyError, IndexError, TypeError):
+            pass
+        if given is None:
+            self._check_names(inputs)
+            given = [inputs.get(slot.name) for slot in slots]
+        return self._run([slot.accept(value) for slot, value in zip(slots, given, strict=True)])
+
+    def __call__(self, /, **inputs: ArrayLike) -> dict[str, NDArray[Any]]:
+        """`predict`, with the inputs as keyword arguments: `model(x=array)`."""
+        return self.predict(inputs)
+
+    def plan(self) -> Plan:
+        """Every step with its kernel and the reason for it."""
+        return Plan.from_answer(answer(lib.mlt_plan, self._executable))
+
+    def text(self) -> str:
+        """The program in MIL, Core ML's own language."""
+        return text(lib.mlt_model_text, self._model)
+
+    def _run(self, arrays: Sequence[NDArray[Any] | None]) -> dict[str, NDArray[Any]]:
+        """Calls the library. It reads the arrays in place, so they stay referenced here until it is done."""
+        tensors = new(TENSORS, len(arrays))
+        results = new(TENSORS, len(self._outlets))
+        spans = []
+        try:
+            for index, (slot, array) in enumerate(zip(self._slots, arrays, strict=True)):
+                if array is None:
+                    continue  # NULL takes the default of an optional input
+                memory = from_buffer(array)
+                size = array.nbytes
+                status = wrap(
+                    tensors + index, slot.code, array.ndim, slot.shape(array), memory, size, ffi.NULL, ffi.NULL
+                )
+                if status:
+                    check(status)
+                spans.append((memory, memory + size))
+            check(lib.mlt_run(results, len(results), self._executable, tensors, len(arrays)))
+        finally:
+            for tensor in tensors:
+                if tensor:
+                    lib.mlt_release(tensor)
+        return {outlet.name: outlet.array(result, spans) for outlet, result in zip(self._outlets, results, strict=True)}
+
+    def _check_names(self, inputs: Mapping[str, Any]) -> None:
+        """Raises if the names are not the model's."""
+        if not isinstance(inputs, Mapping):
+            raise WrongTypeError(f"The inputs are a {type(inputs).__name__}; they must be a dictionary by name.")
+        names = [each.name for each in self.inputs]
+        listed = ", ".join(repr(name) for name in names) or "none"
+        for name in inputs:
+            if name not in names:
+                close = difflib.get_close_matches(str(name), names, n=1)
+                hint = f" Did you mean {close[0]!r}?" if close else ""
+                raise InvalidArgumentError(f"There is no input {name!r}; there are {listed}.{hint}")
+        if missing := [each.name for each in self.inputs if each.name not in inputs and not each.optional]:
+            raise InvalidArgumentError(f"The input {missing[0]!r} is missing; there are {listed}.")
+
+    def __repr__(self) -> str:
+        sides = (", ".join(f"{each.name} {each.dtype} {each.shape_text}" for each in side) for side in self._sides)
+        return f"<Model {self.function} on {self.device}: {' -> '.join(sides)}>"
+
+    @property
+    def _sides(self) -> tuple[list[Port], list[Port]]:
+        return self.inputs, self.outputs
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{side}</td><td>{escape(each.name)}</td><td>{escape(each.kind)}</td><td>{each.dtype.name}</td>"
+            f"<td>{each.shape_text}</td><td style='text-align:left'>{escape(each.description)}</td></tr>"
+            for side, ports in zip(("input", "output"), self._sides, strict=True)
+            for each in ports
+        )
+        head = "".join(f"<th>{name}</th>" for name in ("", "name", "kind", "dtype", "shape", "description"))
+        title = escape(self.metadata.get("short_description") or self._info.get("path") or "Model")
+        return (
+            f"<p><b>{title}</b>: {escape(self.function)} on {escape(self.device)}</p>"
+            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        )
+
+
+class Slot:
+    """One input on the way in. Remembers the last shape, so that a loop over equal shapes checks it once."""
+
+    __slots__ = ("code", "dtype", "name", "port", "seen")
+
+    def __init__(self, declared: Port) -> None:
+        self.port = declared
+        self.name = declared.name
+        self.dtype = declared.dtype
+        self.code = declared.code
+        self.seen: tuple[tuple[int, ...] | None, Any] = (None, None)
+
+    def accept(self, value: ArrayLike | None) -> NDArray[Any] | None:
+        """The value as the library can read it; None where an optional input shall take its default."""
+        if (
+            type(value) is np.ndarray
+            and value.shape == self.seen[0]
+            and value.dtype == self.dtype
+            and value.flags.c_contiguous
+            and value.flags.aligned
+        ):
+            return value
+        if value is None and self.port.optional:
+            return None
+        return as_input(self.port, value)
+
+    def shape(self, array: NDArray[Any]) -> Any:
+        """The shape of an accepted array, for C."""
+        known, shape = self.seen
+        if known != array.shape:
+            shape = ffi.new("int64_t[]", array.shape or 1)
+            self.seen = (array.shape, shape)  # one assignment: other threads see the old pair or the new one
+        return shape
+
+
+class Outlet:
+    """One output on the way out."""
+
+    __slots__ = ("dtype", "name", "shape")
+
+    def __init__(self, declared: Port) -> None:
+        self.name = declared.name
+        self.dtype = declared.dtype
+        self.shape = None if -1 in declared.shape else declared.shape or (1,)
+
+    def array(self, result: Any, spans: list[tuple[Any, Any]]) -> NDArray[Any]:
+        """A result as an array over the library's memory, which keeps the tensor alive.
+
+        A result that is an input seen differently would outlive the input's memory: that one is copied.
+        """
+        view = new(VIEW)
+        check(lib.mlt_tensor_view(view, result))
+        data = ffi.gc(view.data, lambda _: release(result))  # NULL where there are no elements
+        shape = self.shape or tuple(ffi.unpack(view.shape, view.rank))
+        if view.dtype == lib.MLT_STRING:
+            texts = ffi.unpack(ffi.cast("char **", data), view.bytes // ffi.sizeof("char *"))
+            return np.array([ffi.string(each).decode() for each in texts]).reshape(shape)
+        array = np.ndarray(shape, self.dtype, ffi.buffer(data, view.bytes)) if data else np.empty(shape, self.dtype)
+        for start, end in spans:
+            if start <= data < end:
+                array = array.copy()
+        array.setflags(write=False)
+        return array
+
+
+def encoded(name: str | None) -> Any:
+    return ffi.NULL if name is None else name.encode()
+
+
+def port(compiled: dict[str, Any], declared: list[dict[str, Any]]) -> Port:
+    """A port with the type that the compiled function has and the words that the model has."""
+    name = compiled["name"]
+    words: dict[str, Any] = next((each for each in declared if each["name"] == name), {})
+    image = words.get("image")
+    return Port(
+        name=name,
+        dtype=element_type(compiled["dtype"]),
+        shape=tuple(compiled["shape"]),
+        kind=words.get("kind", "multiArray"),
+        description=words.get("description") or "",
+        optional=words.get("optional", False),
+        flexibility=words.get("flexibility"),
+        image=Image(image["width"], image["height"], image["color_space"]) if image else None,
+    )

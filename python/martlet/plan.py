@@ -1,0 +1,88 @@
+"""Where each part of a model runs, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["Plan", "Step"]
+
+COLUMNS = ("#", "ops", "output", "type", "kernel", "reason")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: the ops it does at once, the value it makes, the kernel that does it and why that one."""
+
+    ops: list[str]
+    output: str
+    type: str
+    kernel: str
+    reason: str
+
+    def cells(self, number: int) -> list[str]:
+        return [str(number), " + ".join(self.ops), self.output, self.type, self.kernel, self.reason or ""]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps of a compiled function on its device, and the memory they take beside inputs and outputs."""
+
+    device: str
+    steps: list[Step]
+    workspace_bytes: int
+    packed_bytes: int
+
+    @classmethod
+    def from_answer(cls, answer: dict[str, Any]) -> Plan:
+        steps = [Step(**{name: step.get(name) for name in Step.__dataclass_fields__}) for step in answer["steps"]]
+        return cls(answer["device"], steps, answer.get("workspace_bytes", 0), answer.get("packed_bytes", 0))
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self.steps)
+
+    def __repr__(self) -> str:
+        return f"<Plan: {self.summary}>"
+
+    @property
+    def summary(self) -> str:
+        """One line: steps, device, memory."""
+        workspace, packed = (f"{size / 1e6:.1f} MB" for size in (self.workspace_bytes, self.packed_bytes))
+        return f"{len(self.steps)} steps on {self.device}, workspace {workspace}, packed weights {packed}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists and dictionaries."""
+        return asdict(self)
+
+    def table(self) -> Table:
+        """A table for `rich.print`."""
+        from rich.table import Table
+
+        table = Table(title=self.summary, title_justify="left", box=None, padding=(0, 1))
+        for column in COLUMNS:
+            table.add_column(column, justify="right" if column == "#" else "left", overflow="fold")
+        for number, step in enumerate(self.steps, 1):
+            table.add_row(*(cell.replace("[", r"\[") for cell in step.cells(number)))
+        return table
+
+    def __str__(self) -> str:
+        lines = ["  ".join(cell for cell in step.cells(number) if cell) for number, step in enumerate(self.steps, 1)]
+        return "\n".join([self.summary, *lines])
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{column}</th>" for column in COLUMNS)
+        rows = "".join(
+            "<tr>"
+            + "".join(f"<td style='text-align:left'>{escape(cell)}</td>" for cell in step.cells(number))
+            + "</tr>"
+            for number, step in enumerate(self.steps, 1)
+        )
+        return f"<p>{escape(self.summary)}</p><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
