@@ -11,7 +11,9 @@ struct FunctionWriter {
 
     init(_ function: Function, _ interface: Interface) throws {
         guard let opset = Opset.rank(function.opset) else {
-            throw Failure(.invalidArgument, "There is no opset '\(function.opset)'; there are \(Opset.names.joined(separator: ", ")).")
+            throw Failure(
+                .invalidArgument,
+                "There is no opset '\(function.opset)'; there are \(Opset.names.joined(separator: ", ")).")
         }
         (self.function, self.interface, self.opset) = (function, interface, opset)
         assignNames()
@@ -31,7 +33,9 @@ struct FunctionWriter {
     private mutating func unused(_ name: String) -> String {
         var base = String(
             String.UnicodeScalarView(
-                name.unicodeScalars.map { $0.isASCII && ($0.properties.isAlphabetic || $0.properties.numericType != nil) ? $0 : "_" }))
+                name.unicodeScalars.map {
+                    $0.isASCII && ($0.properties.isAlphabetic || $0.properties.numericType != nil) ? $0 : "_"
+                }))
         if base.unicodeScalars.first.map({ $0.properties.numericType != nil }) ?? true { base = "_" + base }
         var (result, number) = (base, 0)
         while !taken.insert(result).inserted {
@@ -73,7 +77,9 @@ struct FunctionWriter {
         }
         try classify(classifier, to: &writer)
         let outputs = interface.outputs.map(\.name)
-        for id in block.outputs where name(id) != classifier.scores || outputs.contains(name(id)) { writer.string(2, name(id)) }
+        for id in block.outputs where name(id) != classifier.scores || outputs.contains(name(id)) {
+            writer.string(2, name(id))
+        }
         writer.string(2, classifier.labelFeature)
         writer.string(2, classifier.probabilitiesFeature)
     }
@@ -150,7 +156,9 @@ struct FunctionWriter {
         try writer.message(3) { operation in
             operation.string(1, "classify")
             operation.entry(2, "probabilities") { $0.message(1) { $0.string(1, classifier.scores) } }
-            try operation.entry(2, "classes") { try $0.message(1) { try $0.message(2) { try $0.list(classifier.labels) } } }
+            try operation.entry(2, "classes") {
+                try $0.message(1) { try $0.message(2) { try $0.list(classifier.labels) } }
+            }
             try operation.message(3) { output in
                 output.string(1, classifier.labelFeature)
                 try output.message(2) { try $0.type(label) }

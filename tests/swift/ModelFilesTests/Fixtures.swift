@@ -1,5 +1,6 @@
 import Foundation
 import MIL
+import Testing
 
 @testable import ModelFiles
 
@@ -28,8 +29,6 @@ enum Fixtures {
         return try #require(JSON(parsing: text)[name])
     }
 }
-
-import Testing
 
 struct Spoiled {
     let path: String

@@ -9,7 +9,10 @@ import Testing
         let expected = try Fixtures.expected(name)
         let function = try model.program.function()
         #expect(expected["specificationVersion"] == .integer(model.specificationVersion))
-        guard case .array(let all)? = expected["operations"] else { Issue.record("no operations"); return }
+        guard case .array(let all)? = expected["operations"] else {
+            Issue.record("no operations")
+            return
+        }
         let operations = all.filter { $0["op"] != .string("classify") }
         #expect(operations.map { $0["op"]?.string } == function.operations.map(\.op))
         for (wanted, operation) in zip(operations, function.operations) {
@@ -17,10 +20,14 @@ import Testing
                 uniqueKeysWithValues: operation.arguments.map { argument in
                     (argument.name, JSON.array(argument.values.map { .string(function[$0].name) }))
                 })
-            let wantedArguments = Dictionary(uniqueKeysWithValues: (wanted["arguments"]?.members ?? []).map { ($0.name, $0.value) })
+            let wantedArguments = Dictionary(
+                uniqueKeysWithValues: (wanted["arguments"]?.members ?? []).map { ($0.name, $0.value) })
             for (name, value) in arguments { #expect(wantedArguments[name] == value, "\(operation.op) \(name)") }
             #expect(arguments.count == wantedArguments.count)
-            guard case .array(let outputs)? = wanted["outputs"] else { Issue.record("no outputs"); return }
+            guard case .array(let outputs)? = wanted["outputs"] else {
+                Issue.record("no outputs")
+                return
+            }
             for (output, id) in zip(outputs, operation.outputs) {
                 let type = try function.tensorType(id)
                 #expect(output["name"] == .string(function[id].name))
@@ -43,7 +50,10 @@ import Testing
             let tensor = try #require(value.constant)
             #expect(constant.value["dtype"] == .string(tensor.dtype.name))
             #expect(constant.value["shape"] == .array(tensor.shape.map { .integer($0) }))
-            guard case .array(let elements)? = constant.value["values"] else { Issue.record("no values"); continue }
+            guard case .array(let elements)? = constant.value["values"] else {
+                Issue.record("no values")
+                continue
+            }
             #expect(elements.count == tensor.count)
             for (index, element) in elements.enumerated() {
                 switch element {

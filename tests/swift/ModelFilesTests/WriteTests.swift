@@ -61,7 +61,9 @@ import Testing
         try writeModel(model, to: folder + "/a.mlpackage")
         try writeModel(model, to: folder + "/b.mlpackage")
         try writeModel(model, to: folder + "/b.mlpackage/")
-        for file in ["Manifest.json", "Data/com.apple.CoreML/model.mlmodel", "Data/com.apple.CoreML/weights/weight.bin"] {
+        for file in [
+            "Manifest.json", "Data/com.apple.CoreML/model.mlmodel", "Data/com.apple.CoreML/weights/weight.bin",
+        ] {
             let a = try Data(contentsOf: URL(filePath: folder + "/a.mlpackage/" + file))
             #expect(try Data(contentsOf: URL(filePath: folder + "/b.mlpackage/" + file)) == a)
         }
