@@ -87,6 +87,7 @@ struct FunctionWriter {
     private mutating func constants(
         of operation: Operation, to writer: inout ProtobufWriter, _ values: inout ValueWriter
     ) throws {
+        guard !Self.isCompressed(operation) else { return }
         for id in operation.inputs { try constant(id, to: &writer, &values) }
         for block in operation.blocks {
             for operation in block.operations { try constants(of: operation, to: &writer, &values) }
@@ -119,6 +120,7 @@ struct FunctionWriter {
         _ operation: Operation, to writer: inout ProtobufWriter, _ values: inout ValueWriter
     ) throws {
         let title = operation.outputs.first.map(name) ?? unused(operation.op)
+        if Self.isCompressed(operation) { return try compressed(operation, title, to: &writer, &values) }
         var arguments: [(name: String, values: [String])] = []
         for argument in operation.arguments where try Upgrade.writes(argument, of: operation, in: function, opset) {
             arguments.append((argument.name, argument.values.map(name)))
@@ -146,13 +148,41 @@ struct FunctionWriter {
         }
     }
 
+    private static func isCompressed(_ operation: Operation) -> Bool { operation.op.hasPrefix("constexpr_") }
+
+    /// Compressed weights hold their constants themselves: as attributes at first, as arguments since CoreML8.
+    private func compressed(
+        _ operation: Operation, _ title: String, to writer: inout ProtobufWriter, _ values: inout ValueWriter
+    ) throws {
+        try writer.message(3) { message in
+            message.string(1, operation.op)
+            for argument in operation.arguments where opset >= 3 {
+                try message.entry(2, argument.name) { bindings in
+                    for id in argument.values {
+                        try bindings.message(1) { binding in
+                            guard let tensor = function[id].constant else { return binding.string(1, name(id)) }
+                            try binding.message(2) { try values.write(tensor, opset, to: &$0) }
+                        }
+                    }
+                }
+            }
+            for id in operation.outputs { try message.message(3) { try namedType(id, to: &$0) } }
+            try message.entry(5, "name") { try $0.text(title) }
+            for argument in operation.arguments where opset < 3 {
+                guard let tensor = argument.values.first.flatMap({ function[$0].constant }) else { continue }
+                try message.entry(5, argument.name) { try values.write(tensor, opset, to: &$0) }
+            }
+        }
+    }
+
     private func classify(_ classifier: Interface.Classifier, to writer: inout ProtobufWriter) throws {
         let labels: DataType = if case .strings = classifier.labels { .string } else { .int64 }
-        guard let scores = function.outputs.first(where: { name($0) == classifier.scores }) else {
+        guard function.outputs.contains(where: { name($0) == classifier.scores }) else {
             throw Failure(.invalidArgument, "The function has no output '\(classifier.scores)' for its class labels.")
         }
+        // Whatever the type of the scores, Core ML declares the dictionary with doubles.
         let label = ValueType.tensor(TensorType(labels, []))
-        let score = ValueType.tensor(TensorType(try function.tensorType(scores).dtype, []))
+        let score = ValueType.tensor(TensorType(.float64, []))
         try writer.message(3) { operation in
             operation.string(1, "classify")
             operation.entry(2, "probabilities") { $0.message(1) { $0.string(1, classifier.scores) } }

@@ -8,6 +8,7 @@ import Testing
 enum Fixtures {
     static let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "data").path
     static let names = ["layers", "classified", "flexible"]
+    static let all = names + ["compressed16", "compressed18"]
 
     static func package(_ name: String) -> String { folder + "/" + name + ".mlpackage" }
 

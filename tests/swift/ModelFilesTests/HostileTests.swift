@@ -88,7 +88,7 @@ import Testing
         #expect(try refusal { _ = try file.tensor(TensorType(.float64, [27]), at: 64) }.kind == .unsupported)
     }
 
-    @Test(arguments: Fixtures.names) func descriptionsCutAnywhere(_ name: String) throws {
+    @Test(arguments: Fixtures.all) func descriptionsCutAnywhere(_ name: String) throws {
         let copy = try Fixtures.copy(name)
         let bytes = try copy.bytes(copy.model)
         for length in 0..<bytes.count {
@@ -98,7 +98,7 @@ import Testing
     }
 
     /// Flipped bits may leave a model that is right; it must only never trap, hang or eat memory.
-    @Test(arguments: Fixtures.names) func descriptionsWithFlippedBits(_ name: String) throws {
+    @Test(arguments: Fixtures.all) func descriptionsWithFlippedBits(_ name: String) throws {
         let copy = try Fixtures.copy(name)
         let original = try copy.bytes(copy.model)
         let weights = try? WeightFile(copy.weights)

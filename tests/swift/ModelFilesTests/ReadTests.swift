@@ -100,6 +100,15 @@ import Testing
         #expect(try function.tensorType(function.inputs[0]) == TensorType(.float32, [-1, 6]))
     }
 
+    @Test(arguments: ["compressed16", "compressed18"]) func compressedWeightsAreArguments(_ name: String) throws {
+        let function = try readModel(at: Fixtures.package(name)).program.function()
+        let weight = function.operations[0]
+        #expect(weight.op.hasPrefix("constexpr_"))
+        let data = try #require(weight["quantized_data"] ?? weight["data"])
+        #expect(function[data[0]].constant?.type == TensorType(.int8, [16, 16]))
+        #expect(try function.tensorType(weight.outputs[0]) == TensorType(.float32, [16, 16]))
+    }
+
     @Test func bareDescriptionsAreReadWhereTheyHoldAnMLProgram() throws {
         let source = try Fixtures.copy("flexible")
         let path = try Fixtures.scratch() + "/flexible.mlmodel"
