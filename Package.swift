@@ -33,7 +33,7 @@ let package = Package(
         .target(name: "Passes", dependencies: ["MIL"], swiftSettings: settings),
         .target(name: "ModelFiles", dependencies: ["MIL"], swiftSettings: settings),
         .target(name: "Runtime", dependencies: ["MIL", "Passes"], swiftSettings: settings),
-        .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3"])]),
+        .target(name: "CKernels", cSettings: hasFetched ? [.unsafeFlags(["-O3"])] : []),
         .target(
             name: "CPUEngine", dependencies: ["Runtime", "MIL", "Passes", "CKernels"] + (useOneDNN ? ["COneDNN"] : []),
             swiftSettings: engine, linkerSettings: library),
@@ -45,6 +45,15 @@ let package = Package(
             swiftSettings: settings),
         .target(name: "CHeader"),
         .target(name: "CInterface", dependencies: ["Martlet", "CHeader"], swiftSettings: settings),
+        .testTarget(name: "MILTests", dependencies: ["MIL"], path: "tests/swift/MILTests", swiftSettings: settings),
+        .target(
+            name: "FakeDevice", dependencies: ["Runtime", "MIL"], path: "tests/swift/FakeDevice", swiftSettings: settings),
+        .testTarget(
+            name: "MartletTests", dependencies: ["Martlet", "Passes", "FakeDevice"], path: "tests/swift/MartletTests",
+            swiftSettings: settings),
+        .testTarget(
+            name: "CInterfaceTests", dependencies: ["CInterface", "CHeader", "FakeDevice"],
+            path: "tests/swift/CInterfaceTests", swiftSettings: settings),
         .testTarget(
             name: "ModelFilesTests", dependencies: ["ModelFiles", "MIL"], path: "tests/swift/ModelFilesTests",
             exclude: ["data"], swiftSettings: settings),

@@ -131,8 +131,8 @@ public struct Call: Sendable {
 
     private func within(_ range: ClosedRange<Int>, _ name: String, _ value: Int) throws -> Int {
         guard range.contains(value) else {
-            let wanted =
-                range.upperBound >= Call.sizes.upperBound ? "at least \(range.lowerBound)" : "from \(range.lowerBound) to \(range.upperBound)"
+            let open = range.upperBound >= Call.sizes.upperBound && value < range.lowerBound
+            let wanted = open ? "at least \(range.lowerBound)" : "from \(range.lowerBound) to \(range.upperBound)"
             throw Failure(.outOfRange, "The parameter '\(name)' holds \(value); it must be \(wanted).")
         }
         return value
@@ -154,7 +154,8 @@ public struct Call: Sendable {
     public func type(_ name: String, rank: ClosedRange<Int>) throws -> TensorType {
         let type = try type(name)
         guard rank.contains(type.rank) else {
-            let wanted = rank.lowerBound == rank.upperBound ? "\(rank.lowerBound)" : rank.upperBound > 5 ? "at least \(rank.lowerBound)" : "from \(rank.lowerBound) to \(rank.upperBound)"
+            let (least, most) = (rank.lowerBound, rank.upperBound)
+            let wanted = least == most ? "\(least)" : most == Int.max ? "at least \(least)" : "from \(least) to \(most)"
             throw Failure(.invalidArgument, "The parameter '\(name)' has rank \(type.rank); its rank must be \(wanted).")
         }
         return type

@@ -2,17 +2,23 @@
 public final class Storage: @unchecked Sendable {
     public let pointer: UnsafeMutableRawPointer
     public let byteCount: Int
+    /// Pages of a file: the system can drop and read them again at will.
+    public let isMapped: Bool
     private let release: (@Sendable () -> Void)?
 
     /// New memory, aligned for vector loads and not cleared.
     public init(byteCount: Int) {
         self.byteCount = byteCount
         pointer = .allocate(byteCount: max(byteCount, 1), alignment: 64)
+        isMapped = false
         release = nil
     }
 
     /// Memory that somebody else owns; `release` runs when the last tensor over it is gone.
-    public init(wrapping pointer: UnsafeMutableRawPointer, byteCount: Int, release: @escaping @Sendable () -> Void) {
+    public init(
+        wrapping pointer: UnsafeMutableRawPointer, byteCount: Int, isMapped: Bool = false, release: @escaping @Sendable () -> Void
+    ) {
+        self.isMapped = isMapped
         self.pointer = pointer
         self.byteCount = byteCount
         self.release = release

@@ -1,3 +1,101 @@
+// martlet.h: Martlet for every language that can call C.
+//
+// Status   Functions that can fail return mlt_status and write their result to the leading `out`. On failure `out` is
+//          untouched and mlt_last_error() tells why, on the same thread, until the next failure there.
+// Handles  Whatever arrives through `**out` is owned by the caller: end it with mlt_release. Handles never change what
+//          they stand for: share them between threads freely. A handle that is NULL, released or of another kind gives
+//          MLT_BAD_HANDLE, never a crash. Releasing a handle that another thread is using is safe.
+// Borrows  Every other pointer belongs to the handle it came from, or to the library. Never free it.
+// Inputs   Strings and arrays are read during the call only, except the data of mlt_tensor_wrap.
+// Text     UTF-8; structured answers are JSON.
 #ifndef MARTLET_H
 #define MARTLET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef int32_t mlt_status;
+enum {
+    MLT_OK = 0,
+    MLT_INVALID_ARGUMENT = 1,  // a shape, a size, a name or an option that is not acceptable
+    MLT_WRONG_TYPE = 2,        // an element type that is not the one asked for
+    MLT_NOT_FOUND = 3,         // no such file or folder
+    MLT_MALFORMED = 4,         // a file or text that is not what it should be
+    MLT_UNSUPPORTED = 5,       // correct, but nothing here can run it
+    MLT_OUT_OF_MEMORY = 6,     // more memory than there is, or than anyone could mean
+    MLT_BAD_HANDLE = 7,        // NULL, released, or of another kind
+    MLT_OUT_OF_RANGE = 8,      // an index outside its range
+    MLT_BUG = 9                // a fault of ours
+};
+
+typedef int32_t mlt_dtype;
+enum {
+    MLT_BOOL = 0, MLT_INT8, MLT_UINT8, MLT_INT16, MLT_UINT16, MLT_INT32, MLT_UINT32, MLT_INT64, MLT_UINT64,
+    MLT_FLOAT16, MLT_FLOAT32, MLT_FLOAT64, MLT_COMPLEX64, MLT_COMPLEX128, MLT_STRING
+};
+
+typedef struct mlt_text mlt_text;              // UTF-8 characters
+typedef struct mlt_tensor mlt_tensor;          // elements in row-major order
+typedef struct mlt_model mlt_model;            // a program with its interface
+typedef struct mlt_executable mlt_executable;  // a compiled function
+
+// What a tensor holds. Shape and data belong to the tensor.
+typedef struct mlt_view {
+    mlt_dtype dtype;
+    int32_t rank;
+    const int64_t *shape;
+    const void *data;
+    size_t bytes;
+} mlt_view;
+
+// Library.
+const char *mlt_version(void);
+const char *mlt_last_error(void);
+mlt_status mlt_release(void *handle);
+const char *mlt_text_chars(const mlt_text *text);  // NULL for a bad handle
+
+// What there is: the op table, the devices, the build and the machine.
+mlt_status mlt_ops(mlt_text **out);
+mlt_status mlt_devices(mlt_text **out);
+mlt_status mlt_info(mlt_text **out);
+
+// Threads used by one run; 0 takes every processor this process may use.
+mlt_status mlt_set_num_threads(int32_t count);
+mlt_status mlt_num_threads(int32_t *out);
+
+// Tensors. `bytes` must be exactly what dtype and shape need; a tensor has 0 to 64 dimensions. The data of MLT_STRING
+// tensors is an array of `const char *`.
+// mlt_tensor_wrap keeps `data`, which must be aligned to its element type and must not change until `release(context)`
+// is called: once, from any thread, when neither a handle nor a run uses it any more. On failure `release` is not called.
+// `release` may be NULL. Strings cannot be wrapped.
+mlt_status mlt_tensor_copy(mlt_tensor **out, mlt_dtype dtype, int32_t rank, const int64_t *shape, const void *data,
+                           size_t bytes);
+mlt_status mlt_tensor_wrap(mlt_tensor **out, mlt_dtype dtype, int32_t rank, const int64_t *shape, void *data,
+                           size_t bytes, void (*release)(void *context), void *context);
+mlt_status mlt_tensor_view(mlt_view *out, const mlt_tensor *tensor);
+
+// Models: from an .mlpackage, or from MIL text.
+mlt_status mlt_model_load(mlt_model **out, const char *path);
+mlt_status mlt_model_parse(mlt_model **out, const char *text);
+mlt_status mlt_model_save(const mlt_model *model, const char *path);
+mlt_status mlt_model_info(mlt_text **out, const mlt_model *model);
+mlt_status mlt_model_text(mlt_text **out, const mlt_model *model);
+
+// Executables. `device` NULL takes the default one, `function` NULL the model's default function. Inputs and outputs go
+// in the order of mlt_executable_info. Each input must have the declared dtype and a shape the model allows; NULL leaves
+// out an optional one. A model with flexible shapes is compiled at the first run of each shape; mlt_plan shows the plan
+// of the usual one. mlt_run writes all outputs or, on failure, none.
+mlt_status mlt_compile(mlt_executable **out, const mlt_model *model, const char *device, const char *function);
+mlt_status mlt_executable_info(mlt_text **out, const mlt_executable *executable);
+mlt_status mlt_plan(mlt_text **out, const mlt_executable *executable);
+mlt_status mlt_run(mlt_tensor **outputs, int32_t output_count, const mlt_executable *executable,
+                   const mlt_tensor *const *inputs, int32_t input_count);
+
+#ifdef __cplusplus
+}
+#endif
 #endif

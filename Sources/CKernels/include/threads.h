@@ -13,6 +13,10 @@ typedef void (*mk_task)(void *context, int part, int parts);
 // with another caller's region the parts run one after another on this thread: never a lock, never a wait.
 void mk_parallel(int parts, mk_task task, void *context);
 
+// Runs `task` once on each thread of a team of at most `parts`, all at the same time, so the parts may wait for one
+// another. The `parts` a task is given is the size the team really has: 1 where no other thread is to be had.
+void mk_parallel_team(int parts, mk_task task, void *context);
+
 // How many parts a kernel should split its work into on this thread: at least 1.
 int mk_threads(void);
 

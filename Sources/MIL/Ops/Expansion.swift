@@ -12,12 +12,15 @@ extension Function {
         return outputs[0]
     }
 
-    /// A constant list of whole numbers.
+    /// A constant list of whole numbers, of 32 bits as in Core ML where they fit.
     mutating func ints(_ values: [Int], name: String) -> ValueID {
-        constant(Tensor(values.map { Int32(clamping: $0) }), name: name)
+        let short = values.compactMap { Int32(exactly: $0) }
+        return constant(short.count == values.count ? Tensor(short) : Tensor(values.map { Int64($0) }), name: name)
     }
 
-    mutating func int(_ value: Int, name: String) -> ValueID { constant(Tensor(Int32(clamping: value)), name: name) }
+    mutating func int(_ value: Int, name: String) -> ValueID {
+        constant(Int32(exactly: value).map { Tensor($0) } ?? Tensor(Int64(value)), name: name)
+    }
 
     /// A constant number in the element type of the values it meets.
     mutating func number(_ value: Double, as dtype: DataType, name: String) -> ValueID {
@@ -25,7 +28,13 @@ extension Function {
     }
 
     mutating func reshape(_ x: ValueID, _ shape: [Int], name: String) throws -> ValueID {
+        let isEmpty = shape.contains(0)
         let shape = ints(shape, name: "\(name)_shape")
+        if isEmpty {
+            // To reshape, 0 means "as before"; without elements a new tensor is as good as the old one.
+            let zero = number(0, as: try tensorType(x).dtype, name: "\(name)_nothing")
+            return try one("fill", name: "\(name)_empty", ["shape": [shape], "value": [zero]])
+        }
         return try one("reshape", name: "\(name)_reshape", ["x": [x], "shape": [shape]])
     }
 

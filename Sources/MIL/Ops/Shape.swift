@@ -61,7 +61,13 @@ extension OpTable {
             Op(
                 "shape", .shape, "the dimensions of x", [x],
                 expansion: { call, function in [function.ints(try call.type("x").shape, name: "\(call.name)_shape")] }
-            ) { [TensorType(.int32, [try $0.type("x").rank])] },
+            ) { call in
+                let x = try call.type("x")
+                guard x.shape.allSatisfy(Call.sizes.contains) else {
+                    throw Failure(.outOfRange, "The shape \(x.shape) does not fit int32, the type of the result.")
+                }
+                return [TensorType(.int32, [x.rank])]
+            },
             Op(
                 "concat", .shape, "tensors joined along an axis",
                 [

@@ -1,0 +1,98 @@
+import CHeader
+import Martlet
+
+/// A model made ready.
+final class ExecutableObject: Handled {
+    static let kind = HandleKind.executable
+
+    let predictor: Predictor
+
+    init(_ predictor: Predictor) { self.predictor = predictor }
+}
+
+@c @implementation
+public func mlt_compile(
+    _ out: UnsafeMutablePointer<OpaquePointer?>?, _ model: OpaquePointer?, _ device: UnsafePointer<CChar>?,
+    _ function: UnsafePointer<CChar>?
+) -> mlt_status {
+    status {
+        try give(out) {
+            let device = try device.map { try text($0, "name of the device") }
+            let function = try function.map { try text($0, "name of the function") }
+            return try handles.use(model, as: ModelObject.self) {
+                ExecutableObject(try Predictor($0.model, device: device, function: function))
+            }
+        }
+    }
+}
+
+@c @implementation
+public func mlt_executable_info(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ executable: OpaquePointer?) -> mlt_status {
+    status {
+        try give(out) {
+            try handles.use(executable, as: ExecutableObject.self) { TextObject(answer(of: $0.predictor).description) }
+        }
+    }
+}
+
+@c @implementation
+public func mlt_plan(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ executable: OpaquePointer?) -> mlt_status {
+    status {
+        try give(out) {
+            try handles.use(executable, as: ExecutableObject.self) {
+                TextObject(answer(of: try $0.predictor.plan).description)
+            }
+        }
+    }
+}
+
+@c @implementation
+public func mlt_run(
+    _ outputs: UnsafeMutablePointer<OpaquePointer?>?, _ outputCount: Int32, _ executable: OpaquePointer?,
+    _ inputs: UnsafePointer<OpaquePointer?>?, _ inputCount: Int32
+) -> mlt_status {
+    status {
+        try handles.use(executable, as: ExecutableObject.self) { executable in
+            let predictor = executable.predictor
+            guard inputCount == predictor.inputs.count, inputs != nil || inputCount == 0 else {
+                throw Failure(.invalidArgument, "\(inputCount) inputs are given; it takes \(names(predictor.inputs)).")
+            }
+            guard outputCount == predictor.outputs.count, outputs != nil || outputCount == 0 else {
+                throw Failure(
+                    .invalidArgument, "There is place for \(outputCount) outputs; it gives \(names(predictor.outputs)).")
+            }
+            var tensors: [Tensor] = []
+            tensors.reserveCapacity(Int(inputCount))
+            for (index, input) in UnsafeBufferPointer(start: inputs, count: Int(inputCount)).enumerated() {
+                if input == nil && predictor.isOptional(index) {
+                    tensors.append(try predictor.defaultInput(index))
+                } else {
+                    tensors.append(try handles.use(input, as: TensorObject.self) { $0.tensor })
+                }
+            }
+            try give(outputs, try predictor.run(tensors))
+        }
+    }
+}
+
+/// Hands over all results or, where there is no room for one more handle, none.
+private func give(_ outputs: UnsafeMutablePointer<OpaquePointer?>?, _ results: [Tensor]) throws {
+    guard let outputs else { return }
+    try withUnsafeTemporaryAllocation(of: OpaquePointer.self, capacity: results.count) { made in
+        var count = 0
+        do {
+            for result in results {
+                made[count] = try handles.add(TensorObject(result))
+                count += 1
+            }
+        } catch {
+            for handle in made[..<count] { try? handles.release(handle) }
+            throw error
+        }
+        for index in 0..<count { outputs[index] = made[index] }
+    }
+}
+
+private func names(_ ports: [Port]) -> String {
+    "\(ports.count): " + ports.map { "'\($0.name)'" }.joined(separator: ", ")
+}

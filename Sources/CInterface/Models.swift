@@ -1,0 +1,52 @@
+import CHeader
+import Martlet
+
+/// A model, and where it came from.
+final class ModelObject: Handled {
+    static let kind = HandleKind.model
+
+    let model: Model
+    let path: String?
+
+    init(_ model: Model, path: String?) {
+        self.model = model
+        self.path = path
+    }
+}
+
+@c @implementation
+public func mlt_model_load(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ path: UnsafePointer<CChar>?) -> mlt_status {
+    status {
+        try give(out) {
+            let path = try text(path, "path")
+            return ModelObject(try Model(contentsOf: path), path: path)
+        }
+    }
+}
+
+@c @implementation
+public func mlt_model_parse(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ text: UnsafePointer<CChar>?) -> mlt_status {
+    status {
+        try give(out) {
+            ModelObject(try Model(Program(text: CInterface.text(text, "text of the program"))), path: nil)
+        }
+    }
+}
+
+@c @implementation
+public func mlt_model_save(_ model: OpaquePointer?, _ path: UnsafePointer<CChar>?) -> mlt_status {
+    status {
+        let path = try text(path, "path")
+        try handles.use(model, as: ModelObject.self) { try $0.model.write(to: path) }
+    }
+}
+
+@c @implementation
+public func mlt_model_info(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ model: OpaquePointer?) -> mlt_status {
+    status { try give(out) { try handles.use(model, as: ModelObject.self) { TextObject(try answer(of: $0).description) } } }
+}
+
+@c @implementation
+public func mlt_model_text(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ model: OpaquePointer?) -> mlt_status {
+    status { try give(out) { try handles.use(model, as: ModelObject.self) { TextObject($0.model.program.text) } } }
+}

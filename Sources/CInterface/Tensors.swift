@@ -1,0 +1,146 @@
+import CHeader
+import Martlet
+
+/// A tensor with its shape, and the texts of a tensor of texts, in C's form.
+final class TensorObject: Handled {
+    static let kind = HandleKind.tensor
+
+    let tensor: Tensor
+    private nonisolated(unsafe) let shape: UnsafeMutablePointer<Int64>
+    private nonisolated(unsafe) let strings: UnsafeMutablePointer<UnsafePointer<CChar>?>?
+
+    init(_ tensor: Tensor) {
+        self.tensor = tensor
+        shape = .allocate(capacity: max(tensor.shape.count, 1))
+        for (index, size) in tensor.shape.enumerated() { shape[index] = Int64(size) }
+        guard tensor.dtype == .string else {
+            strings = nil
+            return
+        }
+        let strings = UnsafeMutablePointer<UnsafePointer<CChar>?>.allocate(capacity: max(tensor.strings.count, 1))
+        for (index, string) in tensor.strings.enumerated() { strings[index] = UnsafePointer(chars(string)) }
+        self.strings = strings
+    }
+
+    deinit {
+        shape.deallocate()
+        guard let strings else { return }
+        for index in tensor.strings.indices { strings[index]?.deallocate() }
+        strings.deallocate()
+    }
+
+    var view: mlt_view {
+        let bytes = strings == nil ? tensor.type.byteCount : tensor.strings.count * MemoryLayout<UnsafePointer<CChar>?>.stride
+        let data = strings.map { UnsafeRawPointer($0) } ?? UnsafeRawPointer(tensor.pointer)
+        return mlt_view(
+            dtype: mlt_dtype(tensor.dtype.rawValue), rank: Int32(tensor.shape.count), shape: shape, data: data, bytes: bytes)
+    }
+}
+
+@c @implementation
+public func mlt_tensor_copy(
+    _ out: UnsafeMutablePointer<OpaquePointer?>?, _ dtype: mlt_dtype, _ rank: Int32, _ shape: UnsafePointer<Int64>?,
+    _ data: UnsafeRawPointer?, _ bytes: Int
+) -> mlt_status {
+    status {
+        try give(out) {
+            let type = try tensorType(dtype, rank, shape)
+            let data = try check(data, bytes, for: type)
+            if type.dtype == .string { return TensorObject(try strings(type, data)) }
+            let tensor = try Tensor(uninitialized: type)
+            if let data, bytes > 0 { tensor.pointer.copyMemory(from: data, byteCount: bytes) }
+            return TensorObject(tensor)
+        }
+    }
+}
+
+@c @implementation
+public func mlt_tensor_wrap(
+    _ out: UnsafeMutablePointer<OpaquePointer?>?, _ dtype: mlt_dtype, _ rank: Int32, _ shape: UnsafePointer<Int64>?,
+    _ data: UnsafeMutableRawPointer?, _ bytes: Int, _ release: (@convention(c) (UnsafeMutableRawPointer?) -> Void)?,
+    _ context: UnsafeMutableRawPointer?
+) -> mlt_status {
+    status {
+        let place = try place(out)
+        let type = try tensorType(dtype, rank, shape)
+        guard type.dtype != .string else {
+            throw Failure(.wrongType, "Texts are copied; take mlt_tensor_copy for a tensor of strings.")
+        }
+        let data = try check(data.map { UnsafeRawPointer($0) }, bytes, for: type)
+        // Kernels load whole elements: data that is not aligned to its element type cannot be used where it lies.
+        guard UInt(bitPattern: data).isMultiple(of: UInt(alignment(type.dtype))) else {
+            throw Failure(.invalidArgument, "The data is not aligned to \(alignment(type.dtype)) bytes; copy it with mlt_tensor_copy.")
+        }
+        let lease = Lease(release, context)
+        let storage = Storage(wrapping: data.map { UnsafeMutableRawPointer(mutating: $0) } ?? nowhere, byteCount: bytes) {
+            lease.end()
+        }
+        let handle = try handles.add(TensorObject(Tensor(type, storage: storage)))
+        lease.begin()
+        place.pointee = handle
+    }
+}
+
+@c @implementation
+public func mlt_tensor_view(_ out: UnsafeMutablePointer<mlt_view>?, _ tensor: OpaquePointer?) -> mlt_status {
+    status { try place(out).pointee = handles.use(tensor, as: TensorObject.self) { $0.view } }
+}
+
+/// Memory of the caller's that is given back once, and only if the tensor over it came to be.
+private final class Lease: @unchecked Sendable {
+    private let release: (@convention(c) (UnsafeMutableRawPointer?) -> Void)?
+    private let context: UnsafeMutableRawPointer?
+    /// Written before any other thread can see the tensor.
+    private var isRunning = false
+
+    init(_ release: (@convention(c) (UnsafeMutableRawPointer?) -> Void)?, _ context: UnsafeMutableRawPointer?) {
+        self.release = release
+        self.context = context
+    }
+
+    func begin() { isRunning = true }
+    func end() { if isRunning { release?(context) } }
+}
+
+/// Where the data of an empty tensor lies when the caller gives none.
+private nonisolated(unsafe) let nowhere = UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 64)
+
+/// More dimensions than anyone means.
+private let largestRank = 64
+
+/// The type that C's arguments say, checked so that no later product of its sizes overflows.
+private func tensorType(_ code: mlt_dtype, _ rank: Int32, _ shape: UnsafePointer<Int64>?) throws -> TensorType {
+    guard let dtype = UInt8(exactly: code).flatMap(DataType.init) else {
+        throw Failure(.wrongType, "There is no element type \(code); the codes are 0 to \(DataType.allCases.count - 1).")
+    }
+    guard rank >= 0, rank <= largestRank else {
+        throw Failure(.invalidArgument, "A tensor has 0 to \(largestRank) dimensions, not \(rank).")
+    }
+    guard rank == 0 || shape != nil else { throw Failure(.invalidArgument, "The shape is NULL and the rank \(rank).") }
+    let sizes = UnsafeBufferPointer(start: shape, count: Int(rank)).map { Int($0) }
+    guard sizes.allSatisfy({ $0 >= 0 }) else {
+        throw Failure(.invalidArgument, "The shape \(sizes) has a negative dimension.")
+    }
+    // An empty tensor may not hide a size that overflows beside a 0.
+    _ = try TensorType(dtype == .string ? .int64 : dtype, sizes.map { max($0, 1) }).checkedByteCount()
+    return TensorType(dtype, sizes)
+}
+
+/// The data, where its size is exactly the type's.
+private func check(_ data: UnsafeRawPointer?, _ bytes: Int, for type: TensorType) throws -> UnsafeRawPointer? {
+    let needed = type.count * (type.dtype == .string ? MemoryLayout<UnsafePointer<CChar>?>.stride : type.dtype.size)
+    guard bytes == needed else {
+        let given = UInt(bitPattern: bytes)
+        throw Failure(.invalidArgument, "A \(type.dtype.name) tensor of shape \(type.shape) has \(needed) bytes, not \(given).")
+    }
+    guard data != nil || bytes == 0 else { throw Failure(.invalidArgument, "The data is NULL and has \(bytes) bytes.") }
+    return data
+}
+
+private func alignment(_ dtype: DataType) -> Int { dtype.isComplex ? dtype.size / 2 : dtype.size }
+
+/// A tensor of texts from an array of C's texts.
+private func strings(_ type: TensorType, _ data: UnsafeRawPointer?) throws -> Tensor {
+    let texts = UnsafeBufferPointer(start: data?.assumingMemoryBound(to: UnsafePointer<CChar>?.self), count: type.count)
+    return Tensor(strings: try texts.map { try text($0, "text of an element") }, shape: type.shape)
+}

@@ -1,0 +1,24 @@
+// What the engine asks of the system and the processor.
+#ifndef MARTLET_SYSTEM_H
+#define MARTLET_SYSTEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// The instruction set that the kernels chose: avx512, avx2, neon or baseline.
+const char *mk_isa_name(void);
+
+// A clock that only goes forward.
+uint64_t mk_nanoseconds(void);
+
+// Lets the system drop the whole pages inside a range of a mapped file; they are read again when touched.
+void mk_drop_pages(const void *start, size_t bytes);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,106 @@
+#include "include/recurrent.h"
+
+#include <sched.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "common.h"
+#include "include/threads.h"
+
+// Hidden units go in blocks of 16: a block's weights are [H, 4 gates, 16], one stream.
+enum { unit_block = 16 };
+
+#define MK_KERNELS "recurrent.inc"
+#include "isa.h"
+
+struct lstm {
+    const mk_lstm_problem *p;
+    const float *recurrent;
+    float *gates;  // [T, B, 4H]
+    float *h;      // [2, B, H]: a step reads one and writes the other
+    float *cell;   // [B, H]
+    atomic_int *arrived;
+};
+
+static size_t aligned(int64_t floats) { return (size_t)round_up(floats * 4, 64); }
+
+size_t mk_lstm_pack_size(int64_t inputs, int64_t hidden) {
+    return mk_gemm_pack_size(inputs, 4 * hidden) + aligned(round_up(hidden, unit_block) * 4 * hidden);
+}
+
+void mk_lstm_pack(int64_t inputs, int64_t hidden, const float *W_ih, const float *W_hh, void *packed) {
+    mk_gemm_pack(inputs, 4 * hidden, W_ih, MK_FP32, 1, inputs, packed);
+    float *recurrent = (float *)((char *)packed + mk_gemm_pack_size(inputs, 4 * hidden));
+    for (int64_t unit = 0; unit < round_up(hidden, unit_block); unit++)
+        for (int64_t k = 0; k < hidden; k++)
+            for (int64_t gate = 0; gate < 4; gate++)
+                recurrent[((unit / unit_block * hidden + k) * 4 + gate) * unit_block + unit % unit_block] =
+                    unit < hidden ? W_hh[(gate * hidden + unit) * hidden + k] : 0.0f;
+}
+
+static size_t gates_size(const mk_lstm_problem *p) { return aligned(p->steps * p->batch * 4 * p->hidden); }
+
+size_t mk_lstm_workspace(const mk_lstm_problem *p) {
+    size_t state = aligned(p->batch * p->hidden);
+    return gates_size(p) + 3 * state + 64 +
+           mk_gemm_packed_workspace(p->steps * p->batch, 4 * p->hidden, p->inputs);
+}
+
+// Every thread waits for the others after each step; the team's parts run at the same time, so nobody waits for ever.
+static void meet(atomic_int *arrived, int everybody) {
+    atomic_fetch_add_explicit(arrived, 1, memory_order_acq_rel);
+    for (int spins = 0; atomic_load_explicit(arrived, memory_order_acquire) < everybody; spins++) {
+        if (spins > 8192) sched_yield();
+#if defined(__x86_64__)
+        else __builtin_ia32_pause();
+#endif
+    }
+}
+
+static void run_steps(void *context, int part, int parts) {
+    const struct lstm *l = context;
+    const mk_lstm_problem *p = l->p;
+    int64_t state = p->batch * p->hidden, blocks = divide_up(p->hidden, unit_block);
+    int64_t first = part_start(blocks, part, parts), end = part_start(blocks, part + 1, parts);
+    for (int64_t s = 0; s < p->steps; s++) {
+        int64_t t = p->reverse ? p->steps - 1 - s : s;
+        MK_PICK(lstm_step)(p, l->recurrent, l->gates + t * 4 * state, l->h + s % 2 * state, l->h + (s + 1) % 2 * state,
+                           l->cell, p->outputs ? p->outputs + t * p->output_step : 0, first, end);
+        if (parts > 1) meet(l->arrived, (int)(s + 1) * parts);
+    }
+}
+
+void mk_lstm(const mk_lstm_problem *p, void *workspace) {
+    int64_t H = p->hidden, state = p->batch * H;
+    char *next = (char *)workspace + gates_size(p);
+    struct lstm l = {.p = p, .gates = workspace};
+    l.recurrent = (const float *)((const char *)p->packed + mk_gemm_pack_size(p->inputs, 4 * H));
+    l.h = (float *)next;
+    l.cell = (float *)(next + 2 * aligned(state));
+    l.arrived = (atomic_int *)(next + 3 * aligned(state));
+    void *scratch = next + 3 * aligned(state) + 64;
+    atomic_init(l.arrived, 0);
+
+    mk_epilogue bias = {.bias = p->bias};
+    if (p->batch == 1 || p->x_step == p->batch * p->x_batch)
+        mk_gemm_packed(p->steps * p->batch, 4 * H, p->inputs, p->x, p->batch == 1 ? p->x_step : p->x_batch, 1,
+                       p->packed, l.gates, 4 * H, 0, &bias, scratch);
+    else
+        for (int64_t b = 0; b < p->batch; b++)
+            mk_gemm_packed(p->steps, 4 * H, p->inputs, p->x + b * p->x_batch, p->x_step, 1, p->packed,
+                           l.gates + b * 4 * H, 4 * state, 0, &bias, scratch);
+    for (int64_t b = 0; b < p->batch; b++) {
+        size_t bytes = (size_t)H * 4;
+        if (p->initial_h) memcpy(l.h + b * H, p->initial_h + b * p->initial_h_batch, bytes);
+        else memset(l.h + b * H, 0, bytes);
+        if (p->initial_c) memcpy(l.cell + b * H, p->initial_c + b * p->initial_c_batch, bytes);
+        else memset(l.cell + b * H, 0, bytes);
+    }
+    int threads = state * H < 8192 ? 1 : (int)least(mk_threads(), divide_up(H, unit_block));
+    mk_parallel_team(threads, run_steps, &l);
+    for (int64_t b = 0; b < p->batch; b++) {
+        const float *h = l.h + p->steps % 2 * state + b * H;
+        if (p->last_h) memcpy(p->last_h + b * p->last_h_batch, h, (size_t)H * 4);
+        if (p->last_c) memcpy(p->last_c + b * p->last_c_batch, l.cell + b * H, (size_t)H * 4);
+    }
+}

@@ -1,0 +1,28 @@
+#define _DEFAULT_SOURCE
+#include "system.h"
+
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "isa.h"
+
+const char *mk_isa_name(void) {
+#if defined(__aarch64__)
+    return "neon";
+#else
+    return mk_isa() == MK_AVX512 ? "avx512" : mk_isa() == MK_AVX2 ? "avx2" : "baseline";
+#endif
+}
+
+uint64_t mk_nanoseconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void mk_drop_pages(const void *start, size_t bytes) {
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t from = ((uintptr_t)start + page - 1) & ~(page - 1), to = ((uintptr_t)start + bytes) & ~(page - 1);
+    if (from < to) madvise((void *)from, to - from, MADV_DONTNEED);
+}

@@ -1,0 +1,38 @@
+import MIL
+import Runtime
+
+/// A function turned into steps over buffers: what a compiled program is before it has memory.
+struct Assembly: Sendable {
+    var buffers: [Buffer] = []
+    var steps: [Step] = []
+    var inputs: [Port] = []
+    var outputs: [Port] = []
+    var workspaceBytes = 0
+    var scratchBytes = 0
+    var packedBytes = 0
+    #if ONEDNN
+        var primitives: [PrimitiveCall] = []
+    #endif
+
+    struct Buffer: Sendable {
+        enum Place: Sendable {
+            case constant(Tensor)
+            case workspace(offset: Int)
+            case input(Int)
+            case output(Int)
+        }
+        var byteCount: Int
+        var place: Place
+    }
+
+    struct Step: Sendable {
+        var info: Plan.Step
+        var reads: [View]
+        var writes: [View]
+        /// Results that may take the memory of an operand that ends here: pairs (result, operand).
+        var inPlace: [(result: Int, operand: Int)]
+        var run: Action
+    }
+
+    typealias Action = @Sendable (Frame) throws -> Void
+}

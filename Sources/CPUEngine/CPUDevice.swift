@@ -1,0 +1,83 @@
+import CKernels
+import MIL
+import Passes
+import Runtime
+
+/// The processor as a device. Numeric modes and kernel choices are devices of their own, so that a test can name them.
+public struct CPUDevice: Device {
+    public let name: String
+    public let summary: String
+    public var availability: Availability { .available }
+    private let rounds: Bool
+    private let usesOneDNN: Bool
+
+    /// fp32 throughout, also where the program says fp16: the most accurate and, so far, the fastest.
+    public static let reference = CPUDevice(name: "cpu", words: "fp32 throughout", rounds: false, usesOneDNN: true)
+    /// Rounds to fp16 after every operation whose result the program declares as fp16.
+    public static let declared = CPUDevice(
+        name: "cpu:declared", words: "rounded to fp16 where the program says fp16", rounds: true, usesOneDNN: true)
+    /// Without oneDNN: every kernel is Martlet's own.
+    public static let portable = CPUDevice(name: "cpu:portable", words: "own kernels only", rounds: false, usesOneDNN: false)
+
+    public static let all: [any Device] = [reference, declared, portable]
+
+    private init(name: String, words: String, rounds: Bool, usesOneDNN: Bool) {
+        self.name = name
+        summary = "\(CPUInfo.isa), \(CPUInfo.processors) processors, \(words)"
+        self.rounds = rounds
+        self.usesOneDNN = usesOneDNN && CPUInfo.oneDNN != nil
+    }
+
+    public func assess(_ call: Call) -> Verdict {
+        if CPUKernels[call.op.name] != nil { return .native }
+        if call.op.expansion != nil { return .expands }
+        return .refused(reason: "the CPU engine has no kernel for '\(call.op.name)'")
+    }
+
+    public func compile(_ function: Function) throws -> any Executable {
+        Threads.prepare()
+        var function = try prepared(function)
+        let rounded = try function.widenHalf(rounding: rounds)
+        let lowerer = Lowerer(function, usesOneDNN: usesOneDNN, rounded: rounded)
+        return CPUExecutable(try lowerer.lower(), device: name)
+    }
+
+    /// The function after all passes: expanded, folded, fused.
+    private func prepared(_ function: Function) throws -> Function {
+        var function = function
+        try function.expand { CPUKernels[$0] == nil }
+        try function.foldConstants { try evaluate($0) }
+        function.removeDead()
+        return function
+    }
+
+    /// One operation on constants, run as a program of one line.
+    private func evaluate(_ call: Call) throws -> [Tensor] {
+        var single = Function()
+        let operation = Operation(
+            call.operation.op,
+            call.operation.arguments.map { argument in
+                Argument(argument.name, argument.values.map { single.add(call.function[$0]) })
+            }, outputs: [])
+        single.block.outputs = try single.append(operation, name: "result")
+        let lowerer = Lowerer(single, usesOneDNN: false, rounded: [])
+        return try CPUExecutable(lowerer.lower(), device: name).run([])
+    }
+}
+
+/// What the engine knows of this processor.
+public enum CPUInfo {
+    /// The instruction set the kernels chose: `avx512`, `avx2`, `neon` or `baseline`.
+    public static let isa = String(cString: mk_isa_name())
+    public static var processors: Int { Int(mk_processors()) }
+    /// oneDNN's version, or nil where the engine was built without it.
+    public static let oneDNN: String? = {
+        #if ONEDNN
+            guard DNNLEngine.shared != nil else { return nil }
+            _ = mk_use_openmp()
+            return DNNLEngine.version
+        #else
+            return nil
+        #endif
+    }()
+}

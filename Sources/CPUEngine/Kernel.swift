@@ -1,0 +1,18 @@
+import MIL
+
+/// A row of the CPU engine's column: how one op becomes steps.
+struct Kernel: Sendable {
+    let name: String
+    /// `index` is the operation's place in the function.
+    let lower: @Sendable (_ call: Call, _ lowerer: Lowerer, _ index: Int) throws -> Void
+}
+
+/// The CPU engine's column of the op table.
+enum CPUKernels {
+    static let rows: [Kernel] =
+        elementwise + linear + convolution + normalization + reduction + sequence + shape + indexing + image
+
+    private static let byName = Dictionary(uniqueKeysWithValues: rows.map { ($0.name, $0) })
+
+    static subscript(_ name: String) -> Kernel? { byName[name] }
+}

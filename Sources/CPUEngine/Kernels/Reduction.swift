@@ -1,0 +1,91 @@
+import CKernels
+import MIL
+
+// Reductions: the reduced axes are brought together in the view, so that one kernel sees [outer, axis, inner].
+
+extension CPUKernels {
+    static let reduction: [Kernel] =
+        [
+            reduce("reduce_sum", MK_REDUCE_SUM), reduce("reduce_mean", MK_REDUCE_MEAN), reduce("reduce_max", MK_REDUCE_MAX),
+            reduce("reduce_min", MK_REDUCE_MIN), reduce("reduce_prod", MK_REDUCE_PROD),
+            reduce("reduce_sum_square", MK_REDUCE_SUM_SQUARE), reduce("reduce_l1_norm", MK_REDUCE_L1),
+            reduce("reduce_l2_norm", MK_REDUCE_L2), reduce("reduce_log_sum", MK_REDUCE_LOG_SUM),
+            reduce("reduce_log_sum_exp", MK_REDUCE_LOG_SUM_EXP),
+            position("reduce_argmax", least: false), position("reduce_argmin", least: true),
+            Kernel(name: "cumsum") { call, lowerer, _ in
+                let id = call.operation.outputs[0]
+                let x = try lowerer.dense(call.id("x"), for: call)
+                let (outer, size, inner) = split(x.shape, at: try call.axis(rank: x.rank))
+                let (exclusive, reverse) = (try call.bool("exclusive"), try call.bool("reverse"))
+                let whole: Int32 = try wholeLanes(x)
+                let output = lowerer.allocate(x.shape, x.dtype)
+                lowerer.define(id, output)
+                lowerer.emit(call, kernel: "cumsum", reason: "running sums", reads: [x], writes: [output]) { frame in
+                    mk_cumsum(whole, exclusive ? 1 : 0, reverse ? 1 : 0, outer, size, inner, frame[x], frame[output])
+                }
+            },
+        ]
+
+    private static func reduce(_ name: String, _ mode: mk_reduction) -> Kernel {
+        Kernel(name: name) { call, lowerer, _ in
+            let id = call.operation.outputs[0]
+            let source = try lowerer.view(call.id("x"))
+            let axes = try call.axes(rank: source.rank) ?? Array(0..<source.rank)
+            let (x, outer, size, inner) = try gathered(source, axes, lowerer, call)
+            let whole = try wholeLanes(x) != 0
+            let shape = try lowerer.function.tensorType(id).shape
+            // Where the kept axes lie in another order in memory, so does the result.
+            let output = lowerer.allocate(shape, x.dtype)
+            lowerer.define(id, output)
+            lowerer.emit(
+                call, kernel: "reduce", reason: inner == 1 ? "along dense rows" : "across rows", reads: [x], writes: [output]
+            ) { frame in
+                if whole {
+                    mk_reduce_int(
+                        mode, outer, size, inner, frame[x].assumingMemoryBound(to: Int32.self),
+                        frame[output].assumingMemoryBound(to: Int32.self))
+                } else {
+                    mk_reduce(mode, outer, size, inner, frame.floats(x), frame.floats(output))
+                }
+            }
+        }
+    }
+
+    private static func position(_ name: String, least: Bool) -> Kernel {
+        Kernel(name: name) { call, lowerer, _ in
+            let id = call.operation.outputs[0]
+            let x = try lowerer.dense(call.id("x"), for: call)
+            let (outer, size, inner) = split(x.shape, at: try call.axis(rank: x.rank))
+            let whole = try wholeLanes(x)
+            let output = try lowerer.allocate(for: id)
+            lowerer.define(id, output)
+            lowerer.emit(call, kernel: "argmax", reason: "the first of equals", reads: [x], writes: [output]) { frame in
+                mk_argmax(whole, least ? 1 : 0, outer, size, inner, frame[x], frame[output].assumingMemoryBound(to: Int32.self))
+            }
+        }
+    }
+
+    /// The operand with the reduced axes next to each other: as it lies where they are, else copied with them last.
+    private static func gathered(_ source: View, _ axes: [Int], _ lowerer: Lowerer, _ call: Call) throws -> (View, Int64, Int64, Int64) {
+        let axes = axes.filter { source.shape[$0] != 1 }.sorted()
+        let kept = source.shape.indices.filter { !axes.contains($0) }
+        func size(_ dimensions: [Int]) -> Int64 { Int64(dimensions.map { source.shape[$0] }.reduce(1, *)) }
+        // Kept axes must come out in row-major order; the reduced ones may lie in front, between or behind.
+        for place in 0...kept.count {
+            let order = kept[..<place] + axes + kept[place...]
+            if source.isDense(order: Array(order)) {
+                return (source, size(Array(kept[..<place])), size(axes), size(Array(kept[place...])))
+            }
+        }
+        return (lowerer.dense(source, order: kept + axes, for: call), size(kept), size(axes), 1)
+    }
+}
+
+/// 1 where the kernels see int32 lanes, 0 for fp32; other types have no such kernel.
+func wholeLanes(_ view: View) throws -> Int32 {
+    switch view.dtype {
+    case .float32: return 0
+    case .int32: return 1
+    default: throw Failure(.unsupported, "The CPU engine has no such kernel for \(view.dtype.name); cast to fp32 or int32.")
+    }
+}

@@ -1,0 +1,205 @@
+import CKernels
+import MIL
+
+// Shape ops: most change the view of the same bytes; the others are strided copies.
+
+extension CPUKernels {
+    static let shape: [Kernel] = [
+        view("reshape") { x, call, lowerer in
+            let shape = try lowerer.function.tensorType(call.operation.outputs[0]).shape
+            return x.reshaped(shape) ?? lowerer.dense(x, for: call).reshaped(shape)!
+        },
+        view("expand_dims") { x, call, lowerer in
+            let rank = try lowerer.function.tensorType(call.operation.outputs[0]).rank
+            let axes = try call.ints("axes").map { $0 < 0 ? $0 + rank : $0 }
+            return x.inserting(axes, rank: rank)
+        },
+        view("squeeze") { x, call, lowerer in
+            let shape = try lowerer.function.tensorType(call.operation.outputs[0]).shape
+            return x.reshaped(shape)!
+        },
+        view("transpose") { x, call, _ in
+            x.permuted(try call.axes("perm", rank: x.rank) ?? Array(x.shape.indices))
+        },
+        view("slice_by_index") { x, call, lowerer in
+            let bounds = try SliceBounds(call)
+            let part = x.part(start: bounds.begin, step: bounds.stride, sizes: bounds.length)
+            let shape = try lowerer.function.tensorType(call.operation.outputs[0]).shape
+            return part.reshaped(shape) ?? lowerer.dense(part, for: call).reshaped(shape)!
+        },
+        view("slice_by_size") { x, call, lowerer in
+            let shape = try lowerer.function.tensorType(call.operation.outputs[0]).shape
+            let begin = try zip(call.ints("begin"), x.shape).map { $0 < 0 ? $0 + $1 : $0 }
+            return x.part(start: begin, step: Array(repeating: 1, count: x.rank), sizes: shape)
+        },
+        view("reverse") { x, call, _ in
+            let axes = try call.axes(rank: x.rank) ?? Array(0..<x.rank)
+            return x.part(
+                start: x.shape.indices.map { axes.contains($0) ? max(x.shape[$0] - 1, 0) : 0 },
+                step: x.shape.indices.map { axes.contains($0) ? -1 : 1 }, sizes: x.shape)
+        },
+        Kernel(name: "split") { call, lowerer, _ in
+            let x = try lowerer.view(call.id("x"))
+            let axis = try call.axis(rank: x.rank)
+            var start = 0
+            for id in call.operation.outputs {
+                let size = try lowerer.function.tensorType(id).shape[axis]
+                lowerer.define(id, x.part(axis: axis, start: start, size: size))
+                start += size
+            }
+        },
+        Kernel(name: "concat") { call, lowerer, _ in
+            let views = try call.ids("values").map(lowerer.view)
+            let type = try lowerer.function.tensorType(call.operation.outputs[0])
+            let axis = try call.axis(rank: type.rank)
+            try assemble(views, call, lowerer, interleave: call.has("interleave") && call.bool("interleave"), axis: axis, type)
+        },
+        Kernel(name: "stack") { call, lowerer, _ in
+            let type = try lowerer.function.tensorType(call.operation.outputs[0])
+            let axis = try call.axis(rank: type.rank)
+            let views = try call.ids("values").map { try lowerer.view($0).inserting([axis], rank: type.rank) }
+            try assemble(views, call, lowerer, interleave: false, axis: axis, type)
+        },
+        Kernel(name: "tile") { call, lowerer, _ in
+            let x = try lowerer.view(call.id("x"))
+            let output = try lowerer.allocate(for: call.operation.outputs[0], order: Array(0..<x.rank))
+            lowerer.define(call.operation.outputs[0], output)
+            // Each axis as [repeats, size]: the repeats have stride 0 in the operand.
+            var (from, to) = (x, output)
+            from.shape = []
+            from.strides = []
+            to.shape = []
+            to.strides = []
+            for axis in 0..<x.rank {
+                let repeats = x.shape[axis] == 0 ? 0 : output.shape[axis] / x.shape[axis]
+                from.shape += [repeats, x.shape[axis]]
+                from.strides += [0, x.strides[axis]]
+                to.shape += [repeats, x.shape[axis]]
+                to.strides += [x.shape[axis] * output.strides[axis], output.strides[axis]]
+            }
+            lowerer.copy(from, to: to, for: call, why: "repeats are read again")
+        },
+        Kernel(name: "pad") { call, lowerer, _ in
+            let mode = try call.text("mode")
+            var x = try lowerer.view(call.id("x"))
+            let pad = try call.ints("pad")
+            let first = x.rank - pad.count / 2
+            let id = call.operation.outputs[0]
+            let type = try lowerer.function.tensorType(id)
+            let order = x.memoryOrder
+            if mode == "constant" {
+                let output = lowerer.allocate(type.shape, type.dtype, order: order)
+                lowerer.define(id, output)
+                let value = Tensor([call.constant("constant_val").map { $0.double(at: 0) } ?? 0], dtype: type.dtype, shape: [])
+                var middle = output
+                for axis in first..<x.rank { middle = middle.part(axis: axis, start: pad[2 * (axis - first)], size: x.shape[axis]) }
+                let (source, target) = (x, middle)
+                let (size, rank, count) = (Int32(type.dtype.size), Int32(type.rank), Int64(type.count))
+                let (shape, to, from) = (x.shape.map(Int64.init), target.strides.map(Int64.init), source.strides.map(Int64.init))
+                guard count > 0 else { return }
+                lowerer.emit(call, kernel: "pad", reason: "filled, then copied in", reads: [x], writes: [output]) { frame in
+                    mk_fill(size, frame[output], count, value.pointer)
+                    if source.count > 0 { mk_copy(size, rank, shape, frame[target], to, frame[source], from) }
+                }
+                return
+            }
+            let kind = mode == "reflect" ? MK_PAD_REFLECT : MK_PAD_REPLICATE
+            // One axis at a time.
+            for axis in first..<x.rank where pad[2 * (axis - first)] != 0 || pad[2 * (axis - first) + 1] != 0 {
+                let (before, after) = (pad[2 * (axis - first)], pad[2 * (axis - first) + 1])
+                let source = lowerer.dense(x, for: call)
+                var shape = source.shape
+                shape[axis] += before + after
+                let output = lowerer.allocate(shape, x.dtype)
+                let (outer, size, inner) = CPUEngine.split(source.shape, at: axis)
+                let width = Int32(x.dtype.size)
+                lowerer.emit(call, kernel: "pad", reason: mode, reads: [source], writes: [output]) { frame in
+                    mk_pad(kind, width, outer, size, inner, Int64(before), Int64(after), nil, frame[source], frame[output])
+                }
+                x = output
+            }
+            lowerer.define(id, x)
+        },
+        Kernel(name: "fill") { call, lowerer, _ in
+            let id = call.operation.outputs[0]
+            let value = try call.id("value")
+            lowerer.define(id, try lowerer.view(value).reshaped([])!.broadcast(to: lowerer.function.tensorType(id).shape))
+        },
+        Kernel(name: "pixel_shuffle") { call, lowerer, _ in
+            let factor = try call.int("upscale_factor")
+            try rearrange(call, lowerer) { x in
+                let (n, c, h, w) = (x.shape[0], x.shape[1] / (factor * factor), x.shape[2], x.shape[3])
+                return x.reshaped([n, c, factor, factor, h, w])?.permuted([0, 1, 4, 2, 5, 3])
+            }
+        },
+        Kernel(name: "depth_to_space") { call, lowerer, _ in
+            let block = try call.int("block_size")
+            try rearrange(call, lowerer) { x in
+                let (n, c, h, w) = (x.shape[0], x.shape[1] / (block * block), x.shape[2], x.shape[3])
+                return x.reshaped([n, block, block, c, h, w])?.permuted([0, 3, 4, 1, 5, 2])
+            }
+        },
+        Kernel(name: "space_to_depth") { call, lowerer, _ in
+            let block = try call.int("block_size")
+            try rearrange(call, lowerer) { x in
+                let (n, c, h, w) = (x.shape[0], x.shape[1], x.shape[2] / block, x.shape[3] / block)
+                return x.reshaped([n, c, h, block, w, block])?.permuted([0, 3, 5, 1, 2, 4])
+            }
+        },
+        Kernel(name: "pixel_unshuffle") { call, lowerer, _ in
+            let factor = try call.int("downscale_factor")
+            try rearrange(call, lowerer) { x in
+                let (n, c, h, w) = (x.shape[0], x.shape[1], x.shape[2] / factor, x.shape[3] / factor)
+                return x.reshaped([n, c, h, factor, w, factor])?.permuted([0, 1, 3, 5, 2, 4])
+            }
+        },
+    ]
+
+    /// An op whose result is another view of x.
+    private static func view(_ name: String, _ body: @escaping @Sendable (View, Call, Lowerer) throws -> View) -> Kernel {
+        Kernel(name: name) { call, lowerer, _ in
+            lowerer.define(call.operation.outputs[0], try body(lowerer.view(call.id("x")), call, lowerer))
+        }
+    }
+
+    /// Elements in another order that a view can say, copied into the shape of the result.
+    private static func rearrange(_ call: Call, _ lowerer: Lowerer, _ body: (View) -> View?) throws {
+        let x = try lowerer.view(call.id("x"))
+        guard let view = body(x) ?? body(lowerer.dense(x, for: call)) else {
+            throw Failure(.invalidArgument, "The shape \(x.shape) does not divide into blocks.")
+        }
+        let id = call.operation.outputs[0]
+        let shape = try lowerer.function.tensorType(id).shape
+        lowerer.define(id, view.reshaped(shape) ?? lowerer.dense(view, for: call).reshaped(shape)!)
+    }
+
+    /// Parts written side by side along an axis.
+    private static func assemble(
+        _ views: [View], _ call: Call, _ lowerer: Lowerer, interleave: Bool, axis: Int, _ type: TensorType
+    ) throws {
+        let id = call.operation.outputs[0]
+        // As the largest part lies, if it is dense.
+        let model = views.max { $0.count < $1.count }
+        let order = lowerer.wantedOrder(of: id) ?? model.flatMap { $0.isDense(order: $0.memoryOrder) ? $0.memoryOrder : nil }
+        let output = lowerer.allocate(type.shape, type.dtype, order: order)
+        lowerer.define(id, output)
+        let parts = views.filter { $0.count > 0 }
+        var start = 0
+        let moves = parts.map { view -> (View, View) in
+            defer { start += interleave ? 1 : view.shape[axis] }
+            guard interleave else { return (view, output.part(axis: axis, start: start, size: view.shape[axis])) }
+            var target = output.part(axis: axis, start: start, size: view.shape[axis])
+            target.strides[axis] *= parts.count
+            return (view, target)
+        }
+        let (size, rank) = (Int32(type.dtype.size), Int32(type.rank))
+        let copies = moves.map { source, target in
+            (source, target, source.shape.map(Int64.init), source.strides.map(Int64.init), target.strides.map(Int64.init))
+        }
+        lowerer.emit(call, kernel: "copy", reason: "\(parts.count) parts side by side", reads: parts, writes: [output]) { frame in
+            for (source, target, shape, from, to) in copies {
+                mk_copy(size, rank, shape, frame[target], to, frame[source], from)
+            }
+        }
+    }
+}

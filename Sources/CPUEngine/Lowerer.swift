@@ -1,0 +1,262 @@
+import CKernels
+import MIL
+import Runtime
+
+/// Turns a function into an assembly: walks the operations in order, asks each op's kernel row to emit its steps, and
+/// keeps track of how every value lies in memory.
+final class Lowerer {
+    let function: Function
+    /// Whether dense kernels may come from oneDNN.
+    let usesOneDNN: Bool
+    private(set) var assembly = Assembly()
+
+    private var views: [View?]
+    /// Operations that read a value, by index; function outputs count as one more use.
+    private(set) var readers: [[Int]]
+    private(set) var producer: [Int?]
+    private let isOutput: Set<ValueID>
+    /// Values whose elements are rounded through fp16, because the program says fp16 and the mode obeys.
+    let rounded: Set<ValueID>
+    let attention: AttentionGroups
+    private(set) var groups: ElementwiseGroups
+    private var absorbed: Set<Int> = []
+    private var constants: [ObjectIdentifier: View] = [:]
+
+    init(_ function: Function, usesOneDNN: Bool, rounded: Set<ValueID>) {
+        self.function = function
+        self.usesOneDNN = usesOneDNN
+        self.rounded = rounded
+        views = Array(repeating: nil, count: function.values.count)
+        readers = Array(repeating: [], count: function.values.count)
+        producer = Array(repeating: nil, count: function.values.count)
+        isOutput = Set(function.outputs)
+        for (index, operation) in function.operations.enumerated() {
+            for id in operation.inputs where readers[Int(id.index)].last != index { readers[Int(id.index)].append(index) }
+            for id in operation.outputs { producer[Int(id.index)] = index }
+        }
+        attention = AttentionGroups(function, readers: readers, producer: producer, outputs: isOutput, rounded: rounded)
+        groups = ElementwiseGroups(function, readers: readers, outputs: isOutput, except: attention.inner)
+        absorbed = attention.inner
+    }
+
+    /// Lowers the whole function.
+    func lower() throws -> Assembly {
+        for (position, id) in function.inputs.enumerated() {
+            let type = try function.tensorType(id)
+            assembly.buffers.append(.init(byteCount: type.byteCount, place: .input(position)))
+            assembly.inputs.append(Port(name: function[id].name, type: type))
+            define(id, View(buffer: assembly.buffers.count - 1, dtype: type.dtype, offset: 0, shape: type.shape, strides: View.strides(of: type.shape)))
+        }
+        for (index, operation) in function.operations.enumerated() where !absorbed.contains(index) {
+            if groups.isInner(index) { continue }
+            let call = try Call(operation, in: function)
+            guard let kernel = CPUKernels[call.op.name] else {
+                throw Failure(.unsupported, "\(call.place) has no kernel on the CPU engine.")
+            }
+            do {
+                try kernel.lower(call, self, index)
+                try roundResults(call)
+            } catch let failure as Failure {
+                throw failure.message.hasPrefix("op '") ? failure : failure.at(call.place)
+            }
+        }
+        try finish()
+        return assembly
+    }
+
+    /// In the mode that obeys fp16, results of kernels that compute in fp32 are rounded where they lie. Tapes round by
+    /// themselves, and what only moves elements has nothing to round.
+    private func roundResults(_ call: Call) throws {
+        guard Tape.cells[call.op.name] == nil, call.op.family != .shape, call.op.family != .indexing else { return }
+        for id in call.operation.outputs where rounded.contains(id) {
+            guard let view = views[Int(id.index)], view.count > 0 else { continue }
+            let code = [mk_instruction(opcode: Int32(MK_ROUND_HALF.rawValue), out: 1, a: 0, b: 0, c: 0, p: 0, q: 0)]
+            let tape = try PreparedTape(shape: view.shape, leaves: [view], code: code, result: 1, output: view)
+            emit(call, kernel: "tape", reason: "rounded to fp16", output: id, reads: [view], writes: [view]) { tape.run($0) }
+        }
+    }
+
+    // MARK: Values
+
+    func isDefined(_ id: ValueID) -> Bool { views[Int(id.index)] != nil || function[id].constant != nil }
+
+    func define(_ id: ValueID, _ view: View) { views[Int(id.index)] = view }
+
+    /// How a value lies in memory; constants get a buffer when first asked for.
+    func view(_ id: ValueID) throws -> View {
+        if let view = views[Int(id.index)] { return view }
+        guard let constant = function[id].constant else {
+            throw Failure(.bug, "The value '\(function[id].name)' is used before it is computed.")
+        }
+        let type = try function.tensorType(id)
+        let view = self.constant(type.dtype == .float32 && constant.dtype == .float16 ? widened(constant) : constant)
+        define(id, view)
+        return view
+    }
+
+    /// A buffer over a constant's own bytes.
+    func constant(_ tensor: Tensor) -> View {
+        assembly.buffers.append(.init(byteCount: tensor.type.byteCount, place: .constant(tensor)))
+        return View(
+            buffer: assembly.buffers.count - 1, dtype: tensor.dtype, offset: 0, shape: tensor.shape,
+            strides: View.strides(of: tensor.shape))
+    }
+
+    /// fp16 elements as fp32.
+    func widened(_ tensor: Tensor) -> Tensor {
+        guard tensor.dtype == .float16 else { return tensor }
+        let result = Tensor(TensorType(.float32, tensor.shape), storage: Storage(byteCount: tensor.count * 4))
+        widen(tensor.pointer, to: result.pointer.assumingMemoryBound(to: Float.self), count: tensor.count)
+        assembly.packedBytes += result.type.byteCount
+        return result
+    }
+
+    /// Lets the system drop a mapped weight's pages, because a packed copy serves from here on.
+    func forget(_ tensor: Tensor) {
+        if tensor.storage.isMapped { mk_drop_pages(tensor.pointer, tensor.type.byteCount) }
+    }
+
+    /// Counts bytes that a kernel packed for itself.
+    func countPacked(_ bytes: Int) { assembly.packedBytes += bytes }
+
+    /// A new intermediate value, dense with its dimensions in `order`.
+    func allocate(_ shape: [Int], _ dtype: DataType, order: [Int]? = nil) -> View {
+        let count = shape.reduce(1, *)
+        assembly.buffers.append(.init(byteCount: count * dtype.size, place: .workspace(offset: 0)))
+        return View(
+            buffer: assembly.buffers.count - 1, dtype: dtype, offset: 0, shape: shape,
+            strides: View.strides(of: shape, order: order))
+    }
+
+    /// Result memory for an operation's output, in the order its reader likes best.
+    func allocate(for id: ValueID, order: [Int]? = nil) throws -> View {
+        let type = try function.tensorType(id)
+        return allocate(type.shape, type.dtype, order: order ?? wantedOrder(of: id))
+    }
+
+    /// The order that makes the only reader's transposition free of copying, where there is one.
+    func wantedOrder(of id: ValueID) -> [Int]? {
+        let index = Int(id.index)
+        guard readers[index].count == 1, !isOutput.contains(id) else { return nil }
+        let reader = function.operations[readers[index][0]]
+        guard reader.op == "transpose", let call = try? Call(reader, in: function), let rank = function[id].type.tensor?.rank,
+            let permutation = try? call.axes("perm", rank: rank)
+        else { return nil }
+        return permutation
+    }
+
+    /// The value with its elements dense in `order`, copied only where they do not lie so already.
+    func dense(_ view: View, order: [Int]? = nil, for call: Call) -> View {
+        if view.isDense(order: order) { return view }
+        let target = allocate(view.shape, view.dtype, order: order)
+        copy(view, to: target, for: call, why: "the kernel wants another layout")
+        return target
+    }
+
+    func dense(_ id: ValueID, order: [Int]? = nil, for call: Call) throws -> View {
+        try dense(view(id), order: order, for: call)
+    }
+
+    // MARK: Steps
+
+    func copy(_ source: View, to target: View, for call: Call, kernel: String = "copy", why: String) {
+        guard source.count > 0 else { return }
+        let (size, rank) = (Int32(source.dtype.size), Int32(source.rank))
+        let shape = source.shape.map(Int64.init)
+        let (from, to) = (source.strides.map(Int64.init), target.strides.map(Int64.init))
+        emit(call, kernel: kernel, reason: why, reads: [source], writes: [target]) { frame in
+            mk_copy(size, rank, shape, frame[target], to, frame[source], from)
+        }
+    }
+
+    func emit(
+        _ call: Call, kernel: String, reason: String, covering ops: [String]? = nil, output: ValueID? = nil, reads: [View],
+        writes: [View], inPlace: [(result: View, operand: View)] = [], run: @escaping Assembly.Action
+    ) {
+        let id = output ?? call.operation.outputs[0]
+        let info = Plan.Step(
+            ops: ops ?? [call.op.name], output: function[id].name, type: function[id].type.tensor ?? TensorType(.bool, []),
+            kernel: kernel, reason: reason)
+        let pairs = inPlace.filter { result, operand in
+            result.dtype.size == operand.dtype.size && result.strides == operand.strides && result.shape == operand.shape
+                && operand.offset == 0 && result.offset == 0
+        }
+        assembly.steps.append(
+            .init(
+                info: info, reads: reads, writes: writes, inPlace: pairs.map { ($0.result.buffer, $0.operand.buffer) }, run: run))
+    }
+
+    /// Room that a step may use while it runs.
+    func scratch(_ bytes: Int) { assembly.scratchBytes = max(assembly.scratchBytes, bytes) }
+
+    /// Marks an operation as done by another one's kernel.
+    func absorb(_ index: Int) {
+        absorbed.insert(index)
+        groups.remove(index)
+    }
+
+    /// The only operation that reads a value, where nothing else needs the value.
+    func onlyReader(of id: ValueID) -> Int? {
+        let index = Int(id.index)
+        return readers[index].count == 1 && !isOutput.contains(id) ? readers[index][0] : nil
+    }
+
+    #if ONEDNN
+        func add(_ primitive: PrimitiveCall) -> Int {
+            assembly.primitives.append(primitive)
+            return assembly.primitives.count - 1
+        }
+    #endif
+
+    // MARK: Memory
+
+    /// Binds outputs and gives every intermediate its place.
+    private func finish() throws {
+        var taken: Set<Int> = []
+        for (position, id) in function.outputs.enumerated() {
+            let type = try function.tensorType(id)
+            var view = try view(id)
+            var isOwn = false
+            if case .workspace = assembly.buffers[view.buffer].place { isOwn = !taken.contains(view.buffer) }
+            let whole = view.offset == 0 && view.isDense() && assembly.buffers[view.buffer].byteCount == type.byteCount
+            if !isOwn || !whole || view.dtype != type.dtype {
+                let target = View(
+                    buffer: assembly.buffers.count, dtype: type.dtype, offset: 0, shape: type.shape,
+                    strides: View.strides(of: type.shape))
+                assembly.buffers.append(.init(byteCount: type.byteCount, place: .workspace(offset: 0)))
+                let (source, size) = (view, Int32(type.dtype.size))
+                let shape = source.shape.map(Int64.init)
+                let (from, to) = (source.strides.map(Int64.init), target.strides.map(Int64.init))
+                if source.count > 0 {
+                    assembly.steps.append(
+                        .init(
+                            info: Plan.Step(
+                                ops: [], output: function[id].name, type: type, kernel: "copy",
+                                reason: "an output of its own in row-major order"),
+                            reads: [source], writes: [target], inPlace: [],
+                            run: { frame in mk_copy(size, Int32(type.rank), shape, frame[target], to, frame[source], from) }))
+                }
+                view = target
+            }
+            taken.insert(view.buffer)
+            assembly.buffers[view.buffer].place = .output(position)
+            assembly.outputs.append(Port(name: function[id].name, type: type))
+        }
+        var sizes: [Int: Int] = [:]
+        for (index, buffer) in assembly.buffers.enumerated() {
+            if case .workspace = buffer.place { sizes[index] = buffer.byteCount }
+        }
+        let plan = MemoryPlan(
+            steps: assembly.steps.map { ($0.reads + $0.writes).map(\.buffer) }, sizes: sizes, shared: assembly.steps.map(\.inPlace))
+        for (index, offset) in plan.offsets { assembly.buffers[index].place = .workspace(offset: offset) }
+        assembly.workspaceBytes = plan.byteCount
+    }
+}
+
+/// How numbers are kept between operations.
+public enum NumericMode: Sendable {
+    /// fp32 throughout, also where the program says fp16.
+    case reference
+    /// Rounded through fp16 after every operation whose result the program declares as fp16.
+    case declared
+}

@@ -1,0 +1,227 @@
+// oneDNN as this engine uses it: descriptors, primitives with weights packed once, and arguments bound for each frame.
+#if ONEDNN
+    import COneDNN
+    import MIL
+
+    func check(_ status: dnnl_status_t, _ what: String) throws {
+        guard status == dnnl_success else {
+            throw Failure(status == dnnl_out_of_memory ? .outOfMemory : .bug, "oneDNN could not \(what) (status \(status.rawValue)).")
+        }
+    }
+
+    /// The process's one CPU engine of oneDNN; it lives as long as the process.
+    struct DNNLEngine: @unchecked Sendable {
+        let handle: dnnl_engine_t
+
+        static var version: String {
+            guard let version = dnnl_version()?.pointee else { return "?" }
+            return "\(version.major).\(version.minor).\(version.patch)"
+        }
+
+        static let shared: DNNLEngine? = {
+            var handle: dnnl_engine_t?
+            return dnnl_engine_create(&handle, dnnl_cpu, 0) == dnnl_success ? DNNLEngine(handle: handle!) : nil
+        }()
+    }
+
+    /// Shape, element type and memory layout as oneDNN describes them.
+    final class Descriptor: @unchecked Sendable {
+        let handle: dnnl_memory_desc_t
+
+        /// The layout of a view.
+        init(_ shape: [Int], strides: [Int], dtype: dnnl_data_type_t = dnnl_f32) throws {
+            var handle: dnnl_memory_desc_t?
+            try check(
+                dnnl_memory_desc_create_with_strides(
+                    &handle, Int32(shape.count), shape.map(Int64.init), dtype, strides.map(Int64.init)), "describe a layout")
+            self.handle = handle!
+        }
+
+        /// A layout of oneDNN's own choice.
+        init(any shape: [Int]) throws {
+            var handle: dnnl_memory_desc_t?
+            try check(
+                dnnl_memory_desc_create_with_tag(&handle, Int32(shape.count), shape.map(Int64.init), dnnl_f32, dnnl_format_tag_any),
+                "describe a layout")
+            self.handle = handle!
+        }
+
+        init(cloning other: const_dnnl_memory_desc_t?) throws {
+            var handle: dnnl_memory_desc_t?
+            try check(dnnl_memory_desc_clone(&handle, other), "copy a layout")
+            self.handle = handle!
+        }
+
+        convenience init(_ view: View) throws { try self.init(view.shape, strides: view.strides) }
+
+        deinit { dnnl_memory_desc_destroy(handle) }
+
+        var byteCount: Int { dnnl_memory_desc_get_size(handle) }
+
+        /// The handle, alive while `body` runs: a temporary would be gone before oneDNN reads it.
+        func use<Result>(_ body: (dnnl_memory_desc_t) throws -> Result) rethrows -> Result {
+            try withExtendedLifetime(self) { try body(handle) }
+        }
+    }
+
+    /// A compiled operation of oneDNN.
+    final class Primitive: @unchecked Sendable {
+        let handle: dnnl_primitive_t
+        private let description: dnnl_primitive_desc_t
+
+        /// Takes over a primitive descriptor.
+        init(_ description: dnnl_primitive_desc_t) throws {
+            self.description = description
+            var handle: dnnl_primitive_t?
+            try check(dnnl_primitive_create(&handle, description), "create a primitive")
+            self.handle = handle!
+        }
+
+        deinit {
+            dnnl_primitive_destroy(handle)
+            dnnl_primitive_desc_destroy(description)
+        }
+
+        func layout(_ which: dnnl_query_t) throws -> Descriptor {
+            try Descriptor(cloning: dnnl_primitive_desc_query_md(description, which, 0))
+        }
+
+        var scratchBytes: Int {
+            dnnl_primitive_desc_query_md(description, dnnl_query_scratchpad_md, 0).map { dnnl_memory_desc_get_size($0) } ?? 0
+        }
+
+        /// oneDNN's name of the implementation, such as `brgconv:avx512_core`.
+        var implementation: String {
+            var name: UnsafePointer<CChar>?
+            guard dnnl_primitive_desc_query(description, dnnl_query_impl_info_str, 0, &name) == dnnl_success, let name else {
+                return "?"
+            }
+            return String(cString: name)
+        }
+    }
+
+    /// What follows a dense kernel before its result is stored, as oneDNN's post-operations.
+    func attributes(for epilogue: Epilogue) throws -> dnnl_primitive_attr_t {
+        var attributes: dnnl_primitive_attr_t?
+        try check(dnnl_primitive_attr_create(&attributes), "create attributes")
+        try check(dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user), "set attributes")
+        var post: dnnl_post_ops_t?
+        try check(dnnl_post_ops_create(&post), "create post-operations")
+        defer { dnnl_post_ops_destroy(post) }
+        for stage in epilogue.stages {
+            switch stage {
+            case .activation(let activation):
+                let (kind, alpha, beta): (dnnl_alg_kind_t, Float, Float) =
+                    switch activation {
+                    case .relu: (dnnl_eltwise_relu, 0, 0)
+                    case .clip(let low, let high): (dnnl_eltwise_clip, low, high)
+                    case .geluExact: (dnnl_eltwise_gelu_erf, 0, 0)
+                    case .geluTanh: (dnnl_eltwise_gelu_tanh, 0, 0)
+                    case .sigmoid: (dnnl_eltwise_logistic, 0, 0)
+                    case .silu: (dnnl_eltwise_swish, 1, 0)
+                    case .tanh: (dnnl_eltwise_tanh, 0, 0)
+                    }
+                try check(dnnl_post_ops_append_eltwise(post, kind, alpha, beta), "append an activation")
+            case .residual(let view):
+                try Descriptor(view).use {
+                    try check(dnnl_post_ops_append_binary(post, dnnl_binary_add, $0), "append an addition")
+                }
+            }
+        }
+        try check(dnnl_primitive_attr_set_post_ops(attributes, post), "set post-operations")
+        return attributes!
+    }
+
+    /// One call of a primitive: which memory goes to which argument.
+    struct PrimitiveCall: Sendable {
+        enum Source: Sendable {
+            case view(View)
+            case packed(Storage)
+            case tensor(Tensor)
+            case scratch
+        }
+        struct Argument: Sendable {
+            let index: Int32
+            let layout: Descriptor
+            let source: Source
+        }
+        let primitive: Primitive
+        let arguments: [Argument]
+    }
+
+    /// Memory in the layout a primitive wants, filled once from a constant.
+    func packed(_ source: UnsafeMutableRawPointer, _ from: Descriptor, to target: Descriptor) throws -> Storage {
+        guard let engine = DNNLEngine.shared?.handle else { throw Failure(.bug, "oneDNN has no CPU engine here.") }
+        let storage = Storage(byteCount: target.byteCount)
+        var description: dnnl_primitive_desc_t?
+        try check(
+            dnnl_reorder_primitive_desc_create(&description, from.handle, engine, target.handle, engine, nil), "prepare a packing")
+        let primitive = try Primitive(description!)
+        let call = PrimitiveCall(
+            primitive: primitive,
+            arguments: [
+                .init(index: DNNL_ARG_FROM, layout: from, source: .packed(Storage(wrapping: source, byteCount: from.byteCount) {})),
+                .init(index: DNNL_ARG_TO, layout: target, source: .packed(storage)),
+            ])
+        try PrimitiveArguments([call]).run(0)
+        return storage
+    }
+
+    /// The argument lists of all primitive calls of one frame, made once so that a run allocates nothing.
+    final class PrimitiveArguments {
+        private var stream: dnnl_stream_t?
+        private let calls: [PrimitiveCall]
+        private let arguments: [UnsafeMutableBufferPointer<dnnl_exec_arg_t>]
+
+        init(_ calls: [PrimitiveCall]) throws {
+            self.calls = calls
+            guard !calls.isEmpty else {
+                arguments = []
+                return
+            }
+            guard let engine = DNNLEngine.shared?.handle else { throw Failure(.bug, "oneDNN has no CPU engine here.") }
+            try check(dnnl_stream_create(&stream, engine, UInt32(dnnl_stream_default_flags.rawValue)), "create a stream")
+            arguments = try calls.map { call in
+                let list = UnsafeMutableBufferPointer<dnnl_exec_arg_t>.allocate(capacity: call.arguments.count)
+                for (index, argument) in call.arguments.enumerated() {
+                    var memory: dnnl_memory_t?
+                    try check(dnnl_memory_create(&memory, argument.layout.handle, engine, nil), "create a memory")
+                    list[index] = dnnl_exec_arg_t(arg: argument.index, memory: memory)
+                    switch argument.source {
+                    case .packed(let storage): try check(dnnl_memory_set_data_handle(memory, storage.pointer), "bind a memory")
+                    case .tensor(let tensor): try check(dnnl_memory_set_data_handle(memory, tensor.pointer), "bind a memory")
+                    case .view, .scratch: break
+                    }
+                }
+                return list
+            }
+        }
+
+        deinit {
+            for list in arguments {
+                for argument in list { dnnl_memory_destroy(argument.memory) }
+                list.deallocate()
+            }
+            if let stream { dnnl_stream_destroy(stream) }
+        }
+
+        /// Runs a call with the frame's buffers.
+        func run(_ index: Int, in frame: Frame) throws {
+            for (position, argument) in calls[index].arguments.enumerated() {
+                switch argument.source {
+                case .view(let view): dnnl_memory_set_data_handle(arguments[index][position].memory, frame[view])
+                case .scratch: dnnl_memory_set_data_handle(arguments[index][position].memory, frame.scratch)
+                case .packed, .tensor: break
+                }
+            }
+            try run(index)
+        }
+
+        fileprivate func run(_ index: Int) throws {
+            let list = arguments[index]
+            try check(
+                dnnl_primitive_execute(calls[index].primitive.handle, stream, Int32(list.count), list.baseAddress), "run a primitive")
+            dnnl_stream_wait(stream)
+        }
+    }
+#endif

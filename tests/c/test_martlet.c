@@ -1,0 +1,422 @@
+// martlet.h seen from C, and from nothing else.
+//
+// usage: test_martlet [MODEL.mlpackage [INPUTS.bin EXPECTED.bin]]
+//
+// Without a model a small program is parsed from text. INPUTS.bin holds the elements of all inputs in order, EXPECTED.bin
+// the fp32 elements of all outputs in order; outputs may differ by 1e-3 of the largest expected magnitude.
+#include "martlet.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int passed, failed;
+
+static int check(int good, const char *what, int line) {
+    if (good) {
+        passed++;
+    } else {
+        failed++;
+        fprintf(stderr, "line %d: %s (last error: %s)\n", line, what, mlt_last_error());
+    }
+    return good;
+}
+
+#define CHECK(condition) check(condition, #condition, __LINE__)
+#define OK(call) check((call) == MLT_OK, #call, __LINE__)
+// A failing call has its status and says why.
+#define FAILS(status, call) check((call) == (status) && mlt_last_error()[0] != 0, #call " must fail with " #status, __LINE__)
+
+static const char *program =
+    "program(1.3) { func main<ios18>(tensor<fp32, [2, 3]> a, tensor<fp32, [2, 3]> b) {"
+    "  tensor<fp32, [2, 3]> c = add(x = a, y = b)[name = string(\"c\")];"
+    "  tensor<fp32, [2, 3]> d = mul(x = a, y = c)[name = string(\"d\")];"
+    "} -> (d, c); }";
+
+static const int64_t shape[2] = {2, 3};
+static const float ones[6] = {1, 1, 1, 1, 1, 1}, numbers[6] = {1, 2, 3, 4, 5, 6};
+
+// The text holds what it should; the text is released.
+static void expect_text(mlt_status status, mlt_text *text, const char *part, int line) {
+    if (!check(status == MLT_OK, "a text is given", line)) return;
+    const char *chars = mlt_text_chars(text);
+    check(chars && strstr(chars, part), part, line);
+    check(mlt_release(text) == MLT_OK, "the text is released", line);
+}
+
+#define TEXT(part, call)                             \
+    do {                                             \
+        mlt_text *text = NULL;                       \
+        mlt_status status = call;                    \
+        expect_text(status, text, part, __LINE__);   \
+    } while (0)
+
+static void library(void) {
+    CHECK(mlt_version()[0] != 0);
+    TEXT("\"version\"", mlt_info(&text));
+    TEXT("\"cpu\"", mlt_devices(&text));
+    TEXT("\"leaky_relu\"", mlt_ops(&text));
+    int32_t threads = 0;
+    OK(mlt_set_num_threads(1));
+    OK(mlt_num_threads(&threads));
+    CHECK(threads == 1);
+    OK(mlt_set_num_threads(0));
+    OK(mlt_num_threads(&threads));
+    CHECK(threads >= 1);
+    FAILS(MLT_INVALID_ARGUMENT, mlt_set_num_threads(-1));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_num_threads(NULL));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_info(NULL));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_devices(NULL));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_ops(NULL));
+}
+
+static atomic_int released;
+static void count_release(void *context) { atomic_fetch_add((atomic_int *)context, 1); }
+
+static void tensors(void) {
+    mlt_tensor *tensor = NULL;
+    mlt_view view;
+    OK(mlt_tensor_copy(&tensor, MLT_FLOAT32, 2, shape, numbers, sizeof numbers));
+    OK(mlt_tensor_view(&view, tensor));
+    CHECK(view.dtype == MLT_FLOAT32 && view.rank == 2 && view.shape[0] == 2 && view.shape[1] == 3);
+    CHECK(view.bytes == sizeof numbers && view.data != numbers && !memcmp(view.data, numbers, sizeof numbers));
+    OK(mlt_release(tensor));
+
+    double scalar = 4;
+    OK(mlt_tensor_copy(&tensor, MLT_FLOAT64, 0, NULL, &scalar, sizeof scalar));
+    OK(mlt_tensor_view(&view, tensor));
+    CHECK(view.rank == 0 && view.bytes == sizeof scalar && *(const double *)view.data == 4);
+    OK(mlt_release(tensor));
+
+    const int64_t empty[2] = {0, 3};
+    OK(mlt_tensor_copy(&tensor, MLT_INT8, 2, empty, NULL, 0));
+    OK(mlt_release(tensor));
+
+    const int64_t two[1] = {2};
+    const char *words[2] = {"cat", "h\xc3\xb6r"};
+    OK(mlt_tensor_copy(&tensor, MLT_STRING, 1, two, words, sizeof words));
+    OK(mlt_tensor_view(&view, tensor));
+    CHECK(view.bytes == sizeof words && !strcmp(((const char *const *)view.data)[1], words[1]));
+    OK(mlt_release(tensor));
+
+    float *own = malloc(sizeof numbers);
+    memcpy(own, numbers, sizeof numbers);
+    atomic_store(&released, 0);
+    OK(mlt_tensor_wrap(&tensor, MLT_FLOAT32, 2, shape, own, sizeof numbers, count_release, &released));
+    OK(mlt_tensor_view(&view, tensor));
+    CHECK(view.data == own && atomic_load(&released) == 0);
+    OK(mlt_release(tensor));
+    CHECK(atomic_load(&released) == 1);
+    OK(mlt_tensor_wrap(&tensor, MLT_FLOAT32, 2, shape, own, sizeof numbers, NULL, NULL));
+    OK(mlt_release(tensor));
+
+    mlt_tensor *const before = tensor = (mlt_tensor *)(uintptr_t)0x1234;
+    const int64_t negative[2] = {2, -3}, huge[3] = {INT64_MAX, INT64_MAX, 2}, hidden[3] = {INT64_MAX, 0, 8};
+    const int64_t large[1] = {(int64_t)1 << 45};
+    FAILS(MLT_INVALID_ARGUMENT, mlt_tensor_copy(NULL, MLT_FLOAT32, 2, shape, numbers, sizeof numbers));
+    FAILS(MLT_WRONG_TYPE, mlt_tensor_copy(&tensor, 99, 2, shape, numbers, sizeof numbers));
+    FAILS(MLT_WRONG_TYPE, mlt_tensor_copy(&tensor, -1, 2, shape, numbers, sizeof numbers));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_tensor_copy(&tensor, MLT_FLOAT32, -1, shape, numbers, sizeof numbers));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_tensor_copy(&tensor, MLT_FLOAT32, 1 << 30, shape, numbers, sizeof numbers));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_tensor_copy(&tensor, MLT_FLOAT32, 2, NULL, numbers, sizeof numbers));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_tensor_copy(&tensor, MLT_FLOAT32, 2, shape, NULL, sizeof numbers));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_tensor_copy(&tensor, MLT_FLOAT32, 2, shape, numbers, sizeof numbers - 1));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_tensor_copy(&tensor, MLT_FLOAT32, 2, shape, numbers, SIZE_MAX));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_tensor_copy(&tensor, MLT_FLOAT32, 2, negative, numbers, sizeof numbers));
+    FAILS(MLT_OUT_OF_MEMORY, mlt_tensor_copy(&tensor, MLT_FLOAT32, 3, huge, numbers, sizeof numbers));
+    FAILS(MLT_OUT_OF_MEMORY, mlt_tensor_copy(&tensor, MLT_FLOAT32, 3, hidden, numbers, 0));
+    FAILS(MLT_OUT_OF_MEMORY, mlt_tensor_copy(&tensor, MLT_FLOAT32, 1, large, numbers, (size_t)1 << 47));
+    atomic_store(&released, 0);
+    FAILS(MLT_INVALID_ARGUMENT, mlt_tensor_wrap(&tensor, MLT_FLOAT32, 2, shape, own, 1, count_release, &released));
+    FAILS(MLT_INVALID_ARGUMENT,
+          mlt_tensor_wrap(&tensor, MLT_FLOAT32, 1, two, (char *)own + 1, 8, count_release, &released));
+    FAILS(MLT_WRONG_TYPE, mlt_tensor_wrap(&tensor, MLT_STRING, 1, two, words, sizeof words, count_release, &released));
+    CHECK(atomic_load(&released) == 0);
+    CHECK(tensor == before);
+    free(own);
+}
+
+static void handles(void) {
+    mlt_tensor *tensor = NULL, *again = NULL;
+    mlt_text *text = NULL;
+    mlt_view view;
+    int foreign = 0;
+    OK(mlt_tensor_copy(&tensor, MLT_FLOAT32, 2, shape, ones, sizeof ones));
+    FAILS(MLT_BAD_HANDLE, mlt_model_info(&text, (const mlt_model *)tensor));
+    FAILS(MLT_BAD_HANDLE, mlt_executable_info(&text, (const mlt_executable *)tensor));
+    CHECK(mlt_text_chars((const mlt_text *)tensor) == NULL);
+    OK(mlt_release(tensor));
+    FAILS(MLT_BAD_HANDLE, mlt_release(tensor));
+    FAILS(MLT_BAD_HANDLE, mlt_tensor_view(&view, tensor));
+    OK(mlt_tensor_copy(&again, MLT_FLOAT32, 2, shape, ones, sizeof ones));
+    FAILS(MLT_BAD_HANDLE, mlt_release(tensor));
+    OK(mlt_release(again));
+    FAILS(MLT_BAD_HANDLE, mlt_release(NULL));
+    FAILS(MLT_BAD_HANDLE, mlt_release(&foreign));
+    FAILS(MLT_BAD_HANDLE, mlt_tensor_view(&view, (const mlt_tensor *)&foreign));
+    FAILS(MLT_BAD_HANDLE, mlt_tensor_view(&view, NULL));
+    FAILS(MLT_BAD_HANDLE, mlt_model_info(&text, NULL));
+    FAILS(MLT_BAD_HANDLE, mlt_model_text(&text, NULL));
+    FAILS(MLT_BAD_HANDLE, mlt_model_save(NULL, "/tmp/none.mlpackage"));
+    FAILS(MLT_BAD_HANDLE, mlt_plan(&text, NULL));
+    FAILS(MLT_BAD_HANDLE, mlt_run(NULL, 0, NULL, NULL, 0));
+    CHECK(mlt_text_chars(NULL) == NULL && mlt_last_error()[0] != 0);
+    CHECK(text == NULL);
+}
+
+static void models(const char *folder) {
+    mlt_model *model = NULL, *other = NULL;
+    mlt_executable *executable = NULL;
+    FAILS(MLT_NOT_FOUND, mlt_model_load(&model, "/there/is/no.mlpackage"));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_model_load(&model, NULL));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_model_load(&model, "\xff\xfe"));
+    FAILS(MLT_MALFORMED, mlt_model_parse(&model, "program(1.3) {"));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_model_parse(&model, NULL));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_model_parse(NULL, program));
+    CHECK(model == NULL);
+    OK(mlt_model_parse(&model, program));
+    TEXT("\"operations\": 2", mlt_model_info(&text, model));
+    TEXT("mul(", mlt_model_text(&text, model));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_compile(&executable, model, "no such device", NULL));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_compile(&executable, model, NULL, "no such function"));
+#ifndef __APPLE__
+    FAILS(MLT_UNSUPPORTED, mlt_compile(&executable, model, "metal", NULL));
+#endif
+    FAILS(MLT_BAD_HANDLE, mlt_compile(&executable, NULL, NULL, NULL));
+    CHECK(executable == NULL);
+    if (folder) {
+        char path[4096];
+        snprintf(path, sizeof path, "%s/sum.mlpackage", folder);
+        OK(mlt_model_save(model, path));
+        OK(mlt_model_load(&other, path));
+        TEXT("\"operations\": 2", mlt_model_info(&text, other));
+        OK(mlt_release(other));
+    }
+    OK(mlt_release(model));
+}
+
+static mlt_executable *compiled(void) {
+    mlt_model *model = NULL;
+    mlt_executable *executable = NULL;
+    OK(mlt_model_parse(&model, program));
+    OK(mlt_compile(&executable, model, NULL, NULL));
+    OK(mlt_release(model));  // the executable keeps what it needs
+    return executable;
+}
+
+static int holds(mlt_tensor *tensor, const float *expected, size_t count) {
+    mlt_view view;
+    return mlt_tensor_view(&view, tensor) == MLT_OK && view.dtype == MLT_FLOAT32 && view.bytes == count * sizeof(float)
+           && !memcmp(view.data, expected, view.bytes);
+}
+
+static void runs(void) {
+    mlt_executable *executable = compiled();
+    if (!executable) return;
+    const float c[6] = {2, 3, 4, 5, 6, 7}, d[6] = {2, 6, 12, 20, 30, 42};
+    const int64_t turned[2] = {3, 2};
+    mlt_tensor *inputs[2] = {NULL, NULL}, *outputs[2] = {NULL, NULL}, *wrong = NULL, *bytes = NULL;
+    TEXT("\"outputs\"", mlt_executable_info(&text, executable));
+    TEXT("\"steps\"", mlt_plan(&text, executable));
+    atomic_store(&released, 0);
+    OK(mlt_tensor_copy(&inputs[0], MLT_FLOAT32, 2, shape, numbers, sizeof numbers));
+    OK(mlt_tensor_wrap(&inputs[1], MLT_FLOAT32, 2, shape, (void *)ones, sizeof ones, count_release, &released));
+    OK(mlt_tensor_copy(&wrong, MLT_FLOAT32, 2, turned, ones, sizeof ones));
+    OK(mlt_tensor_copy(&bytes, MLT_INT32, 2, shape, ones, sizeof ones));
+    OK(mlt_run(outputs, 2, executable, (const mlt_tensor *const *)inputs, 2));
+    CHECK(holds(outputs[0], d, 6));
+    CHECK(holds(outputs[1], c, 6));
+    OK(mlt_release(outputs[0]));
+    OK(mlt_release(outputs[1]));
+
+    outputs[0] = outputs[1] = NULL;
+    const mlt_tensor *bad[2] = {inputs[0], wrong};
+    FAILS(MLT_INVALID_ARGUMENT, mlt_run(outputs, 2, executable, bad, 2));
+    bad[1] = bytes;
+    FAILS(MLT_WRONG_TYPE, mlt_run(outputs, 2, executable, bad, 2));
+    bad[1] = NULL;
+    FAILS(MLT_BAD_HANDLE, mlt_run(outputs, 2, executable, bad, 2));
+    bad[1] = (const mlt_tensor *)executable;
+    FAILS(MLT_BAD_HANDLE, mlt_run(outputs, 2, executable, bad, 2));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_run(outputs, 2, executable, bad, 1));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_run(outputs, 1, executable, bad, 2));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_run(outputs, -1, executable, bad, 2));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_run(NULL, 2, executable, bad, 2));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_run(outputs, 2, executable, NULL, 2));
+    CHECK(outputs[0] == NULL && outputs[1] == NULL);
+    OK(mlt_release(inputs[0]));
+    OK(mlt_release(inputs[1]));
+    CHECK(atomic_load(&released) == 1);
+    OK(mlt_release(wrong));
+    OK(mlt_release(bytes));
+    OK(mlt_release(executable));
+    FAILS(MLT_BAD_HANDLE, mlt_run(outputs, 2, executable, bad, 2));
+}
+
+enum { THREADS = 8, TURNS = 500 };
+
+static mlt_executable *shared;
+static atomic_int mistakes, released_in_threads;
+
+static void *run_in_thread(void *argument) {
+    const float own = (float)(intptr_t)argument;
+    for (int turn = 0; turn < TURNS; turn++) {
+        float a[6], expected[6];
+        for (int i = 0; i < 6; i++) a[i] = own + i, expected[i] = a[i] + 1;
+        mlt_tensor *inputs[2] = {NULL, NULL}, *outputs[2] = {NULL, NULL};
+        int good = mlt_tensor_wrap(&inputs[0], MLT_FLOAT32, 2, shape, a, sizeof a, count_release, &released_in_threads) == MLT_OK
+                   && mlt_tensor_copy(&inputs[1], MLT_FLOAT32, 2, shape, ones, sizeof ones) == MLT_OK
+                   && mlt_run(outputs, 2, shared, (const mlt_tensor *const *)inputs, 2) == MLT_OK
+                   && holds(outputs[1], expected, 6);
+        for (int i = 0; i < 2; i++) good = good && !mlt_release(inputs[i]) && !mlt_release(outputs[i]);
+        // Messages belong to the thread that failed.
+        good = good && mlt_release(outputs[0]) == MLT_BAD_HANDLE && strstr(mlt_last_error(), "tensor");
+        if (!good) atomic_fetch_add(&mistakes, 1);
+    }
+    return NULL;
+}
+
+// One thread releases what others are using: each use gives the numbers or MLT_BAD_HANDLE.
+static _Atomic(mlt_tensor *) current;
+static atomic_int done;
+
+static void *view_in_thread(void *argument) {
+    (void)argument;
+    while (!atomic_load(&done)) {
+        mlt_view view;
+        mlt_status status = mlt_tensor_view(&view, atomic_load(&current));
+        if (status != MLT_OK && status != MLT_BAD_HANDLE) atomic_fetch_add(&mistakes, 1);
+    }
+    return NULL;
+}
+
+static void threads(void) {
+    pthread_t workers[THREADS];
+    atomic_store(&mistakes, 0);
+    shared = compiled();
+    if (shared) {
+        for (intptr_t i = 0; i < THREADS; i++) pthread_create(&workers[i], NULL, run_in_thread, (void *)i);
+        for (int i = 0; i < THREADS; i++) pthread_join(workers[i], NULL);
+        CHECK(atomic_load(&mistakes) == 0);
+        CHECK(atomic_load(&released_in_threads) == THREADS * TURNS);
+        OK(mlt_release(shared));
+    }
+    for (int i = 0; i < 4; i++) pthread_create(&workers[i], NULL, view_in_thread, NULL);
+    int good = 1;
+    for (int turn = 0; turn < 20000; turn++) {
+        mlt_tensor *next = NULL;
+        good = good && mlt_tensor_copy(&next, MLT_FLOAT32, 2, shape, ones, sizeof ones) == MLT_OK;
+        mlt_tensor *last = atomic_exchange(&current, next);
+        good = good && (!last || mlt_release(last) == MLT_OK);
+    }
+    atomic_store(&done, 1);
+    for (int i = 0; i < 4; i++) pthread_join(workers[i], NULL);
+    OK(mlt_release(atomic_load(&current)));
+    CHECK(good && atomic_load(&mistakes) == 0);
+}
+
+static void *read_file(const char *path, size_t *size) {
+    FILE *file = fopen(path, "rb");
+    if (!check(file != NULL, path, __LINE__)) return NULL;
+    fseek(file, 0, SEEK_END);
+    *size = (size_t)ftell(file);
+    rewind(file);
+    void *bytes = malloc(*size + 1);
+    CHECK(fread(bytes, 1, *size, file) == *size);
+    fclose(file);
+    return bytes;
+}
+
+// The ports of mlt_executable_info, as far as this test needs them.
+static int ports(const char *json, const char *key, mlt_dtype *dtypes, int64_t shapes[][8], int *ranks) {
+    static const char *const names[] = {"bool",   "int8",   "uint8", "int16", "uint16", "int32",     "uint32",    "int64",
+                                        "uint64", "fp16",   "fp32",  "fp64",  "complex64", "complex128", "string"};
+    const char *at = strstr(json, key), *end;
+    int count = 0;
+    if (!at || !(end = strstr(at, "]}]"))) return at ? 0 : -1;
+    while ((at = strstr(at, "\"dtype\": \"")) && at < end && count < 16) {
+        at += strlen("\"dtype\": \"");
+        for (int i = 0; i < 15; i++) {
+            size_t length = strlen(names[i]);
+            if (!strncmp(at, names[i], length) && at[length] == '"') dtypes[count] = i;
+        }
+        at = strstr(at, "\"shape\": [") + strlen("\"shape\": [");
+        for (ranks[count] = 0; *at != ']' && ranks[count] < 8; ranks[count]++) {
+            char *next;
+            shapes[count][ranks[count]] = strtoll(at, &next, 10);
+            at = next + strspn(next, ", ");
+        }
+        count++;
+    }
+    return count;
+}
+
+static void package(const char *path, const char *input_path, const char *expected_path) {
+    static const size_t sizes[] = {1, 1, 1, 2, 2, 4, 4, 8, 8, 2, 4, 8, 8, 16};
+    mlt_model *model = NULL;
+    mlt_executable *executable = NULL;
+    OK(mlt_model_load(&model, path));
+    TEXT("\"functions\"", mlt_model_info(&text, model));
+    if (!input_path) {
+        OK(mlt_release(model));
+        return;
+    }
+    OK(mlt_compile(&executable, model, NULL, NULL));
+    OK(mlt_release(model));
+    if (!executable) return;
+
+    mlt_text *info = NULL;
+    mlt_dtype dtypes[16];
+    int64_t shapes[16][8];
+    int ranks[16];
+    OK(mlt_executable_info(&info, executable));
+    int input_count = ports(mlt_text_chars(info), "\"inputs\"", dtypes, shapes, ranks);
+    mlt_tensor *inputs[16] = {NULL}, *outputs[16] = {NULL};
+    size_t given = 0, wanted = 0, offset = 0;
+    char *data = read_file(input_path, &given);
+    float *expected = read_file(expected_path, &wanted);
+    for (int i = 0; data && i < input_count; i++) {
+        size_t bytes = sizes[dtypes[i]];
+        for (int axis = 0; axis < ranks[i]; axis++) bytes *= (size_t)shapes[i][axis];
+        if (CHECK(offset + bytes <= given)) OK(mlt_tensor_copy(&inputs[i], dtypes[i], ranks[i], shapes[i], data + offset, bytes));
+        offset += bytes;
+    }
+    int output_count = ports(mlt_text_chars(info), "\"outputs\"", dtypes, shapes, ranks);
+    if (OK(mlt_run(outputs, output_count, executable, (const mlt_tensor *const *)inputs, input_count))) {
+        size_t done_count = 0;
+        float largest = 0, difference = 0;
+        for (int i = 0; i < output_count; i++) {
+            mlt_view view;
+            OK(mlt_tensor_view(&view, outputs[i]));
+            CHECK(view.dtype == MLT_FLOAT32);
+            for (size_t k = 0; k < view.bytes / 4 && done_count < wanted / 4; k++, done_count++) {
+                largest = fmaxf(largest, fabsf(expected[done_count]));
+                difference = fmaxf(difference, fabsf(expected[done_count] - ((const float *)view.data)[k]));
+            }
+            OK(mlt_release(outputs[i]));
+        }
+        CHECK(done_count == wanted / 4);
+        CHECK(difference <= 1e-3f * largest);
+        printf("largest difference %g of %g\n", difference, largest);
+    }
+    for (int i = 0; i < input_count; i++) OK(mlt_release(inputs[i]));
+    OK(mlt_release(info));
+    OK(mlt_release(executable));
+    free(data);
+    free(expected);
+}
+
+int main(int count, char **arguments) {
+    library();
+    tensors();
+    handles();
+    models(getenv("TEST_FOLDER"));
+    runs();
+    threads();
+    if (count > 1) package(arguments[1], count > 3 ? arguments[2] : NULL, count > 3 ? arguments[3] : NULL);
+    printf("%d passed, %d failed\n", passed, failed);
+    return failed != 0;
+}
