@@ -54,6 +54,9 @@ let package = Package(
         .testTarget(
             name: "CInterfaceTests", dependencies: ["CInterface", "CHeader", "FakeDevice"],
             path: "tests/swift/CInterfaceTests", swiftSettings: settings),
+        .testTarget(
+            name: "ModelFilesTests", dependencies: ["ModelFiles", "MIL"], path: "tests/swift/ModelFilesTests",
+            exclude: ["data"], swiftSettings: settings),
     ]
         + (useOneDNN ? [.systemLibrary(name: "COneDNN")] : [])
 )

@@ -57,6 +57,11 @@
         deinit { dnnl_memory_desc_destroy(handle) }
 
         var byteCount: Int { dnnl_memory_desc_get_size(handle) }
+
+        /// The handle, alive while `body` runs: a temporary would be gone before oneDNN reads it.
+        func use<Result>(_ body: (dnnl_memory_desc_t) throws -> Result) rethrows -> Result {
+            try withExtendedLifetime(self) { try body(handle) }
+        }
     }
 
     /// A compiled operation of oneDNN.
@@ -118,7 +123,9 @@
                     }
                 try check(dnnl_post_ops_append_eltwise(post, kind, alpha, beta), "append an activation")
             case .residual(let view):
-                try check(dnnl_post_ops_append_binary(post, dnnl_binary_add, Descriptor(view).handle), "append an addition")
+                try Descriptor(view).use {
+                    try check(dnnl_post_ops_append_binary(post, dnnl_binary_add, $0), "append an addition")
+                }
             }
         }
         try check(dnnl_primitive_attr_set_post_ops(attributes, post), "set post-operations")

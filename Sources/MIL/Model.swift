@@ -16,6 +16,11 @@ public struct Model: Sendable {
         self.specificationVersion = specificationVersion
     }
 
+    /// A program with the interface that follows from the types of its functions.
+    public init(_ program: Program, metadata: Metadata = Metadata()) throws {
+        self.init(program: program, interfaces: try program.functions.map(Interface.init(of:)), metadata: metadata)
+    }
+
     /// The interface of a function, or of the default one; a failure lists the names there are.
     public func interface(_ function: String? = nil) throws -> Interface {
         let wanted = function ?? program.defaultFunction
@@ -53,6 +58,26 @@ public struct Interface: Sendable, Hashable {
         self.inputs = inputs
         self.outputs = outputs
         self.states = states
+    }
+
+    /// The interface that follows from the types of a function: multi-arrays and states. Unknown dimensions take any size.
+    public init(of function: Function) throws {
+        func feature(_ id: ValueID) throws -> Feature {
+            let value = function[id]
+            switch value.type {
+            case .tensor(let type) where type.isFixed: return Feature(value.name, .multiArray(.init(type.dtype, type.shape)))
+            case .tensor(let type):
+                let ranges = type.shape.map { $0 < 0 ? Feature.SizeRange(1, nil) : Feature.SizeRange($0, $0) }
+                return Feature(value.name, .multiArray(.init(type.dtype, type.shape.map { max($0, 1) }, .ranges(ranges))))
+            case .state(let type): return Feature(value.name, .state(.init(type.dtype, type.shape)))
+            default:
+                throw Failure(.unsupported, "The value '\(value.name)' is a \(value.type); an interface holds tensors and states.")
+            }
+        }
+        self.init(function: function.name, outputs: try function.outputs.map(feature))
+        for id in function.inputs {
+            if case .state = function[id].type { states.append(try feature(id)) } else { inputs.append(try feature(id)) }
+        }
     }
 
     /// How an output of the function becomes a label and a dictionary of probabilities.

@@ -81,8 +81,8 @@ public struct Function: Sendable {
     }
 
     public subscript(_ id: ValueID) -> Value {
-        get { values[Int(id.index)] }
-        set { values[Int(id.index)] = newValue }
+        _read { yield values[Int(id.index)] }
+        _modify { yield &values[Int(id.index)] }
     }
 
     public var inputs: [ValueID] { block.inputs }

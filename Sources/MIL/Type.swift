@@ -45,11 +45,11 @@ public struct TensorType: Sendable, Hashable, CustomStringConvertible {
 }
 
 /// The type of any value of a program.
-public indirect enum ValueType: Sendable, Hashable, CustomStringConvertible {
+public enum ValueType: Sendable, Hashable, CustomStringConvertible {
     case tensor(TensorType)
-    case list(ValueType, length: Int?)
+    indirect case list(ValueType, length: Int?)
     case tuple([ValueType])
-    case dictionary(key: ValueType, value: ValueType)
+    indirect case dictionary(key: ValueType, value: ValueType)
     case state(TensorType)
 
     public var tensor: TensorType? {

@@ -69,6 +69,9 @@ private struct FunctionReader {
         guard let block else {
             throw Failure(.malformed, "There is no block for its opset '\(function.opset)'.")
         }
+        // A value takes some 150 bytes of the file.
+        names.reserveCapacity(block.byteCount / 150)
+        function.values.reserveCapacity(block.byteCount / 150)
         let content = try self.content(block)
         function.block.operations = content.operations
         function.block.outputs = content.outputs
@@ -194,26 +197,31 @@ private struct FunctionReader {
     }
 
     private mutating func constant(_ reader: ProtobufReader) throws {
-        var value: ProtobufReader?
-        try reader.each(5) { field in
-            let (name, content) = try field.entry()
-            if name == "val" { value = content }
+        var reader = reader
+        var (value, output): (ProtobufReader?, ProtobufReader?)
+        var outputs = 0
+        while let field = try reader.next() {
+            switch field {
+            case 3: (output, outputs) = (try reader.message(), outputs + 1)
+            case 5:
+                let (name, content) = try reader.entry()
+                if name == "val" { value = content }
+            default: try reader.skip()
+            }
         }
         guard let value else { throw Failure(.malformed, "A constant has no value.") }
-        let (type, tensor) = try values.value(value)
-        var outputs = 0
-        try reader.each(3) { field in
-            let (name, declared) = try Self.namedType(field.message())
-            if let declared {
-                let declared = try ValueType(declared)
-                guard Self.agree(declared, type) else {
-                    throw Failure(.malformed, "It is declared as \(declared) and holds a \(type).")
-                }
-            }
-            _ = try define(name, type, constant: tensor)
-            outputs += 1
+        guard let output, outputs == 1 else {
+            throw Failure(.malformed, "A constant must have one output, not \(outputs).")
         }
-        guard outputs == 1 else { throw Failure(.malformed, "A constant must have one output, not \(outputs).") }
+        let (type, tensor, wire) = try values.value(value)
+        let (name, declared) = try Self.namedType(output)
+        if let declared, !declared.isSame(as: wire) {
+            let declared = try ValueType(declared)
+            guard Self.agree(declared, type) else {
+                throw Failure(.malformed, "It is declared as \(declared) and holds a \(type).")
+            }
+        }
+        _ = try define(name, type, constant: tensor)
     }
 
     /// Lists may leave their length open.
@@ -262,7 +270,7 @@ private struct FunctionReader {
     }
 
     private mutating func immediate(_ reader: ProtobufReader, of parameter: String) throws -> ValueID {
-        let (type, tensor) = try values.value(reader)
+        let (type, tensor, _) = try values.value(reader)
         let id = function.add(Value(name: "." + parameter, type: type, constant: tensor))
         unnamed.append(id)
         return id

@@ -94,6 +94,14 @@ struct ProtobufReader {
         return UnsafeRawBufferPointer(rebasing: base[start..<position])
     }
 
+    /// Whether two messages are the same bytes.
+    func isSame(as other: ProtobufReader) -> Bool {
+        base.count == other.base.count && base.elementsEqual(other.base)
+    }
+
+    /// The size of the message, for guesses of how much it holds.
+    var byteCount: Int { base.count }
+
     mutating func message() throws -> ProtobufReader { ProtobufReader(try bytes()) }
 
     mutating func string() throws -> String {

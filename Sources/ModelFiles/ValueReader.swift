@@ -5,40 +5,43 @@ struct ValueReader {
     /// Finds a weight file by the name values give it.
     private let blobPath: (String) throws -> String
     private var weights: [String: WeightFile] = [:]
+    /// The weight file used last, by the bytes of its name: nearly always it is the next one too.
+    private var latest: (name: [UInt8], file: WeightFile)?
     private var pool = ConstantPool()
 
     init(blobPath: @escaping (String) throws -> String) { self.blobPath = blobPath }
 
-    /// A value: its type, and its elements where it is a tensor or a list of scalars.
-    mutating func value(_ reader: ProtobufReader) throws -> (type: ValueType, constant: Tensor) {
+    /// A value: its type, its elements (it is a tensor or a list of scalars), and its type as it lies in the file.
+    mutating func value(_ reader: ProtobufReader) throws -> (type: ValueType, constant: Tensor, wire: ProtobufReader) {
         var reader = reader
-        var type: ValueType?
+        var wire: ProtobufReader?
         var (immediate, blob): (ProtobufReader?, ProtobufReader?)
         while let field = try reader.next() {
             switch field {
-            case 2: type = try ValueType(reader.message())
+            case 2: wire = try reader.message()
             case 3: immediate = try reader.message()
             case 5: blob = try reader.message()
             default: try reader.skip()
             }
         }
-        guard let type else { throw Failure(.malformed, "A constant has no type.") }
+        guard let wire else { throw Failure(.malformed, "A constant has no type.") }
+        let type = try ValueType(wire)
         switch (type, immediate, blob) {
         case (.tensor(let tensor), nil, let blob?):
             try Self.checkFixed(tensor)
-            return (type, try self.blob(blob, tensor))
+            return (type, try self.blob(blob, tensor), wire)
         case (.tensor(let tensor), let immediate?, nil):
             try Self.checkFixed(tensor)
             var content: ProtobufReader?
             try immediate.each(1) { content = try $0.message() }
             guard let content else { throw Failure(.malformed, "A constant of type \(tensor) holds no tensor.") }
-            return (type, try pool.tensor(tensor, content))
+            return (type, try pool.tensor(tensor, content), wire)
         case (.list(.tensor(let element), let length), let immediate?, nil):
             let constant = try list(immediate, element)
             guard length == nil || length == constant.count else {
                 throw Failure(.malformed, "A list of \(length ?? 0) elements holds \(constant.count).")
             }
-            return (.list(.tensor(element), length: constant.count), constant)
+            return (.list(.tensor(element), length: constant.count), constant, wire)
         case (_, nil, nil), (_, _?, _?): throw Failure(.malformed, "A constant must be written out or lie in a file, one of them.")
         default: throw Failure(.unsupported, "A constant of type \(type) is not one this version of Martlet runs.")
         }
@@ -50,18 +53,20 @@ struct ValueReader {
 
     private mutating func blob(_ reader: ProtobufReader, _ type: TensorType) throws -> Tensor {
         var reader = reader
-        var name = ""
+        var name = UnsafeRawBufferPointer(start: nil, count: 0)
         var offset: UInt64 = 0
         while let field = try reader.next() {
             switch field {
-            case 1: name = try reader.string()
+            case 1: name = try reader.bytes()
             case 2: offset = try reader.uint64()
             default: try reader.skip()
             }
         }
-        if let file = weights[name] { return try file.tensor(type, at: offset) }
-        let file = try WeightFile(blobPath(name))
-        weights[name] = file
+        if let latest, latest.name.elementsEqual(name) { return try latest.file.tensor(type, at: offset) }
+        let text = String(decoding: name, as: UTF8.self)
+        let file = try weights[text] ?? WeightFile(blobPath(text))
+        weights[text] = file
+        latest = (Array(name), file)
         return try file.tensor(type, at: offset)
     }
 

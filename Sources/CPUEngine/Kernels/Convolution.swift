@@ -107,6 +107,7 @@ struct Convolution {
         withUnsafePointer(to: prepared) {
             mk_convolution_pack($0, plain.floats, packed.pointer)
             lowerer.scratch(mk_convolution_workspace($0))
+            withExtendedLifetime(plain) {}
         }
         lowerer.countPacked(packed.byteCount)
         let order = View.channelsLast(rank: x.rank)
@@ -156,6 +157,7 @@ struct Convolution {
             strides)
         let packed = Storage(byteCount: mk_gemm_pack_size(Int64(k), Int64(n)))
         mk_gemm_pack(Int64(k), Int64(n), matrix.pointer, MK_FP32, Int64(n), 1, packed.pointer)
+        withExtendedLifetime((plain, matrix)) {}
         lowerer.countPacked(packed.byteCount)
         lowerer.scratch(mk_gemm_packed_workspace(Int64(m), Int64(n), Int64(k)))
         let rows = epilogue.flattened { $0.permuted(order).reshaped([batch * m, n])! }
@@ -205,12 +207,14 @@ struct Convolution {
             let shape = groups == 1 ? weight.shape : [groups, weight.shape[0] / groups] + weight.shape.dropFirst()
             let biasLayout = try bias.map { try Descriptor($0.shape, strides: [1]) }
             var description: dnnl_primitive_desc_t?
-            try check(
-                dnnl_convolution_forward_primitive_desc_create(
-                    &description, DNNLEngine.shared?.handle, dnnl_forward_inference, dnnl_convolution_direct, source.handle,
-                    Descriptor(any: shape).handle, biasLayout?.handle, destination.handle, window.strides.map(Int64.init),
-                    window.dilations.map { Int64($0 - 1) }, window.padsBefore.map(Int64.init), window.padsAfter.map(Int64.init),
-                    attributes), "prepare a convolution")
+            try Descriptor(any: shape).use { weights in
+                try check(
+                    dnnl_convolution_forward_primitive_desc_create(
+                        &description, DNNLEngine.shared?.handle, dnnl_forward_inference, dnnl_convolution_direct, source.handle,
+                        weights, biasLayout?.handle, destination.handle, window.strides.map(Int64.init),
+                        window.dilations.map { Int64($0 - 1) }, window.padsBefore.map(Int64.init),
+                        window.padsAfter.map(Int64.init), attributes), "prepare a convolution")
+            }
             let primitive = try Primitive(description!)
             let weights = try primitive.layout(dnnl_query_weights_md)
             let plain = try Descriptor(

@@ -150,10 +150,12 @@ struct MatrixProduct {
             let biasTensor = bias.map(lowerer.widened)
             let biasLayout = try biasTensor.map { _ in try Descriptor([1, n], strides: [n, 1]) }
             var description: dnnl_primitive_desc_t?
-            try check(
-                dnnl_matmul_primitive_desc_create(
-                    &description, DNNLEngine.shared?.handle, source.handle, Descriptor(any: [k, n]).handle, biasLayout?.handle,
-                    destination.handle, attributes), "prepare a matrix product")
+            try Descriptor(any: [k, n]).use { weights in
+                try check(
+                    dnnl_matmul_primitive_desc_create(
+                        &description, DNNLEngine.shared?.handle, source.handle, weights, biasLayout?.handle, destination.handle,
+                        attributes), "prepare a matrix product")
+            }
             let primitive = try Primitive(description!)
             let weights = try primitive.layout(dnnl_query_weights_md)
             let plain = try Descriptor(

@@ -125,6 +125,7 @@ extension CPUKernels {
             }
             let packed = Storage(byteCount: mk_lstm_pack_size(Int64(inputs), Int64(hidden)))
             mk_lstm_pack(Int64(inputs), Int64(hidden), inputWeights.floats, hiddenWeights.floats, packed.pointer)
+            withExtendedLifetime((inputWeights, hiddenWeights)) {}
             lowerer.countPacked(packed.byteCount)
             let (bias, peephole) = (weights("bias"), weights("peephole"))
             var problem = mk_lstm_problem()
