@@ -1,7 +1,12 @@
+#if defined(__linux__)
 #define _DEFAULT_SOURCE
+#endif
 #include "system.h"
 
 #include <sys/mman.h>
+#if defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
 #include <time.h>
 #include <unistd.h>
 
@@ -19,6 +24,16 @@ uint64_t mk_nanoseconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+int64_t mk_physical_memory(void) {
+#if defined(__APPLE__)
+    int64_t bytes = 0;
+    size_t size = sizeof bytes;
+    return sysctlbyname("hw.memsize", &bytes, &size, 0, 0) ? INT64_MAX : bytes;
+#else
+    return (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+#endif
 }
 
 void mk_drop_pages(const void *start, size_t bytes) {

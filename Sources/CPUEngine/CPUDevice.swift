@@ -35,11 +35,12 @@ public struct CPUDevice: Device {
     }
 
     public func compile(_ function: Function) throws -> any Executable {
-        Threads.prepare()
-        var function = try prepared(function)
-        let rounded = try function.widenHalf(rounding: rounds)
-        let lowerer = Lowerer(function, usesOneDNN: usesOneDNN, rounded: rounded)
-        return CPUExecutable(try lowerer.lower(), device: name)
+        var ready = try prepared(function)
+        let rounded = try ready.widenHalf(rounding: rounds)
+        return try CPUExecutable(device: name) { [ready, usesOneDNN] in
+            _ = Threads.prepare()
+            return try Lowerer(ready, usesOneDNN: usesOneDNN, rounded: rounded).lower()
+        }
     }
 
     /// The function after all passes: expanded, folded, fused.
@@ -60,8 +61,10 @@ public struct CPUDevice: Device {
                 Argument(argument.name, argument.values.map { single.add(call.function[$0]) })
             }, outputs: [])
         single.block.outputs = try single.append(operation, name: "result")
-        let lowerer = Lowerer(single, usesOneDNN: false, rounded: [])
-        return try CPUExecutable(lowerer.lower(), device: name).run([])
+        return try CPUExecutable(device: name) { [single] in
+            _ = Threads.prepare()
+            return try Lowerer(single, usesOneDNN: false, rounded: []).lower()
+        }.run([])
     }
 }
 

@@ -250,13 +250,12 @@ final class Lowerer {
             steps: assembly.steps.map { ($0.reads + $0.writes).map(\.buffer) }, sizes: sizes, shared: assembly.steps.map(\.inPlace))
         for (index, offset) in plan.offsets { assembly.buffers[index].place = .workspace(offset: offset) }
         assembly.workspaceBytes = plan.byteCount
+        let outputs = assembly.outputs.map(\.type.byteCount).reduce(0, +)
+        guard plan.byteCount + outputs <= mk_physical_memory() else {
+            throw Failure(
+                .outOfMemory,
+                "A run of '\(function.name)' needs \((plan.byteCount + outputs) >> 20) MiB for intermediate values and results; "
+                    + "this machine has \(mk_physical_memory() >> 20) MiB.")
+        }
     }
-}
-
-/// How numbers are kept between operations.
-public enum NumericMode: Sendable {
-    /// fp32 throughout, also where the program says fp16.
-    case reference
-    /// Rounded through fp16 after every operation whose result the program declares as fp16.
-    case declared
 }

@@ -15,6 +15,9 @@ const char *mk_isa_name(void);
 // A clock that only goes forward.
 uint64_t mk_nanoseconds(void);
 
+// Bytes of memory that this machine has.
+int64_t mk_physical_memory(void);
+
 // Lets the system drop the whole pages inside a range of a mapped file; they are read again when touched.
 void mk_drop_pages(const void *start, size_t bytes);
 
