@@ -65,18 +65,26 @@ public struct Interface: Sendable, Hashable {
         func feature(_ id: ValueID) throws -> Feature {
             let value = function[id]
             switch value.type {
-            case .tensor(let type) where type.isFixed: return Feature(value.name, .multiArray(.init(type.dtype, type.shape)))
+            case .tensor(let type) where type.isFixed:
+                return Feature(value.name, .multiArray(.init(type.dtype, type.shape)))
             case .tensor(let type):
                 let ranges = type.shape.map { $0 < 0 ? Feature.SizeRange(1, nil) : Feature.SizeRange($0, $0) }
-                return Feature(value.name, .multiArray(.init(type.dtype, type.shape.map { max($0, 1) }, .ranges(ranges))))
+                return Feature(
+                    value.name, .multiArray(.init(type.dtype, type.shape.map { max($0, 1) }, .ranges(ranges))))
             case .state(let type): return Feature(value.name, .state(.init(type.dtype, type.shape)))
             default:
-                throw Failure(.unsupported, "The value '\(value.name)' is a \(value.type); an interface holds tensors and states.")
+                throw Failure(
+                    .unsupported, "The value '\(value.name)' is a \(value.type); an interface holds tensors and states."
+                )
             }
         }
         self.init(function: function.name, outputs: try function.outputs.map(feature))
         for id in function.inputs {
-            if case .state = function[id].type { states.append(try feature(id)) } else { inputs.append(try feature(id)) }
+            if case .state = function[id].type {
+                states.append(try feature(id))
+            } else {
+                inputs.append(try feature(id))
+            }
         }
     }
 
@@ -149,7 +157,8 @@ public struct Feature: Sendable, Hashable {
         public var flexibility: Flexibility
         public var defaultValue: Double?
 
-        public init(_ dtype: DataType, _ shape: [Int], _ flexibility: Flexibility = .fixed, defaultValue: Double? = nil) {
+        public init(_ dtype: DataType, _ shape: [Int], _ flexibility: Flexibility = .fixed, defaultValue: Double? = nil)
+        {
             self.dtype = dtype
             self.shape = shape
             self.flexibility = flexibility

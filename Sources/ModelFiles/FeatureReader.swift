@@ -186,7 +186,8 @@ extension Feature.MultiArray {
             }
         }
         guard let dtype = Self.dtypes[code] else {
-            throw Failure(.unsupported, "Its element type has the code \(code), which this version of Martlet does not know.")
+            throw Failure(
+                .unsupported, "Its element type has the code \(code), which this version of Martlet does not know.")
         }
         self.dtype = dtype
         try checkShapes()

@@ -77,7 +77,8 @@ extension ProtobufWriter {
     private mutating func multiArray(_ array: Feature.MultiArray) throws {
         guard let code = Feature.MultiArray.code(of: array.dtype) else {
             throw Failure(
-                .unsupported, "Inputs and outputs of a model file hold fp16, fp32, fp64, int8 or int32, not \(array.dtype.name).")
+                .unsupported,
+                "Inputs and outputs of a model file hold fp16, fp32, fp64, int8 or int32, not \(array.dtype.name).")
         }
         if !array.shape.isEmpty { packed(1, array.shape) }
         int(2, code)

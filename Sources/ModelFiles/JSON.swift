@@ -170,7 +170,9 @@ private struct JSONParser {
             position += 1
             switch byte {
             case UInt8(ascii: "\""):
-                guard let text = String(validating: content, as: UTF8.self) else { throw failure("a text is not UTF-8") }
+                guard let text = String(validating: content, as: UTF8.self) else {
+                    throw failure("a text is not UTF-8")
+                }
                 return text
             case UInt8(ascii: "\\"): content.append(contentsOf: String(try escape()).utf8)
             case 0..<0x20: throw failure("a text holds a control character")

@@ -1,3 +1,5 @@
+import MIL
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -5,7 +7,6 @@
 #else
     import Darwin
 #endif
-import MIL
 
 /// A file read through the page cache: nothing is copied, and pages nobody touches are never loaded.
 struct MappedFile {
@@ -23,7 +24,8 @@ struct MappedFile {
         }
         defer { close(descriptor) }
         var status = stat()
-        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG, let count = Int(exactly: status.st_size)
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG,
+            let count = Int(exactly: status.st_size)
         else { throw Failure(.malformed, "'\(path)' is not a plain file.") }
         self.path = path
         guard count > 0 else {
@@ -31,9 +33,12 @@ struct MappedFile {
             return
         }
         guard let pointer = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0), pointer != MAP_FAILED else {
-            throw Failure(.outOfMemory, "The file '\(path)' of \(count) bytes cannot be mapped: \(FileSystem.lastError).")
+            throw Failure(
+                .outOfMemory, "The file '\(path)' of \(count) bytes cannot be mapped: \(FileSystem.lastError).")
         }
         let address = UInt(bitPattern: pointer)
-        storage = Storage(wrapping: pointer, byteCount: count) { munmap(UnsafeMutableRawPointer(bitPattern: address), count) }
+        storage = Storage(wrapping: pointer, byteCount: count) {
+            munmap(UnsafeMutableRawPointer(bitPattern: address), count)
+        }
     }
 }

@@ -14,7 +14,8 @@ struct ModelPackage {
     init(_ path: String) throws {
         self.path = path
         switch FileSystem.kind(path) {
-        case nil: throw Failure(.notFound, "There is nothing at '\(path)'; a model package is a folder ending in .mlpackage.")
+        case nil:
+            throw Failure(.notFound, "There is nothing at '\(path)'; a model package is a folder ending in .mlpackage.")
         case .folder: break
         default: throw Failure(.malformed, "'\(path)' is a file; a model package is a folder.")
         }
@@ -92,13 +93,15 @@ struct ModelPackage {
         weights.add("weights")
         func item(_ digest: Digest, _ name: String, _ description: String) -> JSON.Member {
             let members: [JSON.Member] = [
-                .init("author", .string(author)), .init("description", .string(description)), .init("name", .string(name)),
+                .init("author", .string(author)), .init("description", .string(description)),
+                .init("name", .string(name)),
                 .init("path", .string(author + "/" + name)),
             ]
             return .init(digest.identifier, .object(members))
         }
         let items = [
-            item(model, "model.mlmodel", "CoreML Model Specification"), item(weights, "weights", "CoreML Model Weights"),
+            item(model, "model.mlmodel", "CoreML Model Specification"),
+            item(weights, "weights", "CoreML Model Weights"),
         ]
         return .object([
             .init("fileFormatVersion", .string("1.0.0")), .init("itemInfoEntries", .object(items)),

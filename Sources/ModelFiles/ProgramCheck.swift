@@ -6,7 +6,7 @@ enum ProgramCheck {
         try checkOps(functions)
         for function in functions {
             do {
-                try checkTypes(function.block, in: function)
+                try checkTypes(function.block, in: function, function.values)
             } catch let failure as Failure {
                 throw failure.at("Function '\(function.name)'")
             }
@@ -41,27 +41,30 @@ enum ProgramCheck {
         throw Failure(.unsupported, "The program uses ops that this version of Martlet does not know: \(list).")
     }
 
-    private static func checkTypes(_ block: Block, in function: Function) throws {
+    private static func checkTypes(_ block: Block, in function: Function, _ values: [Value]) throws {
         for operation in block.operations {
-            for nested in operation.blocks { try checkTypes(nested, in: function) }
-            guard operation.blocks.isEmpty, operation.inputs.allSatisfy({ isFixed(function[$0].type) }) else { continue }
+            for nested in operation.blocks { try checkTypes(nested, in: function, values) }
+            guard operation.blocks.isEmpty,
+                operation.arguments.allSatisfy({ $0.values.allSatisfy { isFixed(values[Int($0.index)].type) } })
+            else { continue }
             let call = try Call(operation, in: function)
             let inferred: [ValueType]
             do {
                 inferred = try call.infer()
             } catch let failure as Failure {
                 // What a file says wrongly is the file's fault; what we cannot do stays as it is.
-                let ours: Set<Failure.Kind> = [.unsupported, .outOfMemory, .bug]
-                throw ours.contains(failure.kind) ? failure : Failure(.malformed, failure.message)
+                let isOurs = [.unsupported, .outOfMemory, .bug].contains(failure.kind)
+                throw isOurs ? failure : Failure(.malformed, failure.message)
             }
             guard inferred.count == operation.outputs.count else {
-                throw Failure(
-                    .malformed, "\(call.place): It declares \(operation.outputs.count) outputs; the op has \(inferred.count).")
+                let count = operation.outputs.count
+                throw Failure(.malformed, "\(call.place): It declares \(count) outputs; the op has \(inferred.count).")
             }
-            for (id, type) in zip(operation.outputs, inferred) where !agree(function[id].type, type) {
+            for (id, type) in zip(operation.outputs, inferred) where !agree(values[Int(id.index)].type, type) {
+                let output = function[id]
                 throw Failure(
                     .malformed,
-                    "\(call.place): The output '\(function[id].name)' is declared as \(function[id].type); "
+                    "\(call.place): The output '\(output.name)' is declared as \(output.type); "
                         + "\(type) follows from the inputs.")
             }
         }
@@ -77,6 +80,8 @@ enum ProgramCheck {
     /// Dimensions that either side does not know agree with any.
     private static func agree(_ declared: ValueType, _ inferred: ValueType) -> Bool {
         guard case (.tensor(let a), .tensor(let b)) = (declared, inferred) else { return declared == inferred }
-        return a.dtype == b.dtype && a.rank == b.rank && zip(a.shape, b.shape).allSatisfy { $0 == $1 || $0 < 0 || $1 < 0 }
+        return a == b
+            || a.dtype == b.dtype && a.rank == b.rank
+                && zip(a.shape, b.shape).allSatisfy { $0 == $1 || $0 < 0 || $1 < 0 }
     }
 }

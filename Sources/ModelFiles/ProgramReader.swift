@@ -20,7 +20,8 @@ struct ProgramReader {
         try program.each(2) { field in
             let (name, reader) = try field.entry()
             guard !name.isEmpty, !functions.contains(where: { $0.name == name }) else {
-                throw Failure(.malformed, name.isEmpty ? "A function has no name." : "There are two functions '\(name)'.")
+                throw Failure(
+                    .malformed, name.isEmpty ? "A function has no name." : "There are two functions '\(name)'.")
             }
             guard functions.count < 4096 else { throw Failure(.malformed, "There are more than 4096 functions.") }
             do {
@@ -58,7 +59,8 @@ private struct FunctionReader {
         guard Opset.rank(function.opset) != nil else {
             throw Failure(
                 .unsupported,
-                "The opset '\(function.opset)' is not one this version of Martlet knows: \(Opset.names.joined(separator: ", ")).")
+                "The opset '\(function.opset)' is not one this version of Martlet knows: \(Opset.names.joined(separator: ", "))."
+            )
         }
         try reader.each(1) { function.block.inputs.append(try define($0.message(), operation: "the inputs")) }
         var block: ProtobufReader?
@@ -85,7 +87,9 @@ private struct FunctionReader {
         guard !name.isEmpty else { throw Failure(.malformed, "A value of type \(type) has no name.") }
         let id = function.add(Value(name: name, type: type, constant: constant))
         let earlier = names.updateValue(id, forKey: name)
-        if let earlier, earlier.index >= scopeStart { throw Failure(.malformed, "The name '\(name)' is given to two values.") }
+        if let earlier, earlier.index >= scopeStart {
+            throw Failure(.malformed, "The name '\(name)' is given to two values.")
+        }
         if depth > 0 { hidden.append((name, earlier)) }
         return id
     }

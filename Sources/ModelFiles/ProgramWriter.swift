@@ -11,7 +11,9 @@ struct FunctionWriter {
 
     init(_ function: Function, _ interface: Interface) throws {
         guard let opset = Opset.rank(function.opset) else {
-            throw Failure(.invalidArgument, "There is no opset '\(function.opset)'; there are \(Opset.names.joined(separator: ", ")).")
+            throw Failure(
+                .invalidArgument,
+                "There is no opset '\(function.opset)'; there are \(Opset.names.joined(separator: ", ")).")
         }
         (self.function, self.interface, self.opset) = (function, interface, opset)
         assignNames()
@@ -31,7 +33,9 @@ struct FunctionWriter {
     private mutating func unused(_ name: String) -> String {
         var base = String(
             String.UnicodeScalarView(
-                name.unicodeScalars.map { $0.isASCII && ($0.properties.isAlphabetic || $0.properties.numericType != nil) ? $0 : "_" }))
+                name.unicodeScalars.map {
+                    $0.isASCII && ($0.properties.isAlphabetic || $0.properties.numericType != nil) ? $0 : "_"
+                }))
         if base.unicodeScalars.first.map({ $0.properties.numericType != nil }) ?? true { base = "_" + base }
         var (result, number) = (base, 0)
         while !taken.insert(result).inserted {
@@ -73,7 +77,9 @@ struct FunctionWriter {
         }
         try classify(classifier, to: &writer)
         let outputs = interface.outputs.map(\.name)
-        for id in block.outputs where name(id) != classifier.scores || outputs.contains(name(id)) { writer.string(2, name(id)) }
+        for id in block.outputs where name(id) != classifier.scores || outputs.contains(name(id)) {
+            writer.string(2, name(id))
+        }
         writer.string(2, classifier.labelFeature)
         writer.string(2, classifier.probabilitiesFeature)
     }
@@ -81,6 +87,7 @@ struct FunctionWriter {
     private mutating func constants(
         of operation: Operation, to writer: inout ProtobufWriter, _ values: inout ValueWriter
     ) throws {
+        guard !Self.isCompressed(operation) else { return }
         for id in operation.inputs { try constant(id, to: &writer, &values) }
         for block in operation.blocks {
             for operation in block.operations { try constants(of: operation, to: &writer, &values) }
@@ -113,6 +120,7 @@ struct FunctionWriter {
         _ operation: Operation, to writer: inout ProtobufWriter, _ values: inout ValueWriter
     ) throws {
         let title = operation.outputs.first.map(name) ?? unused(operation.op)
+        if Self.isCompressed(operation) { return try compressed(operation, title, to: &writer, &values) }
         var arguments: [(name: String, values: [String])] = []
         for argument in operation.arguments where try Upgrade.writes(argument, of: operation, in: function, opset) {
             arguments.append((argument.name, argument.values.map(name)))
@@ -140,17 +148,47 @@ struct FunctionWriter {
         }
     }
 
+    private static func isCompressed(_ operation: Operation) -> Bool { operation.op.hasPrefix("constexpr_") }
+
+    /// Compressed weights hold their constants themselves: as attributes at first, as arguments since CoreML8.
+    private func compressed(
+        _ operation: Operation, _ title: String, to writer: inout ProtobufWriter, _ values: inout ValueWriter
+    ) throws {
+        try writer.message(3) { message in
+            message.string(1, operation.op)
+            for argument in operation.arguments where opset >= 3 {
+                try message.entry(2, argument.name) { bindings in
+                    for id in argument.values {
+                        try bindings.message(1) { binding in
+                            guard let tensor = function[id].constant else { return binding.string(1, name(id)) }
+                            try binding.message(2) { try values.write(tensor, opset, to: &$0) }
+                        }
+                    }
+                }
+            }
+            for id in operation.outputs { try message.message(3) { try namedType(id, to: &$0) } }
+            try message.entry(5, "name") { try $0.text(title) }
+            for argument in operation.arguments where opset < 3 {
+                guard let tensor = argument.values.first.flatMap({ function[$0].constant }) else { continue }
+                try message.entry(5, argument.name) { try values.write(tensor, opset, to: &$0) }
+            }
+        }
+    }
+
     private func classify(_ classifier: Interface.Classifier, to writer: inout ProtobufWriter) throws {
         let labels: DataType = if case .strings = classifier.labels { .string } else { .int64 }
-        guard let scores = function.outputs.first(where: { name($0) == classifier.scores }) else {
+        guard function.outputs.contains(where: { name($0) == classifier.scores }) else {
             throw Failure(.invalidArgument, "The function has no output '\(classifier.scores)' for its class labels.")
         }
+        // Whatever the type of the scores, Core ML declares the dictionary with doubles.
         let label = ValueType.tensor(TensorType(labels, []))
-        let score = ValueType.tensor(TensorType(try function.tensorType(scores).dtype, []))
+        let score = ValueType.tensor(TensorType(.float64, []))
         try writer.message(3) { operation in
             operation.string(1, "classify")
             operation.entry(2, "probabilities") { $0.message(1) { $0.string(1, classifier.scores) } }
-            try operation.entry(2, "classes") { try $0.message(1) { try $0.message(2) { try $0.list(classifier.labels) } } }
+            try operation.entry(2, "classes") {
+                try $0.message(1) { try $0.message(2) { try $0.list(classifier.labels) } }
+            }
             try operation.message(3) { output in
                 output.string(1, classifier.labelFeature)
                 try output.message(2) { try $0.type(label) }

@@ -12,7 +12,9 @@ enum SpecLimits {
         guard shape.count <= rank else {
             throw Failure(.malformed, "A tensor has \(shape.count) dimensions; \(rank) are the most.")
         }
-        guard shape.allSatisfy({ $0 >= -1 }) else { throw Failure(.malformed, "The shape \(shape) has a negative dimension.") }
+        guard shape.allSatisfy({ $0 >= -1 }) else {
+            throw Failure(.malformed, "The shape \(shape) has a negative dimension.")
+        }
         // Elements of no size and dimensions of zero or unknown size count as one, so that no partial product overflows.
         var total = max(dtype.size, 1)
         for size in shape where size > 1 {

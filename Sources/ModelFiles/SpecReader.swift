@@ -13,7 +13,8 @@ public func readModel(at path: String) throws -> Model {
     do {
         if FileSystem.kind(bare) == .file, bare.hasSuffix(".mlmodel") {
             return try SpecReader.model(MappedFile(bare)) { name in
-                throw Failure(.malformed, "It names the weight file '\(name)'; a single .mlmodel file has none beside it.")
+                throw Failure(
+                    .malformed, "It names the weight file '\(name)'; a single .mlmodel file has none beside it.")
             }
         }
         let package = try ModelPackage(bare)
@@ -75,7 +76,8 @@ enum SpecReader {
     private static func assign(_ description: DescriptionReader, _ functions: [Function]) throws -> [Interface] {
         guard description.listsFunctions else {
             guard functions.count == 1 else {
-                throw Failure(.malformed, "The program has \(functions.count) functions and the description one interface.")
+                throw Failure(
+                    .malformed, "The program has \(functions.count) functions and the description one interface.")
             }
             var interface = description.interfaces[0]
             interface.function = functions[0].name

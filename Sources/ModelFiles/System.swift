@@ -1,5 +1,7 @@
 // The few calls of the operating system that files need, with failures that name the path.
 
+import MIL
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -7,7 +9,6 @@
 #else
     import Darwin
 #endif
-import MIL
 
 enum FileSystem {
     enum Kind { case file, folder, other }
@@ -60,7 +61,8 @@ enum FileSystem {
 
     static func makeFolder(_ path: String) throws {
         guard mkdir(path, 0o777) == 0 else {
-            throw Failure(errno == ENOENT ? .notFound : .invalidArgument, "No folder can be made at '\(path)': \(lastError).")
+            throw Failure(
+                errno == ENOENT ? .notFound : .invalidArgument, "No folder can be made at '\(path)': \(lastError).")
         }
     }
 
@@ -108,10 +110,14 @@ final class OutputFile {
     init(_ path: String) throws {
         descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
         self.path = path
-        guard descriptor >= 0 else { throw Failure(.invalidArgument, "'\(path)' cannot be written: \(FileSystem.lastError).") }
+        guard descriptor >= 0 else {
+            throw Failure(.invalidArgument, "'\(path)' cannot be written: \(FileSystem.lastError).")
+        }
     }
 
     func write(_ bytes: UnsafeRawBufferPointer) throws {
+        // The descriptor is closed with the object, which nothing else may keep alive during the call.
+        defer { withExtendedLifetime(self) {} }
         var rest = bytes[...]
         while !rest.isEmpty {
             #if canImport(Glibc)
@@ -134,6 +140,7 @@ final class OutputFile {
 
     /// Replaces the first bytes, for a header that counts what follows.
     func overwriteStart(_ bytes: [UInt8]) throws {
+        defer { withExtendedLifetime(self) {} }
         guard pwrite(descriptor, bytes, bytes.count, 0) == bytes.count else {
             throw Failure(.invalidArgument, "'\(path)' cannot be written: \(FileSystem.lastError).")
         }

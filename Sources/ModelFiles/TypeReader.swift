@@ -46,12 +46,16 @@ extension ValueType {
             case 5:
                 var wrapped: ValueType?
                 try reader.message().each(1) { wrapped = try ValueType($0.message(), depth: depth + 1) }
-                guard case .tensor(let tensor)? = wrapped else { throw Failure(.malformed, "A state must hold a tensor.") }
+                guard case .tensor(let tensor)? = wrapped else {
+                    throw Failure(.malformed, "A state must hold a tensor.")
+                }
                 type = .state(tensor)
             default: try reader.skip()
             }
         }
-        guard let type else { throw Failure(.malformed, "A type is empty; it must be a tensor, list, tuple, dictionary or state.") }
+        guard let type else {
+            throw Failure(.malformed, "A type is empty; it must be a tensor, list, tuple, dictionary or state.")
+        }
         self = type
     }
 
@@ -82,7 +86,9 @@ extension ValueType {
             default: try reader.skip()
             }
         }
-        guard let key, let value else { throw Failure(.malformed, "A dictionary type must have a key and a value type.") }
+        guard let key, let value else {
+            throw Failure(.malformed, "A dictionary type must have a key and a value type.")
+        }
         return .dictionary(key: key, value: value)
     }
 }
@@ -101,7 +107,9 @@ extension TensorType {
             }
         }
         guard rank == shape.count else {
-            if rank < 0 || shape.isEmpty { throw Failure(.unsupported, "A tensor has a rank that is not known before the run.") }
+            if rank < 0 || shape.isEmpty {
+                throw Failure(.unsupported, "A tensor has a rank that is not known before the run.")
+            }
             throw Failure(.malformed, "A tensor of rank \(rank) has \(shape.count) dimensions.")
         }
         dtype = try WireDataType.dtype(code)

@@ -24,7 +24,7 @@ enum Upgrade {
 
     /// Parameters that an op lost, with why the old form is not run.
     private static let gone: [(op: String, parameter: String, why: String)] = [
-        ("crop_resize", "roi", "takes regions of interest of rank 5; convert the model for iOS 17 or later"),
+        ("crop_resize", "roi", "takes regions of interest of rank 5; convert the model for iOS 17 or later")
     ]
 
     private static func isKnown(_ parameter: String, of op: String, _ opset: Int) -> Bool {
@@ -42,7 +42,8 @@ enum Upgrade {
 
     private static func apply(to block: inout Block, in function: Function) throws {
         for index in block.operations.indices {
-            for entry in gone where entry.op == block.operations[index].op && block.operations[index][entry.parameter] != nil {
+            for entry in gone
+            where entry.op == block.operations[index].op && block.operations[index][entry.parameter] != nil {
                 throw Failure(.unsupported, "op '\(entry.op)' of \(function.opset) \(entry.why).")
             }
             sortArguments(&block.operations[index])
@@ -55,17 +56,24 @@ enum Upgrade {
     /// Files keep arguments in no particular order; inside they stand as the row lists them.
     private static func sortArguments(_ operation: inout Operation) {
         guard operation.arguments.count > 1, let op = OpTable[operation.op] else { return }
-        let order = operation.arguments.map { argument in
-            op.parameters.firstIndex { $0.name == argument.name } ?? op.parameters.count
+        var sorted: [Argument] = []
+        sorted.reserveCapacity(operation.arguments.count)
+        for parameter in op.parameters {
+            for argument in operation.arguments where argument.name == parameter.name { sorted.append(argument) }
         }
-        let sorted = order.indices.sorted { (order[$0], $0) < (order[$1], $1) }
-        if sorted != Array(order.indices) { operation.arguments = sorted.map { operation.arguments[$0] } }
+        // Arguments the row does not know stay, last: the check names them.
+        if sorted.count < operation.arguments.count {
+            sorted += operation.arguments.filter { op.parameter($0.name) == nil }
+        }
+        operation.arguments = sorted
     }
 
     // MARK: Writing
 
     /// Whether an argument is written in an opset. One that the opset does not know yet may only say the default.
-    static func writes(_ argument: Argument, of operation: Operation, in function: Function, _ opset: Int) throws -> Bool {
+    static func writes(_ argument: Argument, of operation: Operation, in function: Function, _ opset: Int) throws
+        -> Bool
+    {
         if isKnown(argument.name, of: operation.op, opset) { return true }
         if let value = argument.values.first.flatMap({ function[$0].constant }),
             let standard = OpTable[operation.op]?.parameter(argument.name)?.defaultValue, value.says(standard)
@@ -78,7 +86,8 @@ enum Upgrade {
     }
 
     /// The parameters an operation leaves out, with what that means, as far as the opset knows them.
-    static func leftOut(of operation: Operation, in function: Function, _ opset: Int) -> [(name: String, value: Tensor)] {
+    static func leftOut(of operation: Operation, in function: Function, _ opset: Int) -> [(name: String, value: Tensor)]
+    {
         guard let op = OpTable[operation.op] else { return [] }
         let x = operation.inputs.first.flatMap { function[$0].type.tensor }
         return op.parameters.compactMap { parameter in

@@ -42,13 +42,16 @@ struct ValueReader {
                 throw Failure(.malformed, "A list of \(length ?? 0) elements holds \(constant.count).")
             }
             return (.list(.tensor(element), length: constant.count), constant, wire)
-        case (_, nil, nil), (_, _?, _?): throw Failure(.malformed, "A constant must be written out or lie in a file, one of them.")
+        case (_, nil, nil), (_, _?, _?):
+            throw Failure(.malformed, "A constant must be written out or lie in a file, one of them.")
         default: throw Failure(.unsupported, "A constant of type \(type) is not one this version of Martlet runs.")
         }
     }
 
     private static func checkFixed(_ type: TensorType) throws {
-        guard type.isFixed else { throw Failure(.malformed, "A constant has the type \(type); its shape must be known.") }
+        guard type.isFixed else {
+            throw Failure(.malformed, "A constant has the type \(type); its shape must be known.")
+        }
     }
 
     private mutating func blob(_ reader: ProtobufReader, _ type: TensorType) throws -> Tensor {
@@ -86,7 +89,8 @@ struct ValueReader {
                 } else if let integer = value.int(at: 0) {
                     integers.append(Int64(integer))
                 } else {
-                    throw Failure(.unsupported, "A constant list of \(element) is not one this version of Martlet runs.")
+                    throw Failure(
+                        .unsupported, "A constant list of \(element) is not one this version of Martlet runs.")
                 }
             }
         }
@@ -196,7 +200,8 @@ private struct Filler {
                     try put(bytes.loadUnaligned(fromByteOffset: offset, as: Double.self))
                 }
             case (2, _), (3, _), (5, _): try reader.varints { try put(Int64(bitPattern: $0)) }
-            default: throw Failure(.malformed, "A constant of type \(tensor.type) is written as another kind of number.")
+            default:
+                throw Failure(.malformed, "A constant of type \(tensor.type) is written as another kind of number.")
             }
         }
     }

@@ -125,9 +125,12 @@ extension ProtobufWriter {
         message(field) { values in
             guard tensor.count > 0 else { return }
             values.packed(
-                1, (0..<tensor.count).lazy.map { index in
+                1,
+                (0..<tensor.count).lazy.map { index in
                     tensor.dtype == .uint64
-                        ? Int(truncatingIfNeeded: tensor.pointer.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self))
+                        ? Int(
+                            truncatingIfNeeded: tensor.pointer.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self)
+                        )
                         : tensor.int(at: index) ?? 0
                 })
         }

@@ -49,7 +49,8 @@ struct WeightFile {
             throw malformed("no record there: offsets are multiples of 64, after the header")
         }
         guard offset <= count - UInt64(Self.alignment) else {
-            throw malformed("only \(count) bytes, too few for a record there; it is cut off or belongs to another model")
+            throw malformed(
+                "only \(count) bytes, too few for a record there; it is cut off or belongs to another model")
         }
         let record = Int(offset)
         guard word(record) == Self.mark else { throw malformed("no record there: its mark is missing") }

@@ -73,14 +73,10 @@ struct Convolution {
         let output = try lowerer.allocate(for: epilogue.output, order: order)
         lowerer.define(epilogue.output, output)
         guard output.count > 0 else { return }
-        #if ONEDNN
-            if lowerer.usesOneDNN {
-                // A picture's few channels are read as they lie; packing them would cost more than it gains.
-                let x = source.shape[1] <= 4 && source.isDense() ? source : lowerer.dense(source, order: order, for: call)
-                return try lowerByOneDNN(x, weight, bias, window, groups: groups, epilogue, output)
-            }
-        #endif
         let x = lowerer.dense(source, order: order, for: call)
+        #if ONEDNN
+            if lowerer.usesOneDNN, try lowerByOneDNN(x, weight, bias, window, groups: groups, epilogue, output) { return }
+        #endif
         try lowerPortably(x, weight, bias, window, groups: groups, transposed: false, epilogue, output)
     }
 
@@ -197,9 +193,10 @@ struct Convolution {
     }
 
     #if ONEDNN
+        /// Returns false where oneDNN has only its reference implementation, which is slower than the engine's own kernel.
         private func lowerByOneDNN(
             _ x: View, _ weight: Tensor, _ bias: Tensor?, _ window: Window, groups: Int, _ epilogue: Epilogue, _ output: View
-        ) throws {
+        ) throws -> Bool {
             let (source, destination) = (try Descriptor(x), try Descriptor(output))
             let attributes = try attributes(for: epilogue)
             defer { dnnl_primitive_attr_destroy(attributes) }
@@ -216,6 +213,7 @@ struct Convolution {
                         window.padsAfter.map(Int64.init), attributes), "prepare a convolution")
             }
             let primitive = try Primitive(description!)
+            if primitive.implementation.hasPrefix("ref") { return false }
             let weights = try primitive.layout(dnnl_query_weights_md)
             let plain = try Descriptor(
                 shape, strides: View.strides(of: shape), dtype: weight.dtype == .float16 ? dnnl_f16 : dnnl_f32)
@@ -233,6 +231,7 @@ struct Convolution {
             try lowerer.emit(
                 call, primitive, arguments, epilogue, reads: [x] + (epilogue.residual.map { [$0] } ?? []), target: output,
                 reason: "convolution with the channels last, weights packed once")
+            return true
         }
     #endif
 }

@@ -1,5 +1,6 @@
 import Foundation
 import MIL
+import Testing
 
 @testable import ModelFiles
 
@@ -7,6 +8,7 @@ import MIL
 enum Fixtures {
     static let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "data").path
     static let names = ["layers", "classified", "flexible"]
+    static let all = names + ["compressed16", "compressed18"]
 
     static func package(_ name: String) -> String { folder + "/" + name + ".mlpackage" }
 
@@ -28,8 +30,6 @@ enum Fixtures {
         return try #require(JSON(parsing: text)[name])
     }
 }
-
-import Testing
 
 struct Spoiled {
     let path: String

@@ -32,7 +32,9 @@ import Testing
         #expect(failure.message.contains(copy.path))
     }
 
-    @Test(arguments: ["../../outside", "/etc/passwd", "a/../../../outside", "link/model.mlmodel", "nothing", "", "x\\u0000y"])
+    @Test(arguments: [
+        "../../outside", "/etc/passwd", "a/../../../outside", "link/model.mlmodel", "nothing", "", "x\\u0000y",
+    ])
     func manifestsThatLeadElsewhere(_ item: String) throws {
         let copy = try Fixtures.copy()
         let outside = try Fixtures.scratch()
@@ -59,7 +61,8 @@ import Testing
 
     /// The first record of the fixture lies at 64, its data at 128.
     @Test(arguments: [
-        ("cut to nothing", 0, 0, 0), ("cut in the record", 100, 0, 0), ("cut in the data", 150, 0, 0), ("version", 4, 1, 1),
+        ("cut to nothing", 0, 0, 0), ("cut in the record", 100, 0, 0), ("cut in the data", 150, 0, 0),
+        ("version", 4, 1, 1),
         ("mark", 64, 1, 0), ("type", 68, 1, 2), ("size", 72, 1, 1), ("size", 79, 1, 0x7f), ("offset", 80, 1, 1),
         ("offset", 80, 1, 0), ("offset", 86, 1, 0xff), ("offset", 87, 1, 0xff),
     ])
@@ -79,12 +82,13 @@ import Testing
         for offset: UInt64 in [0, 1, 63, 65, 96, 128, 1 << 20, 1 << 63, .max, .max - 63] {
             #expect(try refusal { _ = try file.tensor(type, at: offset) }.kind == .malformed)
         }
-        #expect(try refusal { _ = try file.tensor(TensorType(.float32, [54]), at: 64) }.message.contains("declares fp32"))
+        #expect(
+            try refusal { _ = try file.tensor(TensorType(.float32, [54]), at: 64) }.message.contains("declares fp32"))
         #expect(try refusal { _ = try file.tensor(TensorType(.float16, [107]), at: 64) }.kind == .malformed)
         #expect(try refusal { _ = try file.tensor(TensorType(.float64, [27]), at: 64) }.kind == .unsupported)
     }
 
-    @Test(arguments: Fixtures.names) func descriptionsCutAnywhere(_ name: String) throws {
+    @Test(arguments: Fixtures.all) func descriptionsCutAnywhere(_ name: String) throws {
         let copy = try Fixtures.copy(name)
         let bytes = try copy.bytes(copy.model)
         for length in 0..<bytes.count {
@@ -94,7 +98,7 @@ import Testing
     }
 
     /// Flipped bits may leave a model that is right; it must only never trap, hang or eat memory.
-    @Test(arguments: Fixtures.names) func descriptionsWithFlippedBits(_ name: String) throws {
+    @Test(arguments: Fixtures.all) func descriptionsWithFlippedBits(_ name: String) throws {
         let copy = try Fixtures.copy(name)
         let original = try copy.bytes(copy.model)
         let weights = try? WeightFile(copy.weights)
@@ -110,7 +114,9 @@ import Testing
     }
 
     @Test func otherKindsAreNamed() throws {
-        for (kind, name) in [(402, "treeEnsembleClassifier"), (500, "neuralNetwork"), (2002, "visionFeaturePrint"), (4711, "kind 4711")] {
+        for (kind, name) in [
+            (402, "treeEnsembleClassifier"), (500, "neuralNetwork"), (2002, "visionFeaturePrint"), (4711, "kind 4711"),
+        ] {
             let bytes = try description(kind: kind) { _ in }
             let failure = try refusal { _ = try readDescription(bytes) }
             #expect(failure.kind == .unsupported)
@@ -118,7 +124,9 @@ import Testing
         }
     }
 
-    private func program(_ block: (inout ProtobufWriter) -> Void, _ input: (inout ProtobufWriter) -> Void = { _ in }) throws -> [UInt8] {
+    private func program(_ block: (inout ProtobufWriter) -> Void, _ input: (inout ProtobufWriter) -> Void = { _ in })
+        throws -> [UInt8]
+    {
         try description { function in
             input(&function)
             function.string(2, "CoreML7")
@@ -126,9 +134,11 @@ import Testing
         }
     }
 
+    private func inputs(_ input: (inout ProtobufWriter) -> Void) throws -> [UInt8] { try program({ _ in }, input) }
+
     @Test func tensorsTooLargeForAnyone() throws {
         for shape in [[1 << 40], [1 << 31, 1 << 31, 1 << 31], [0, 1 << 30, 1 << 30], [Int.max]] {
-            let bytes = try program({ _ in }) { function in
+            let bytes = try inputs { function in
                 function.message(1) { input in
                     input.string(1, "x")
                     input.message(2) { type in
@@ -146,10 +156,13 @@ import Testing
 
     @Test func bombsOfNesting() throws {
         typealias Write = (inout ProtobufWriter) -> Void
-        func nest(_ depth: Int, _ writer: inout ProtobufWriter, _ step: @escaping (inout ProtobufWriter, @escaping Write) -> Void) {
+        func nest(
+            _ depth: Int, _ writer: inout ProtobufWriter,
+            _ step: @escaping (inout ProtobufWriter, @escaping Write) -> Void
+        ) {
             if depth > 0 { step(&writer) { nest(depth - 1, &$0, step) } }
         }
-        let types = try program({ _ in }) { function in
+        let types = try inputs { function in
             function.message(1) { input in
                 input.string(1, "x")
                 input.message(2) { nest(2000, &$0) { writer, inner in writer.message(2) { $0.message(1, inner) } } }
@@ -188,21 +201,22 @@ import Testing
 
     @Test(arguments: [("x", "x", "two values"), ("", "x", "no name"), ("y", "z", "before a value has it")])
     func namesTwiceOrNowhere(_ output: String, _ used: String, _ words: String) throws {
-        let bytes = try program({ relu(output, of: used, &$0) }) { input("x", &$0) }
+        let bytes = try program({ relu(output, of: used, &$0) }, { input("x", &$0) })
         let failure = try refusal { _ = try readDescription(bytes) }
         #expect(failure.kind == .malformed)
         #expect(failure.message.contains(words))
     }
 
     @Test func valuesOfNestedBlocksStayInside() throws {
-        let bytes = try program({ block in
-            block.message(3) { operation in
-                operation.string(1, "cond")
-                operation.message(4) { nested in relu("inner", of: "x", &nested) }
-                operation.message(4) { nested in relu("inner", of: "x", &nested) }
-            }
-            relu("y", of: "inner", &block)
-        }) { input("x", &$0) }
+        let bytes = try program(
+            { block in
+                block.message(3) { operation in
+                    operation.string(1, "cond")
+                    operation.message(4) { nested in relu("inner", of: "x", &nested) }
+                    operation.message(4) { nested in relu("inner", of: "x", &nested) }
+                }
+                relu("y", of: "inner", &block)
+            }, { input("x", &$0) })
         #expect(try refusal { _ = try readDescription(bytes) }.message.contains("outside of its block"))
     }
 

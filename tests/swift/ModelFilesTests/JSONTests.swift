@@ -1,5 +1,5 @@
-import ModelFiles
 import MIL
+import ModelFiles
 import Testing
 
 @Suite struct JSONTests {
@@ -14,7 +14,8 @@ import Testing
 
     @Test func printsWhatItReads() throws {
         let document = JSON.object([
-            .init("x", .array([.integer(.min), .number(0.1), .string("\u{1}\\"), .object([]), .array([])])), .init("y", .null),
+            .init("x", .array([.integer(.min), .number(0.1), .string("\u{1}\\"), .object([]), .array([])])),
+            .init("y", .null),
         ])
         #expect(try JSON(parsing: document.description) == document)
         #expect(try JSON(parsing: document.pretty) == document)
@@ -22,7 +23,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "", " ", "{", "[1,]", "[1 2]", "{\"a\"}", "{\"a\":1,}", "01", "1.", "-", "+1", "1e", ".5", "nul", "\"", "\"\\x\"", "\"\\u12\"",
+        "", " ", "{", "[1,]", "[1 2]", "{\"a\"}", "{\"a\":1,}", "01", "1.", "-", "+1", "1e", ".5", "nul", "\"",
+        "\"\\x\"", "\"\\u12\"",
         "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\u{1}\"", "1 2", "{\"a\":1,\"a\":2}", "1e999", "NaN", "'a'", "[", "tru",
     ])
     func refusesWhatIsNotJSON(_ text: String) {

@@ -9,7 +9,10 @@ import Testing
         let expected = try Fixtures.expected(name)
         let function = try model.program.function()
         #expect(expected["specificationVersion"] == .integer(model.specificationVersion))
-        guard case .array(let all)? = expected["operations"] else { Issue.record("no operations"); return }
+        guard case .array(let all)? = expected["operations"] else {
+            Issue.record("no operations")
+            return
+        }
         let operations = all.filter { $0["op"] != .string("classify") }
         #expect(operations.map { $0["op"]?.string } == function.operations.map(\.op))
         for (wanted, operation) in zip(operations, function.operations) {
@@ -17,10 +20,14 @@ import Testing
                 uniqueKeysWithValues: operation.arguments.map { argument in
                     (argument.name, JSON.array(argument.values.map { .string(function[$0].name) }))
                 })
-            let wantedArguments = Dictionary(uniqueKeysWithValues: (wanted["arguments"]?.members ?? []).map { ($0.name, $0.value) })
+            let wantedArguments = Dictionary(
+                uniqueKeysWithValues: (wanted["arguments"]?.members ?? []).map { ($0.name, $0.value) })
             for (name, value) in arguments { #expect(wantedArguments[name] == value, "\(operation.op) \(name)") }
             #expect(arguments.count == wantedArguments.count)
-            guard case .array(let outputs)? = wanted["outputs"] else { Issue.record("no outputs"); return }
+            guard case .array(let outputs)? = wanted["outputs"] else {
+                Issue.record("no outputs")
+                return
+            }
             for (output, id) in zip(outputs, operation.outputs) {
                 let type = try function.tensorType(id)
                 #expect(output["name"] == .string(function[id].name))
@@ -43,7 +50,10 @@ import Testing
             let tensor = try #require(value.constant)
             #expect(constant.value["dtype"] == .string(tensor.dtype.name))
             #expect(constant.value["shape"] == .array(tensor.shape.map { .integer($0) }))
-            guard case .array(let elements)? = constant.value["values"] else { Issue.record("no values"); continue }
+            guard case .array(let elements)? = constant.value["values"] else {
+                Issue.record("no values")
+                continue
+            }
             #expect(elements.count == tensor.count)
             for (index, element) in elements.enumerated() {
                 switch element {
@@ -88,6 +98,15 @@ import Testing
         #expect(try model.interface().inputs[0].kind == .multiArray(.init(.float32, [2, 6], .ranges(ranges))))
         let function = try model.program.function()
         #expect(try function.tensorType(function.inputs[0]) == TensorType(.float32, [-1, 6]))
+    }
+
+    @Test(arguments: ["compressed16", "compressed18"]) func compressedWeightsAreArguments(_ name: String) throws {
+        let function = try readModel(at: Fixtures.package(name)).program.function()
+        let weight = function.operations[0]
+        #expect(weight.op.hasPrefix("constexpr_"))
+        let data = try #require(weight["quantized_data"] ?? weight["data"])
+        #expect(function[data[0]].constant?.type == TensorType(.int8, [16, 16]))
+        #expect(try function.tensorType(weight.outputs[0]) == TensorType(.float32, [16, 16]))
     }
 
     @Test func bareDescriptionsAreReadWhereTheyHoldAnMLProgram() throws {

@@ -43,7 +43,7 @@ import Testing
         #expect(names.contains("al_pha") && names.contains("_3_leaky"))
     }
 
-    @Test(arguments: Fixtures.names) func coremltoolsPackagesSurvive(_ name: String) throws {
+    @Test(arguments: Fixtures.all) func coremltoolsPackagesSurvive(_ name: String) throws {
         let path = try Fixtures.scratch() + "/out.mlpackage"
         let model = try readModel(at: Fixtures.package(name))
         try writeModel(model, to: path)
@@ -52,6 +52,16 @@ import Testing
         #expect(again.metadata == model.metadata)
         let (a, b) = (try model.program.function(), try again.program.function())
         #expect(a.operations.map(\.op) == b.operations.map(\.op))
+        for (old, new) in zip(a.operations, b.operations) {
+            for argument in old.arguments {
+                let constants = try #require(new[argument.name]).map { b[$0].constant }
+                for (id, constant) in zip(argument.values, constants) {
+                    let value = a[id].constant
+                    #expect(value?.type == constant?.type && value?.strings == constant?.strings)
+                    #expect(value.map { Array($0.bytes) } == constant.map { Array($0.bytes) })
+                }
+            }
+        }
         #expect(a.outputs.map { a[$0].name } == b.outputs.map { b[$0].name })
     }
 
@@ -61,7 +71,9 @@ import Testing
         try writeModel(model, to: folder + "/a.mlpackage")
         try writeModel(model, to: folder + "/b.mlpackage")
         try writeModel(model, to: folder + "/b.mlpackage/")
-        for file in ["Manifest.json", "Data/com.apple.CoreML/model.mlmodel", "Data/com.apple.CoreML/weights/weight.bin"] {
+        for file in [
+            "Manifest.json", "Data/com.apple.CoreML/model.mlmodel", "Data/com.apple.CoreML/weights/weight.bin",
+        ] {
             let a = try Data(contentsOf: URL(filePath: folder + "/a.mlpackage/" + file))
             #expect(try Data(contentsOf: URL(filePath: folder + "/b.mlpackage/" + file)) == a)
         }
