@@ -309,7 +309,7 @@ test_swift() {
     if [[ $result != 0 ]]; then
         grep -E 'error:|failed|✘' "$log" | head -n 60 || tail -n 60 "$log"
     fi
-    grep -E '^.{0,4}Test run with|^[[:space:]]*Executed [0-9]+ test' "$log" || tail -n 5 "$log"
+    grep -E '^.{0,4}Test run with|^[[:space:]]*Executed [1-9][0-9]* test' "$log" || tail -n 5 "$log"
     return $result
 }
 
