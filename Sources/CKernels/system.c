@@ -36,6 +36,15 @@ int64_t mk_physical_memory(void) {
 #endif
 }
 
+void mk_fetch_pages(const void *start, size_t bytes) {
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t from = (uintptr_t)start & ~(page - 1), to = ((uintptr_t)start + bytes + page - 1) & ~(page - 1);
+#if defined(MADV_POPULATE_READ)
+    if (!madvise((void *)from, to - from, MADV_POPULATE_READ)) return;
+#endif
+    madvise((void *)from, to - from, MADV_WILLNEED);
+}
+
 void mk_drop_pages(const void *start, size_t bytes) {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     uintptr_t from = ((uintptr_t)start + page - 1) & ~(page - 1), to = ((uintptr_t)start + bytes) & ~(page - 1);

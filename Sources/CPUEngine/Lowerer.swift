@@ -111,9 +111,16 @@ final class Lowerer {
         return result
     }
 
-    /// Lets the system drop a mapped weight's pages, because a packed copy serves from here on.
-    func forget(_ tensor: Tensor) {
-        if tensor.storage.isMapped { mk_drop_pages(tensor.pointer, tensor.type.byteCount) }
+    /// Has the system bring in a mapped weight's pages at once.
+    func fetch(_ tensor: Tensor) {
+        if tensor.storage.isMapped { mk_fetch_pages(tensor.pointer, tensor.type.byteCount) }
+    }
+
+    /// Packs a mapped weight: its pages come in at once, and go when the packed copy serves in their place.
+    func packing<Result>(_ tensor: Tensor, _ body: () throws -> Result) rethrows -> Result {
+        fetch(tensor)
+        defer { if tensor.storage.isMapped { mk_drop_pages(tensor.pointer, tensor.type.byteCount) } }
+        return try body()
     }
 
     /// Counts bytes that a kernel packed for itself.

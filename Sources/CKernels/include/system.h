@@ -18,6 +18,9 @@ uint64_t mk_nanoseconds(void);
 // Bytes of memory that this machine has.
 int64_t mk_physical_memory(void);
 
+// Has the system bring in a range of a mapped file at once, instead of page by page as it is touched.
+void mk_fetch_pages(const void *start, size_t bytes);
+
 // Lets the system drop the whole pages inside a range of a mapped file; they are read again when touched.
 void mk_drop_pages(const void *start, size_t bytes);
 
