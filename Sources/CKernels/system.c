@@ -3,6 +3,8 @@
 #endif
 #include "system.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #if defined(__APPLE__)
 #include <sys/sysctl.h>
@@ -26,13 +28,18 @@ uint64_t mk_nanoseconds(void) {
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-int64_t mk_physical_memory(void) {
+int64_t mk_available_memory(void) {
 #if defined(__APPLE__)
     int64_t bytes = 0;
     size_t size = sizeof bytes;
     return sysctlbyname("hw.memsize", &bytes, &size, 0, 0) ? INT64_MAX : bytes;
 #else
-    return (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+    int64_t kilobytes = -1;
+    FILE *file = fopen("/proc/meminfo", "r");
+    for (char line[128]; file && kilobytes < 0 && fgets(line, sizeof line, file);)
+        sscanf(line, "MemAvailable: %" SCNd64, &kilobytes);
+    if (file) fclose(file);
+    return kilobytes >= 0 ? kilobytes * 1024 : (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
 #endif
 }
 

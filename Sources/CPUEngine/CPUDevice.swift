@@ -35,9 +35,13 @@ public struct CPUDevice: Device {
     }
 
     public func compile(_ function: Function) throws -> any Executable {
-        var ready = try prepared(function)
+        try executable(prepared(function), usesOneDNN: usesOneDNN)
+    }
+
+    private func executable(_ function: Function, usesOneDNN: Bool) throws -> CPUExecutable {
+        var ready = function
         let rounded = try ready.widenHalf(rounding: rounds)
-        return try CPUExecutable(device: name) { [ready, usesOneDNN] in
+        return try CPUExecutable(device: name) { [ready] in
             _ = Threads.prepare()
             return try Lowerer(ready, usesOneDNN: usesOneDNN, rounded: rounded).lower()
         }
@@ -61,10 +65,7 @@ public struct CPUDevice: Device {
                 Argument(argument.name, argument.values.map { single.add(call.function[$0]) })
             }, outputs: [])
         single.block.outputs = try single.append(operation, name: "result")
-        return try CPUExecutable(device: name) { [single] in
-            _ = Threads.prepare()
-            return try Lowerer(single, usesOneDNN: false, rounded: []).lower()
-        }.run([])
+        return try executable(single, usesOneDNN: false).run([])
     }
 }
 
