@@ -37,6 +37,7 @@ public struct CPUDevice: Device {
     public func compile(_ function: Function) throws -> any Executable {
         Threads.prepare()
         var function = try prepared(function)
+        try refuseUnknown(function)
         let rounded = try function.widenHalf(rounding: rounds)
         let lowerer = Lowerer(function, usesOneDNN: usesOneDNN, rounded: rounded)
         return CPUExecutable(try lowerer.lower(), device: name)
@@ -51,6 +52,23 @@ public struct CPUDevice: Device {
         return function
     }
 
+    /// Fails with all the ops that no kernel runs, how often each stands there and where first.
+    private func refuseUnknown(_ function: Function) throws {
+        let unknown = function.operations.filter { CPUKernels[$0.op] == nil }
+        guard !unknown.isEmpty else { return }
+        var counts: [(op: String, count: Int, first: String)] = []
+        for operation in unknown {
+            if let index = counts.firstIndex(where: { $0.op == operation.op }) {
+                counts[index].count += 1
+            } else {
+                counts.append((operation.op, 1, operation.outputs.first.map { function[$0].name } ?? ""))
+            }
+        }
+        let places = counts.map { op, count, first in "'\(op)' (\(count == 1 ? "once" : "\(count) times, first") for '\(first)')" }
+        throw Failure(
+            .unsupported, "The CPU engine has no kernel for what the function '\(function.name)' uses: \(places.joined(separator: ", ")).")
+    }
+
     /// One operation on constants, run as a program of one line.
     private func evaluate(_ call: Call) throws -> [Tensor] {
         var single = Function()
@@ -60,6 +78,7 @@ public struct CPUDevice: Device {
                 Argument(argument.name, argument.values.map { single.add(call.function[$0]) })
             }, outputs: [])
         single.block.outputs = try single.append(operation, name: "result")
+        _ = try single.widenHalf(rounding: false)
         let lowerer = Lowerer(single, usesOneDNN: false, rounded: [])
         return try CPUExecutable(lowerer.lower(), device: name).run([])
     }
