@@ -21,7 +21,7 @@ from martlet.errors import (
     WrongTypeError,
 )
 from martlet.library import DeviceInfo, Info, OpInfo, OpParameter, devices, get_num_threads, info, ops, set_num_threads
-from martlet.model import Model, load
+from martlet.model import Model, load, parse
 from martlet.plan import Plan, Step
 from martlet.ports import Image, Port
 
@@ -57,5 +57,6 @@ __all__ = [
     "info",
     "load",
     "ops",
+    "parse",
     "set_num_threads",
 ]

@@ -16,7 +16,7 @@ from martlet.errors import InvalidArgumentError, WrongTypeError
 from martlet.plan import Plan
 from martlet.ports import Image, Port, as_input, element_type
 
-__all__ = ["Model", "load"]
+__all__ = ["Model", "load", "parse"]
 
 # Looked up once: together they are what a prediction costs in Python.
 new, from_buffer, wrap = ffi.new, ffi.from_buffer, lib.mlt_tensor_wrap
@@ -40,6 +40,25 @@ def load(path: str | os.PathLike[str], device: str | None = None, function: str 
     return Model(read(path), device, function)
 
 
+def parse(text: str, device: str | None = None, function: str | None = None) -> Model:
+    """Makes a model of a program in MIL, Core ML's own language, and compiles it: the text that `Model.text` gives.
+
+    Args:
+        text: `program(1.3) { func main<ios18>(tensor<fp32, [4]> x) { y = relu(x = x); } -> (y); }`, for one.
+        device: A name out of `martlet.devices()`; by default the first that is available.
+        function: Which function of the program; by default the one it names, else `main`.
+
+    Raises:
+        MalformedError: The text is no program; the message names line and column.
+        UnsupportedError: It has ops that the device cannot run; the message names all of them.
+        InvalidArgumentError: No such device or function.
+    """
+    ready()
+    out = ffi.new("mlt_model **")
+    check(lib.mlt_model_parse(out, text.encode()))
+    return Model(own(out[0]), device, function)
+
+
 def read(path: str | os.PathLike[str]) -> Any:
     """The handle of a model that is not compiled."""
     ready()
@@ -49,7 +68,10 @@ def read(path: str | os.PathLike[str]) -> Any:
 
 
 class Model:
-    """A model that is ready to run. `martlet.load` makes them; any number of threads may use one at once."""
+    """A model that is ready to run; any number of threads may use one at once.
+
+    `martlet.load` and `martlet.parse` make them.
+    """
 
     inputs: list[Port]
     """What goes in: name, dtype, shape, kind and description of each."""
@@ -121,6 +143,15 @@ class Model:
     def text(self) -> str:
         """The program in MIL, Core ML's own language."""
         return text(lib.mlt_model_text, self._model)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the model as an `.mlpackage`, in place of one that is there already.
+
+        Raises:
+            InvalidArgumentError: There is something at `path` that is no model package.
+            UnsupportedError: The model has a type that packages cannot hold, such as a truth value as an input.
+        """
+        check(lib.mlt_model_save(self._model, os.fsencode(path)))
 
     def _run(self, arrays: Sequence[NDArray[Any] | None]) -> dict[str, NDArray[Any]]:
         """Calls the library. It reads the arrays in place, so they stay referenced here until it is done."""

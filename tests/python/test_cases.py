@@ -1,0 +1,297 @@
+"""Every case on every device, through a file and back, and the table of ops held against the cases."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import martlet
+from tests.cases import Case, all_cases
+
+CASES = all_cases()
+OPS = {each["name"]: each for each in martlet.ops()}
+DEVICES = [each["name"] for each in martlet.devices() if each["available"]]
+# The element types that inputs and outputs of a model file may have.
+IN_FILES = {"float16", "float32", "float64", "int8", "int32"}
+
+# Ops that the CPU engine refuses: `test_case` sees that it does. An op that runs must go from here.
+WITHOUT_KERNEL: set[str] = set()
+
+# Ops that no case uses yet, by family. An op with a case must go from here.
+WITHOUT_CASE: set[str] = {
+    # activation
+    "relu6",
+    "sigmoid",
+    "silu",
+    "softplus",
+    "softsign",
+    "leaky_relu",
+    "elu",
+    "thresholded_relu",
+    "linear_activation",
+    "scaled_tanh",
+    "sigmoid_hard",
+    "clamped_relu",
+    "gelu",
+    "prelu",
+    "softplus_parametric",
+    # elementwise
+    "add",
+    "sub",
+    "mul",
+    "real_div",
+    "floor_div",
+    "mod",
+    "pow",
+    "maximum",
+    "minimum",
+    "equal",
+    "not_equal",
+    "less",
+    "less_equal",
+    "greater",
+    "greater_equal",
+    "logical_and",
+    "logical_or",
+    "logical_xor",
+    "logical_not",
+    "select",
+    "cast",
+    "abs",
+    "acos",
+    "asin",
+    "atan",
+    "atanh",
+    "ceil",
+    "cos",
+    "cosh",
+    "erf",
+    "exp",
+    "exp2",
+    "floor",
+    "identity",
+    "round",
+    "sign",
+    "sin",
+    "sinh",
+    "sqrt",
+    "square",
+    "tan",
+    "tanh",
+    "log",
+    "inverse",
+    "rsqrt",
+    "threshold",
+    "clip",
+    # reduction
+    "reduce_sum",
+    "reduce_mean",
+    "reduce_prod",
+    "reduce_max",
+    "reduce_min",
+    "reduce_sum_square",
+    "reduce_l1_norm",
+    "reduce_l2_norm",
+    "reduce_log_sum",
+    "reduce_log_sum_exp",
+    "reduce_argmax",
+    "reduce_argmin",
+    "cumsum",
+    # linear
+    "linear",
+    "matmul",
+    "einsum",
+    # convolution
+    "conv",
+    "conv_transpose",
+    "max_pool",
+    "avg_pool",
+    "l2_pool",
+    # normalization
+    "batch_norm",
+    "instance_norm",
+    "layer_norm",
+    "l2_norm",
+    "local_response_norm",
+    # sequence
+    "lstm",
+    "gru",
+    "rnn",
+    "scaled_dot_product_attention",
+    # shape
+    "reshape",
+    "reshape_like",
+    "transpose",
+    "expand_dims",
+    "squeeze",
+    "flatten2d",
+    "shape",
+    "concat",
+    "split",
+    "stack",
+    "tile",
+    "pad",
+    "reverse",
+    "reverse_sequence",
+    "slice_by_index",
+    "slice_by_size",
+    "sliding_windows",
+    "depth_to_space",
+    "pixel_shuffle",
+    "space_to_depth",
+    "pixel_unshuffle",
+    "space_to_batch",
+    "batch_to_space",
+    "fill",
+    "fill_like",
+    "range_1d",
+    "one_hot",
+    "band_part",
+    # indexing
+    "gather",
+    "gather_along_axis",
+    "gather_nd",
+    "scatter",
+    "scatter_along_axis",
+    "scatter_nd",
+    "slice_update",
+    "topk",
+    "argsort",
+    "non_maximum_suppression",
+    "non_zero",
+    # image
+    "upsample_nearest_neighbor",
+    "upsample_bilinear",
+    "resize_nearest_neighbor",
+    "resize_bilinear",
+    "resize",
+    "crop",
+    "crop_resize",
+    "resample",
+    "affine",
+    # random
+    "random_normal",
+    "random_uniform",
+    "random_bernoulli",
+    "random_categorical",
+    # compression
+    "constexpr_affine_dequantize",
+    "constexpr_blockwise_shift_scale",
+    "constexpr_lut_to_dense",
+    "constexpr_sparse_to_dense",
+    "constexpr_lut_to_sparse",
+    "constexpr_sparse_blockwise_shift_scale",
+    "constexpr_cast",
+    "quantize",
+    "dequantize",
+}
+
+
+def runs(case: Case) -> bool:
+    """Whether the CPU engine has what the case needs."""
+    return not case.ops & WITHOUT_KERNEL
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("case", CASES, ids=repr)
+def test_case(case: Case, device: str) -> None:
+    if case.devices is not None and device not in case.devices:
+        pytest.skip("the case is not meant for this device")
+    if not runs(case):
+        with pytest.raises(martlet.UnsupportedError):
+            martlet.parse(case.text, device)
+        return
+    compare(martlet.parse(case.text, device).predict(case.inputs), case)
+
+
+def compare(got: dict[str, np.ndarray], case: Case) -> None:
+    """Fails unless the outputs are those that the case expects."""
+    assert list(got) == list(case.expected)
+    for name, wanted in case.expected.items():
+        assert got[name].dtype == wanted.dtype
+        # A lone number comes as (1,): Core ML has no rank 0 there.
+        assert got[name].shape == (wanted.shape or (1,))
+        answer = got[name].reshape(wanted.shape)
+        if wanted.dtype.kind == "f":
+            answer, wanted = answer.astype(np.float64), wanted.astype(np.float64)
+            np.testing.assert_allclose(answer, wanted, rtol=case.tolerance, atol=case.tolerance, err_msg=name)
+        else:
+            np.testing.assert_array_equal(answer, wanted, err_msg=name)
+
+
+# Files
+
+
+def is_storable(case: Case) -> bool:
+    return all(array.dtype.name in IN_FILES for array in [*case.inputs.values(), *case.expected.values()])
+
+
+STORABLE = [case for case in CASES if is_storable(case) and runs(case)]
+
+
+@pytest.mark.parametrize("case", STORABLE, ids=repr)
+def test_round_trip(case: Case, tmp_path: Path) -> None:
+    """A saved program gives the same to the last bit."""
+    model = martlet.parse(case.text)
+    model.save(tmp_path / "case.mlpackage")
+    loaded = martlet.load(tmp_path / "case.mlpackage")
+    before, after = model.predict(case.inputs), loaded.predict(case.inputs)
+    for name in case.expected:
+        np.testing.assert_array_equal(before[name], after[name])
+
+
+@pytest.mark.parametrize("case", STORABLE, ids=repr)
+def test_coremltools_reads_the_same_types(case: Case, tmp_path: Path) -> None:
+    tools = pytest.importorskip("coremltools", reason="coremltools is a large download")
+    from coremltools.converters.mil.frontend.milproto.load import load
+
+    model = martlet.parse(case.text)
+    model.save(tmp_path / "case.mlpackage")
+    spec = tools.utils.load_spec(str(tmp_path / "case.mlpackage"))
+    weights = tmp_path / "case.mlpackage/Data/com.apple.CoreML/weights"
+    function = load(spec, spec.specificationVersion, str(weights)).functions["main"]
+    theirs = {value.name: described(value) for op in function.operations for value in op.outputs}
+    ours = {name: kind for kind, name in re.findall(r"(tensor<\w+, \[[\d, ]*\]>) (\w+)(?=[^()]* = )", model.text())}
+    assert {name: theirs[name] for name in ours} == ours
+
+
+def described(value: Any) -> str:
+    """The type of a coremltools value in MIL."""
+    from coremltools.converters.mil.mil import types
+
+    return f"tensor<{types.builtin_to_string(value.dtype)}, {list(value.shape)}>"
+
+
+def test_values_that_files_cannot_hold(tmp_path: Path) -> None:
+    model = martlet.parse("program(1.3) { func main<ios18>(tensor<bool, [2]> x) { y = logical_not(x = x); } -> (y); }")
+    with pytest.raises(martlet.UnsupportedError, match="bool"):
+        model.save(tmp_path / "case.mlpackage")
+
+
+# The table
+
+
+def test_parse_names_line_and_column() -> None:
+    with pytest.raises(martlet.MalformedError, match="line 2, column 6"):
+        martlet.parse("program(1.3) { func main<ios18>(fp32 x) {\n y = = relu(x = x); } -> (y); }")
+
+
+def test_every_op_has_a_case() -> None:
+    covered = set().union(*(case.ops for case in CASES))
+    assert OPS.keys() - covered == WITHOUT_CASE
+
+
+def test_ops_without_kernel_have_cases() -> None:
+    """So that the list above is true: their cases must be refused, all others must run."""
+    assert not WITHOUT_KERNEL & WITHOUT_CASE
+    assert OPS.keys() >= WITHOUT_KERNEL
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_every_parameter_has_words(op: str) -> None:
+    assert OPS[op]["words"]
+    assert [each["name"] for each in OPS[op]["parameters"] if not each["words"].strip()] == []
