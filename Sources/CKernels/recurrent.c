@@ -1,5 +1,6 @@
 #include "include/recurrent.h"
 
+#include <math.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -106,3 +107,82 @@ void mk_lstm(const mk_lstm_problem *p, void *workspace) {
         if (p->last_c) memcpy(p->last_c + b * p->last_c_batch, l.cell + b * H, (size_t)H * 4);
     }
 }
+
+// GRU and simple layers: one product for all inputs, then one or three for each step.
+
+static float activate(float x, mk_recurrent_activation activation) {
+    switch (activation) {
+    case MK_RECURRENT_SIGMOID: return 1 / (1 + expf(-x));
+    case MK_RECURRENT_TANH: return tanhf(x);
+    case MK_RECURRENT_RELU: return x < 0 ? 0 : x;
+    case MK_RECURRENT_LINEAR: return x;
+    case MK_RECURRENT_HARD_SIGMOID: x = 0.2f * x + 0.5f; return x < 0 ? 0 : x > 1 ? 1 : x;
+    case MK_RECURRENT_SCALED_TANH: return 1.7159f * tanhf(x * (2.0f / 3.0f));
+    }
+    return x;
+}
+
+size_t mk_recurrent_workspace(const mk_recurrent_problem *p, int gates) {
+    int64_t state = p->batch * p->hidden;
+    return aligned(p->steps * gates * state) + aligned(gates * state) + aligned(state) +
+           mk_gemm_workspace(p->steps * p->batch, gates * p->hidden, p->inputs);
+}
+
+// One step: inputs [B, G H] holds W_ih x + input_bias; h changes from before to after. products and held are room.
+typedef void mk_recurrent_step(const mk_recurrent_problem *p, const float *inputs, float *products, float *held, float *h);
+
+static void gru_step(const mk_recurrent_problem *p, const float *inputs, float *products, float *held, float *h) {
+    int64_t B = p->batch, H = p->hidden;
+    // With reset_after one product serves all gates; else the output gate waits for the reset gate.
+    for (int64_t gate = 0; gate < 3; gate++) {
+        if (gate == 1 && !p->reset_after) continue;
+        mk_epilogue bias = {.bias = p->bias ? p->bias + gate * H : 0};
+        mk_gemv(B, H, H, h, H, p->W_hh + gate * H * H, MK_FP32, H, products + gate * H, 3 * H, &bias);
+    }
+    for (int64_t b = 0; b < B; b++)
+        for (int64_t i = 0; i < H; i++) {
+            float r = activate(inputs[b * 3 * H + i] + products[b * 3 * H + i], p->gate_activation);
+            if (p->reset_after) products[b * 3 * H + H + i] *= r;
+            else held[b * H + i] = r * h[b * H + i];
+        }
+    if (!p->reset_after) {
+        mk_epilogue bias = {.bias = p->bias ? p->bias + H : 0};
+        mk_gemv(B, H, H, held, H, p->W_hh + H * H, MK_FP32, H, products + H, 3 * H, &bias);
+    }
+    for (int64_t b = 0; b < B; b++)
+        for (int64_t i = 0; i < H; i++) {
+            const float *in = inputs + b * 3 * H + i, *product = products + b * 3 * H + i;
+            float o = activate(in[H] + product[H], p->activation);
+            float z = activate(in[2 * H] + product[2 * H], p->gate_activation);
+            h[b * H + i] = (1 - z) * o + z * h[b * H + i];
+        }
+}
+
+static void rnn_step(const mk_recurrent_problem *p, const float *inputs, float *products, float *held, float *h) {
+    (void)held;
+    int64_t count = p->batch * p->hidden;
+    mk_epilogue bias = {.bias = p->bias};
+    mk_gemv(p->batch, p->hidden, p->hidden, h, p->hidden, p->W_hh, MK_FP32, p->hidden, products, p->hidden, &bias);
+    for (int64_t i = 0; i < count; i++) h[i] = activate(inputs[i] + products[i], p->activation);
+}
+
+static void run_layer(const mk_recurrent_problem *p, int gates, mk_recurrent_step *step, void *workspace) {
+    int64_t state = p->batch * p->hidden, N = gates * p->hidden;
+    char *room = workspace;
+    float *inputs = (float *)room, *products = (float *)(room += aligned(p->steps * gates * state));
+    float *held = (float *)(room += aligned(gates * state));
+    mk_epilogue bias = {.bias = p->input_bias};
+    memcpy(p->last_h, p->initial_h, (size_t)state * 4);
+    if (p->steps == 0 || state == 0) return;
+    mk_gemm(p->steps * p->batch, N, p->inputs, p->x, p->inputs, 1, p->W_ih, 1, p->inputs, inputs, N, 0, &bias,
+            room + aligned(state));
+    for (int64_t s = 0; s < p->steps; s++) {
+        int64_t t = p->reverse ? p->steps - 1 - s : s;
+        step(p, inputs + t * gates * state, products, held, p->last_h);
+        if (p->outputs) memcpy(p->outputs + t * state, p->last_h, (size_t)state * 4);
+    }
+}
+
+void mk_gru(const mk_recurrent_problem *p, void *workspace) { run_layer(p, 3, gru_step, workspace); }
+
+void mk_rnn(const mk_recurrent_problem *p, void *workspace) { run_layer(p, 1, rnn_step, workspace); }

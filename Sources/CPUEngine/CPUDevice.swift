@@ -35,7 +35,9 @@ public struct CPUDevice: Device {
     }
 
     public func compile(_ function: Function) throws -> any Executable {
-        try executable(prepared(function), usesOneDNN: usesOneDNN)
+        let ready = try prepared(function)
+        try refuseUnknown(ready)
+        return try executable(ready, usesOneDNN: usesOneDNN)
     }
 
     private func executable(_ function: Function, usesOneDNN: Bool) throws -> CPUExecutable {
@@ -54,6 +56,23 @@ public struct CPUDevice: Device {
         try function.foldConstants { try evaluate($0) }
         function.removeDead()
         return function
+    }
+
+    /// Fails with all the ops that no kernel runs, how often each stands there and where first.
+    private func refuseUnknown(_ function: Function) throws {
+        let unknown = function.operations.filter { CPUKernels[$0.op] == nil }
+        guard !unknown.isEmpty else { return }
+        var counts: [(op: String, count: Int, first: String)] = []
+        for operation in unknown {
+            if let index = counts.firstIndex(where: { $0.op == operation.op }) {
+                counts[index].count += 1
+            } else {
+                counts.append((operation.op, 1, operation.outputs.first.map { function[$0].name } ?? ""))
+            }
+        }
+        let places = counts.map { op, count, first in "'\(op)' (\(count == 1 ? "once" : "\(count) times, first") for '\(first)')" }
+        throw Failure(
+            .unsupported, "The CPU engine has no kernel for what the function '\(function.name)' uses: \(places.joined(separator: ", ")).")
     }
 
     /// One operation on constants, run as a program of one line.

@@ -11,6 +11,7 @@ struct Kernel: Sendable {
 enum CPUKernels {
     static let rows: [Kernel] =
         elementwise + linear + convolution + normalization + reduction + sequence + shape + indexing + image
+        + random + compression
 
     private static let byName = Dictionary(uniqueKeysWithValues: rows.map { ($0.name, $0) })
 

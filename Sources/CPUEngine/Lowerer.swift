@@ -83,7 +83,8 @@ final class Lowerer {
     /// In the mode that obeys fp16, results of kernels that compute in fp32 are rounded where they lie. Tapes round by
     /// themselves, and what only moves elements has nothing to round.
     private func roundResults(_ call: Call) throws {
-        guard Tape.cells[call.op.name] == nil, call.op.family != .shape, call.op.family != .indexing else { return }
+        let moves = call.op.family == .shape || (call.op.family == .indexing && !call.op.name.hasPrefix("scatter"))
+        guard Tape.cells[call.op.name] == nil, !moves else { return }
         for id in call.operation.outputs where rounded.contains(id) {
             guard let view = views[Int(id.index)], view.count > 0 else { continue }
             let code = [mk_instruction(opcode: Int32(MK_ROUND_HALF.rawValue), out: 1, a: 0, b: 0, c: 0, p: 0, q: 0)]

@@ -49,6 +49,32 @@ size_t mk_lstm_workspace(const mk_lstm_problem *problem);
 size_t mk_lstm_pack_size(int64_t inputs, int64_t hidden);
 void mk_lstm_pack(int64_t inputs, int64_t hidden, const float *W_ih, const float *W_hh, void *packed);
 
+// A GRU or a simple recurrent layer over a sequence, all arrays contiguous. G is 3 for a GRU, with gates in the order
+// r (reset), o (output), z (update) as in MIL, else 1:
+//     r = gate_activation(W_ih x + input_bias + W_hh h + bias),  z likewise
+//     o = activation(W_ih x + input_bias + W_hh (r * h) + bias)
+//     or, with reset_after, activation(W_ih x + input_bias + r * (W_hh h + bias))
+//     h = (1 - z) * o + z * h
+// and for a simple layer h = activation(W_ih x + input_bias + W_hh h + bias).
+typedef struct {
+    int64_t steps, batch, inputs, hidden;  // T, B, I, H
+    const float *W_ih, *W_hh;              // [G H, I], [G H, H]
+    const float *input_bias, *bias;        // [G H], or null
+    mk_recurrent_activation gate_activation, activation;
+    int reset_after;
+    int reverse;                           // from the last step to the first
+    const float *x;                        // [T, B, I]
+    const float *initial_h;                // [B, H]
+    float *outputs;                        // [T, B, H]: h of every step, or null
+    float *last_h;                         // [B, H]
+} mk_recurrent_problem;
+
+void mk_gru(const mk_recurrent_problem *problem, void *workspace);
+void mk_rnn(const mk_recurrent_problem *problem, void *workspace);
+
+// Bytes of workspace for a layer of so many gates, on this thread's number of threads; 64-byte aligned.
+size_t mk_recurrent_workspace(const mk_recurrent_problem *problem, int gates);
+
 #ifdef __cplusplus
 }
 #endif

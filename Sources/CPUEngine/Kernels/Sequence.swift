@@ -14,6 +14,8 @@ extension CPUKernels {
                 scale: 1 / Float(max(size, 1)).squareRoot())
         },
         Kernel(name: "lstm") { call, lowerer, _ in try lstm(call, lowerer) },
+        Kernel(name: "gru") { call, lowerer, _ in try recurrent(call, lowerer, gates: 3) },
+        Kernel(name: "rnn") { call, lowerer, _ in try recurrent(call, lowerer, gates: 1) },
     ]
 
     /// softmax(scale · query · keyᵀ + mask) · value in one step.
@@ -162,6 +164,42 @@ extension CPUKernels {
                 problem.last_c = frame.floats(c) + start
                 mk_lstm(&problem, frame.scratch)
             }
+        }
+    }
+
+    private static func recurrent(_ call: Call, _ lowerer: Lowerer, gates: Int) throws {
+        let (all, last) = (call.operation.outputs[0], call.operation.outputs[1])
+        let (x, initial) = (try lowerer.dense(call.id("x"), for: call), try lowerer.dense(call.id("initial_h"), for: call))
+        let whole = try call.bool("output_sequence")
+        let (state, sequence) = (lowerer.allocate(initial.shape, .float32), lowerer.allocate([x.shape[0]] + initial.shape, .float32))
+        lowerer.define(all, whole ? sequence : state.inserting([0], rank: 3))
+        lowerer.define(last, state)
+        func weights(_ name: String) -> Tensor? { call.op.parameter(name) == nil ? nil : call.constant(name).map(lowerer.widened) }
+        let tensors = ["weight_ih", "weight_hh", "bias", "input_bias"].map(weights)
+        var problem = mk_recurrent_problem()
+        (problem.steps, problem.batch, problem.inputs) = (Int64(x.shape[0]), Int64(x.shape[1]), Int64(x.shape[2]))
+        problem.hidden = Int64(initial.shape[1])
+        (problem.W_ih, problem.W_hh) = (tensors[0]?.floats, tensors[1]?.floats)
+        (problem.bias, problem.input_bias) = (tensors[2]?.floats, tensors[3]?.floats)
+        problem.activation = try activation(call.text("activation"))
+        problem.reverse = try call.text("direction") == "reverse" ? 1 : 0
+        if gates == 3 {
+            problem.gate_activation = try activation(call.text("recurrent_activation"))
+            problem.reset_after = try call.bool("reset_after") ? 1 : 0
+        }
+        lowerer.scratch(withUnsafePointer(to: problem) { mk_recurrent_workspace($0, Int32(gates)) })
+        let prepared = Uncheckable((problem, tensors))
+        lowerer.emit(
+            call, kernel: call.op.name, reason: "one product for all inputs, then the steps", reads: [x, initial],
+            writes: whole ? [sequence, state] : [state]
+        ) { frame in
+            var problem = prepared.value.0
+            problem.x = UnsafePointer(frame.floats(x))
+            problem.initial_h = UnsafePointer(frame.floats(initial))
+            problem.outputs = whole ? frame.floats(sequence) : nil
+            problem.last_h = frame.floats(state)
+            if gates == 3 { mk_gru(&problem, frame.scratch) } else { mk_rnn(&problem, frame.scratch) }
+            withExtendedLifetime(prepared) {}
         }
     }
 

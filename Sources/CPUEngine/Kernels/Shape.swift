@@ -21,16 +21,35 @@ extension CPUKernels {
         view("transpose") { x, call, _ in
             x.permuted(try call.axes("perm", rank: x.rank) ?? Array(x.shape.indices))
         },
-        view("slice_by_index") { x, call, lowerer in
-            let bounds = try SliceBounds(call)
+        Kernel(name: "slice_by_index") { call, lowerer, _ in
+            let x = try lowerer.view(call.id("x"))
+            let shape = try lowerer.function.tensorType(call.operation.outputs[0]).shape
+            let reader = try SliceReader(call, lowerer)
+            guard let bounds = reader.known else {
+                return try moving(call, lowerer, x, by: reader.views) { try reader.read($0) }
+            }
             let part = x.part(start: bounds.begin, step: bounds.stride, sizes: bounds.length)
-            let shape = try lowerer.function.tensorType(call.operation.outputs[0]).shape
-            return part.reshaped(shape) ?? lowerer.dense(part, for: call).reshaped(shape)!
+            lowerer.define(call.operation.outputs[0], part.reshaped(shape) ?? lowerer.dense(part, for: call).reshaped(shape)!)
         },
-        view("slice_by_size") { x, call, lowerer in
-            let shape = try lowerer.function.tensorType(call.operation.outputs[0]).shape
-            let begin = try zip(call.ints("begin"), x.shape).map { $0 < 0 ? $0 + $1 : $0 }
-            return x.part(start: begin, step: Array(repeating: 1, count: x.rank), sizes: shape)
+        Kernel(name: "slice_by_size") { call, lowerer, _ in
+            let x = try lowerer.view(call.id("x"))
+            let sizes = try lowerer.function.tensorType(call.operation.outputs[0]).shape
+            @Sendable func bounds(_ begin: [Int]) throws -> SliceBounds {
+                let begin = zip(begin, x.shape).map { $0 < 0 ? $0 + $1 : $0 }
+                for axis in x.shape.indices where begin[axis] < 0 || begin[axis] + sizes[axis] > x.shape[axis] {
+                    throw Failure(
+                        .outOfRange,
+                        "The slice of \(sizes[axis]) elements from \(begin[axis]) leaves axis \(axis), which has \(x.shape[axis]) elements.")
+                }
+                return try SliceBounds(x.shape, begin: begin, end: zip(begin, sizes).map { $0 + $1 })
+            }
+            guard call.constant("begin") == nil else {
+                let known = try bounds(call.ints("begin"))
+                let step = Array(repeating: 1, count: x.rank)
+                return lowerer.define(call.operation.outputs[0], x.part(start: known.begin, step: step, sizes: sizes))
+            }
+            let begin = try lowerer.indices(call, "begin")
+            try moving(call, lowerer, x, by: [begin]) { try bounds($0.integers(begin)) }
         },
         view("reverse") { x, call, _ in
             let axes = try call.axes(rank: x.rank) ?? Array(0..<x.rank)
@@ -122,8 +141,52 @@ extension CPUKernels {
         },
         Kernel(name: "fill") { call, lowerer, _ in
             let id = call.operation.outputs[0]
-            let value = try call.id("value")
-            lowerer.define(id, try lowerer.view(value).reshaped([])!.broadcast(to: lowerer.function.tensorType(id).shape))
+            let type = try lowerer.function.tensorType(id)
+            guard let value = call.constant("value") else { throw Failure(.bug, "A fill has no value.") }
+            let view = lowerer.constant(type.dtype == .float32 ? lowerer.widened(value) : value)
+            lowerer.define(id, view.reshaped([])!.broadcast(to: type.shape))
+        },
+        Kernel(name: "range_1d") { call, lowerer, _ in
+            let id = call.operation.outputs[0]
+            let range = try RangeNumbers(call)
+            let numbers = (0..<range.count).map { range.start + Double($0) * range.step }
+            let dtype = try lowerer.function.tensorType(id).dtype
+            lowerer.define(id, lowerer.constant(Tensor(numbers, dtype: dtype, shape: [range.count])))
+        },
+        view("sliding_windows") { x, call, _ in
+            let axis = try call.axis(rank: x.rank)
+            let (size, stride) = (try call.int("size"), try call.int("stride"))
+            var windows = x
+            windows.shape[axis] = (x.shape[axis] - size) / stride + 1
+            windows.shape.insert(size, at: axis + 1)
+            windows.strides[axis] = x.strides[axis] * stride
+            windows.strides.insert(x.strides[axis], at: axis + 1)
+            return windows
+        },
+        Kernel(name: "reverse_sequence") { call, lowerer, _ in
+            let x = try lowerer.view(call.id("x"))
+            let lengths = try lowerer.indices(call, "lengths")
+            let (axis, batch) = (try call.axis("seq_axis", rank: x.rank), try call.axis("batch_axis", rank: x.rank))
+            guard axis != batch else {
+                throw Failure(.invalidArgument, "seq_axis and batch_axis are both \(axis); they must be two axes.")
+            }
+            let output = lowerer.allocate(x.shape, x.dtype)
+            lowerer.define(call.operation.outputs[0], output)
+            guard x.count > 0 else { return }
+            lowerer.emit(call, kernel: "copy", reason: "each sequence in two parts", reads: [x, lengths], writes: [output]) { frame in
+                for (index, length) in frame.integers(lengths).enumerated() {
+                    guard (0...x.shape[axis]).contains(length) else {
+                        throw Failure(.outOfRange, "The lengths hold \(length); a sequence has \(x.shape[axis]) elements.").at(call.place)
+                    }
+                    let (from, to) = (x.part(axis: batch, start: index, size: 1), output.part(axis: batch, start: index, size: 1))
+                    let whole = from.shape.map { _ in 0 }
+                    var (start, step, sizes) = (whole, whole.map { _ in 1 }, from.shape)
+                    (start[axis], step[axis], sizes[axis]) = (length - 1, -1, length)
+                    frame.copy(from.part(start: start, step: step, sizes: sizes), to: to.part(axis: axis, start: 0, size: length))
+                    let rest = x.shape[axis] - length
+                    frame.copy(from.part(axis: axis, start: length, size: rest), to: to.part(axis: axis, start: length, size: rest))
+                }
+            }
         },
         Kernel(name: "pixel_shuffle") { call, lowerer, _ in
             let factor = try call.int("upscale_factor")
@@ -159,6 +222,26 @@ extension CPUKernels {
     private static func view(_ name: String, _ body: @escaping @Sendable (View, Call, Lowerer) throws -> View) -> Kernel {
         Kernel(name: name) { call, lowerer, _ in
             lowerer.define(call.operation.outputs[0], try body(lowerer.view(call.id("x")), call, lowerer))
+        }
+    }
+
+    /// A part of x whose place is known only when the step runs, copied out.
+    private static func moving(
+        _ call: Call, _ lowerer: Lowerer, _ x: View, by views: [View], bounds: @escaping @Sendable (Frame) throws -> SliceBounds
+    ) throws {
+        let output = try lowerer.allocate(for: call.operation.outputs[0])
+        lowerer.define(call.operation.outputs[0], output)
+        guard output.count > 0 else { return }
+        let place = call.place
+        lowerer.emit(call, kernel: "copy", reason: "where the slice begins is not known before", reads: [x] + views, writes: [output]) {
+            frame in
+            do {
+                let bounds = try bounds(frame)
+                let part = x.part(start: bounds.begin, step: bounds.stride, sizes: bounds.length)
+                frame.copy(part, to: output.inserting(bounds.squeezed.indices.filter { bounds.squeezed[$0] }, rank: x.rank))
+            } catch let failure as Failure {
+                throw failure.at(place)
+            }
         }
     }
 
@@ -201,5 +284,43 @@ extension CPUKernels {
                 mk_copy(size, rank, shape, frame[target], to, frame[source], from)
             }
         }
+    }
+}
+
+/// The bounds of a slice, where they are known, or how to read them when a step runs.
+struct SliceReader: Sendable {
+    let known: SliceBounds?
+    /// The values that the bounds are read from.
+    let views: [View]
+    let read: @Sendable (Frame) throws -> SliceBounds
+
+    init(_ call: Call, _ lowerer: Lowerer) throws {
+        if call.constant("begin") != nil, call.constant("end") != nil {
+            let bounds = try SliceBounds(call)
+            (known, views, read) = (bounds, [], { _ in bounds })
+            return
+        }
+        let (begin, end) = (try lowerer.indices(call, "begin"), try lowerer.indices(call, "end"))
+        let (shape, masks) = (try call.type("x").shape, try SliceMasks(call))
+        (known, views) = (nil, [begin, end])
+        read = { try SliceBounds(shape, begin: $0.integers(begin), end: $0.integers(end), masks: masks) }
+    }
+}
+
+extension Frame {
+    /// The elements of a dense list of int32 or int64.
+    func integers(_ view: View) -> [Int] {
+        (0..<view.count).map {
+            view.dtype == .int64
+                ? Int(self[view].load(fromByteOffset: $0 * 8, as: Int64.self)) : Int(self[view].load(fromByteOffset: $0 * 4, as: Int32.self))
+        }
+    }
+
+    /// Elements moved now, within a step.
+    func copy(_ source: View, to target: View) {
+        guard source.count > 0 else { return }
+        mk_copy(
+            Int32(source.dtype.size), Int32(source.rank), source.shape.map(Int64.init), self[target], target.strides.map(Int64.init),
+            self[source], source.strides.map(Int64.init))
     }
 }
