@@ -41,6 +41,8 @@ final class Lowerer {
 
     /// Lowers the whole function.
     func lower() throws -> Assembly {
+        // No kernel prepares anything for a value that could not exist.
+        try checkMemory(function.operations.flatMap(\.outputs).compactMap { function[$0].type.tensor?.byteCount }.max() ?? 0)
         for (position, id) in function.inputs.enumerated() {
             let type = try function.tensorType(id)
             assembly.buffers.append(.init(byteCount: type.byteCount, place: .input(position)))
@@ -274,12 +276,11 @@ final class Lowerer {
             steps: assembly.steps.map { ($0.reads + $0.writes).map(\.buffer) }, sizes: sizes, shared: assembly.steps.map(\.inPlace))
         for (index, offset) in plan.offsets { assembly.buffers[index].place = .workspace(offset: offset) }
         assembly.workspaceBytes = plan.byteCount
-        try checkMemory()
+        try checkMemory(assembly.workspaceBytes + assembly.outputs.map(\.type.byteCount).reduce(0, +))
     }
 
     /// Refuses what this machine cannot hold, before the system ends the process for it.
-    private func checkMemory() throws {
-        let needed = assembly.workspaceBytes + assembly.outputs.map(\.type.byteCount).reduce(0, +)
+    private func checkMemory(_ needed: Int) throws {
         guard needed > 1 << 28 else { return }
         let available = Int(mk_available_memory())
         guard needed <= available else {
