@@ -46,7 +46,7 @@ def literal(value):
     return repr(value)
 
 def whole():
-    return random.choice([-2, -1, 0, 0, 1, 1, 1, 2, 2, 3, 4, 7, 2**31 - 1])
+    return random.choice([-2, -1, 0, 0, 1, 1, 1, 2, 2, 3, 4, 7, 500])
 
 for number in range(int(sys.argv[2])):
     op = random.choice(ops)
