@@ -75,7 +75,7 @@ def slice_update(x, update, begin, end, **masks):
 
 def topk(x, k=1, axis=-1, ascending=False, sort=True, return_indices=True, output_indices_dtype="int32"):
     order = np.argsort(x if ascending else -x, axis=axis, kind="stable")
-    order = np.take(order, range(k), axis=axis)
+    order = np.take(order, range(x.shape[axis] if k == -1 else k), axis=axis)
     values = np.take_along_axis(x, order, axis=axis)
     return (values, order.astype(output_indices_dtype)) if return_indices else values
 
@@ -119,6 +119,14 @@ def suppression(boxes, scores, iou_threshold, max_boxes, per_class_suppression=F
         results[1][batch, :, : len(kept)] = scores[batch][:, kept]
         results[2][batch, : len(kept)] = kept
     return (*results, np.array([len(kept) for kept in chosen], INT32)) if score_threshold is not None else results
+
+
+def scored(least):
+    def reference(boxes, scores):
+        results = suppression(boxes, scores, 0.25, 9, score_threshold=float(np.float32(least)))
+        return (*results, results[-1] > 0)
+
+    return reference
 
 
 def boxes(batch, count, seed=0):
@@ -282,6 +290,7 @@ SEARCHING = [
     *one("topk", topk, x=normal(2, 5, 3), k=5, axis=-2, outputs=2),
     *one("topk", topk, x=normal(2, 3), k=0, outputs=2),
     *one("topk", topk, x=normal(4), outputs=2),
+    *one("topk", topk, x=TIES.astype(np.uint8), k=-1, outputs=2),
     *one("topk", topk, x=counted(3, 7, dtype=np.int16), k=2, return_indices=False),
     *one("topk", topk, x=normal(3, 7), k=2, output_indices_dtype="uint16", outputs=2),
     *one("topk", topk, x=TIES, k=4, outputs=2),
@@ -317,6 +326,21 @@ SEARCHING = [
         per_class_suppression=True,
         outputs=3,
     ),
+    # A threshold of scores comes from models of older opsets only: a bool among the outputs keeps the case out of files.
+    *[
+        case
+        for least in (0.05, 9.0)
+        for case in program(
+            f"non_maximum_suppression-scores-from-{least}-on",
+            f"""a, b, c, d = non_maximum_suppression(
+                boxes = boxes, scores = scores, iou_threshold = 0.25, score_threshold = {least}, max_boxes = 9);
+            e = greater(x = d, y = 0);""",
+            scored(least),
+            outputs=("a", "b", "c", "d", "e"),
+            boxes=boxes(2, 20, 1),
+            scores=scores(2, 3, 20),
+        )
+    ],
     # Two boxes that share a third of their union: kept at that threshold, not below it.
     *[
         case
