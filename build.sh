@@ -31,6 +31,7 @@ help() {
 ./build.sh           build everything into .venv: .venv/bin/martlet, .venv/bin/python -c "import martlet"
 ./build.sh demo      transcribe a melody with basic-pitch's Core ML package, beside ONNX Runtime
 ./build.sh test      format and lint checks, Swift tests, C test, Python tests
+./build.sh format    put Swift and Python sources into the form that the tests ask for
 ./build.sh wheel     dist/martlet-….whl, which needs neither Swift nor oneDNN where it is installed
 ./build.sh clean     remove what was built; downloads in .deps and .cache stay
 
@@ -303,13 +304,25 @@ lint_python() {
     .venv/bin/ruff check "${paths[@]}" && .venv/bin/ruff format --check "${paths[@]}"
 }
 
+format() {
+    mkdir -p "$logs"
+    find_swift
+    make_venv
+    has_packages ruff || pip_install ruff==0.17.6
+    existing Package.swift Sources tests Examples
+    "$swift" format --in-place --recursive --parallel "${paths[@]}"
+    existing python tests benchmarks Examples
+    .venv/bin/ruff check --quiet --fix "${paths[@]}" || true
+    .venv/bin/ruff format "${paths[@]}"
+}
+
 test_swift() {
     local log=$logs/swift-test.log result=0
     "$swift" test --build-system native >"$log" 2>&1 || result=$?
     if [[ $result != 0 ]]; then
         grep -E 'error:|failed|✘' "$log" | head -n 60 || tail -n 60 "$log"
     fi
-    grep -E '^.{0,4}Test run with|^[[:space:]]*Executed [0-9]+ test' "$log" || tail -n 5 "$log"
+    grep -E '^.{0,4}Test run with|^[[:space:]]*Executed [1-9][0-9]* test' "$log" || tail -n 5 "$log"
     return $result
 }
 
@@ -369,6 +382,7 @@ case $command in
 build) build ;;
 demo) demo ;;
 test) test_all "$@" ;;
+format) format ;;
 wheel) make_wheel ;;
 clean) clean ;;
 help | -h | --help) help ;;

@@ -189,7 +189,7 @@ def main() -> None:
         predict, load_time = timed(load)
         sounding, struck, times = listen(predict, sound)
         heard[name], answers[name] = pick_notes(sounding, struck), (sounding, struck)
-        device = getattr(predict, "device", "CPUExecutionProvider")
+        device = getattr(predict, "device", "cpu")
         repeated = [time for _ in range(5) for time in listen(predict, sound)[2]]
         speed.add_row(name, device, f"{load_time:.1f} ms", f"{times[0]:.1f} ms", f"{np.median(repeated):.2f} ms")
 

@@ -10,7 +10,7 @@ final class ExecutableObject: Handled {
     init(_ predictor: Predictor) { self.predictor = predictor }
 }
 
-@c @implementation
+@_cdecl("mlt_compile")
 public func mlt_compile(
     _ out: UnsafeMutablePointer<OpaquePointer?>?, _ model: OpaquePointer?, _ device: UnsafePointer<CChar>?,
     _ function: UnsafePointer<CChar>?
@@ -26,7 +26,7 @@ public func mlt_compile(
     }
 }
 
-@c @implementation
+@_cdecl("mlt_executable_info")
 public func mlt_executable_info(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ executable: OpaquePointer?) -> mlt_status {
     status {
         try give(out) {
@@ -35,7 +35,7 @@ public func mlt_executable_info(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ 
     }
 }
 
-@c @implementation
+@_cdecl("mlt_plan")
 public func mlt_plan(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ executable: OpaquePointer?) -> mlt_status {
     status {
         try give(out) {
@@ -46,7 +46,7 @@ public func mlt_plan(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ executable:
     }
 }
 
-@c @implementation
+@_cdecl("mlt_run")
 public func mlt_run(
     _ outputs: UnsafeMutablePointer<OpaquePointer?>?, _ outputCount: Int32, _ executable: OpaquePointer?,
     _ inputs: UnsafePointer<OpaquePointer?>?, _ inputCount: Int32

@@ -7,36 +7,36 @@ import ModelFiles
 
 private nonisolated(unsafe) let versionChars = chars(Martlet.version)
 
-@c @implementation
+@_cdecl("mlt_version")
 public func mlt_version() -> UnsafePointer<CChar>? { UnsafePointer(versionChars) }
 
-@c @implementation
+@_cdecl("mlt_last_error")
 public func mlt_last_error() -> UnsafePointer<CChar>? { martlet_kept_message() }
 
-@c @implementation
+@_cdecl("mlt_release")
 public func mlt_release(_ handle: UnsafeMutableRawPointer?) -> mlt_status {
     status { try handles.release(handle.map(OpaquePointer.init)) }
 }
 
-@c @implementation
+@_cdecl("mlt_text_chars")
 public func mlt_text_chars(_ text: OpaquePointer?) -> UnsafePointer<CChar>? {
     var result: UnsafePointer<CChar>?
     _ = status { result = try handles.use(text, as: TextObject.self) { UnsafePointer($0.chars) } }
     return result
 }
 
-@c @implementation
+@_cdecl("mlt_ops")
 public func mlt_ops(_ out: UnsafeMutablePointer<OpaquePointer?>?) -> mlt_status { status { try give(out, opsAnswer()) } }
 
-@c @implementation
+@_cdecl("mlt_devices")
 public func mlt_devices(_ out: UnsafeMutablePointer<OpaquePointer?>?) -> mlt_status {
     status { try give(out, devicesAnswer()) }
 }
 
-@c @implementation
+@_cdecl("mlt_info")
 public func mlt_info(_ out: UnsafeMutablePointer<OpaquePointer?>?) -> mlt_status { status { try give(out, infoAnswer()) } }
 
-@c @implementation
+@_cdecl("mlt_set_num_threads")
 public func mlt_set_num_threads(_ count: Int32) -> mlt_status {
     status {
         guard count >= 0 else {
@@ -46,7 +46,7 @@ public func mlt_set_num_threads(_ count: Int32) -> mlt_status {
     }
 }
 
-@c @implementation
+@_cdecl("mlt_num_threads")
 public func mlt_num_threads(_ out: UnsafeMutablePointer<Int32>?) -> mlt_status {
     status { try place(out).pointee = Int32(clamping: Threads.count) }
 }

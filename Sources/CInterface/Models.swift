@@ -14,7 +14,7 @@ final class ModelObject: Handled {
     }
 }
 
-@c @implementation
+@_cdecl("mlt_model_load")
 public func mlt_model_load(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ path: UnsafePointer<CChar>?) -> mlt_status {
     status {
         try give(out) {
@@ -24,7 +24,7 @@ public func mlt_model_load(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ path:
     }
 }
 
-@c @implementation
+@_cdecl("mlt_model_parse")
 public func mlt_model_parse(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ text: UnsafePointer<CChar>?) -> mlt_status {
     status {
         try give(out) {
@@ -33,7 +33,7 @@ public func mlt_model_parse(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ text
     }
 }
 
-@c @implementation
+@_cdecl("mlt_model_save")
 public func mlt_model_save(_ model: OpaquePointer?, _ path: UnsafePointer<CChar>?) -> mlt_status {
     status {
         let path = try text(path, "path")
@@ -41,12 +41,12 @@ public func mlt_model_save(_ model: OpaquePointer?, _ path: UnsafePointer<CChar>
     }
 }
 
-@c @implementation
+@_cdecl("mlt_model_info")
 public func mlt_model_info(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ model: OpaquePointer?) -> mlt_status {
     status { try give(out) { try handles.use(model, as: ModelObject.self) { TextObject(try answer(of: $0).description) } } }
 }
 
-@c @implementation
+@_cdecl("mlt_model_text")
 public func mlt_model_text(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ model: OpaquePointer?) -> mlt_status {
     status { try give(out) { try handles.use(model, as: ModelObject.self) { TextObject($0.model.program.text) } } }
 }

@@ -37,7 +37,7 @@ final class TensorObject: Handled {
     }
 }
 
-@c @implementation
+@_cdecl("mlt_tensor_copy")
 public func mlt_tensor_copy(
     _ out: UnsafeMutablePointer<OpaquePointer?>?, _ dtype: mlt_dtype, _ rank: Int32, _ shape: UnsafePointer<Int64>?,
     _ data: UnsafeRawPointer?, _ bytes: Int
@@ -54,7 +54,7 @@ public func mlt_tensor_copy(
     }
 }
 
-@c @implementation
+@_cdecl("mlt_tensor_wrap")
 public func mlt_tensor_wrap(
     _ out: UnsafeMutablePointer<OpaquePointer?>?, _ dtype: mlt_dtype, _ rank: Int32, _ shape: UnsafePointer<Int64>?,
     _ data: UnsafeMutableRawPointer?, _ bytes: Int, _ release: (@convention(c) (UnsafeMutableRawPointer?) -> Void)?,
@@ -81,7 +81,7 @@ public func mlt_tensor_wrap(
     }
 }
 
-@c @implementation
+@_cdecl("mlt_tensor_view")
 public func mlt_tensor_view(_ out: UnsafeMutablePointer<mlt_view>?, _ tensor: OpaquePointer?) -> mlt_status {
     status { try place(out).pointee = handles.use(tensor, as: TensorObject.self) { $0.view } }
 }

@@ -32,11 +32,13 @@ size_t mk_lstm_pack_size(int64_t inputs, int64_t hidden) {
 void mk_lstm_pack(int64_t inputs, int64_t hidden, const float *W_ih, const float *W_hh, void *packed) {
     mk_gemm_pack(inputs, 4 * hidden, W_ih, MK_FP32, 1, inputs, packed);
     float *recurrent = (float *)((char *)packed + mk_gemm_pack_size(inputs, 4 * hidden));
+    // Rows are read from end to end; one block of units is written meanwhile, and stays in the cache.
     for (int64_t unit = 0; unit < round_up(hidden, unit_block); unit++)
-        for (int64_t k = 0; k < hidden; k++)
-            for (int64_t gate = 0; gate < 4; gate++)
-                recurrent[((unit / unit_block * hidden + k) * 4 + gate) * unit_block + unit % unit_block] =
-                    unit < hidden ? W_hh[(gate * hidden + unit) * hidden + k] : 0.0f;
+        for (int64_t gate = 0; gate < 4; gate++) {
+            float *target = recurrent + (unit / unit_block * hidden * 4 + gate) * unit_block + unit % unit_block;
+            const float *row = W_hh + (gate * hidden + unit) * hidden;
+            for (int64_t k = 0; k < hidden; k++) target[k * 4 * unit_block] = unit < hidden ? row[k] : 0.0f;
+        }
 }
 
 static size_t gates_size(const mk_lstm_problem *p) { return aligned(p->steps * p->batch * 4 * p->hidden); }

@@ -1,7 +1,14 @@
+#if defined(__linux__)
 #define _DEFAULT_SOURCE
+#endif
 #include "system.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <sys/mman.h>
+#if defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
 #include <time.h>
 #include <unistd.h>
 
@@ -19,6 +26,30 @@ uint64_t mk_nanoseconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+int64_t mk_available_memory(void) {
+#if defined(__APPLE__)
+    int64_t bytes = 0;
+    size_t size = sizeof bytes;
+    return sysctlbyname("hw.memsize", &bytes, &size, 0, 0) ? INT64_MAX : bytes;
+#else
+    int64_t kilobytes = -1;
+    FILE *file = fopen("/proc/meminfo", "r");
+    for (char line[128]; file && kilobytes < 0 && fgets(line, sizeof line, file);)
+        sscanf(line, "MemAvailable: %" SCNd64, &kilobytes);
+    if (file) fclose(file);
+    return kilobytes >= 0 ? kilobytes * 1024 : (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+#endif
+}
+
+void mk_fetch_pages(const void *start, size_t bytes) {
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t from = (uintptr_t)start & ~(page - 1), to = ((uintptr_t)start + bytes + page - 1) & ~(page - 1);
+#if defined(MADV_POPULATE_READ)
+    if (!madvise((void *)from, to - from, MADV_POPULATE_READ)) return;
+#endif
+    madvise((void *)from, to - from, MADV_WILLNEED);
 }
 
 void mk_drop_pages(const void *start, size_t bytes) {

@@ -251,6 +251,7 @@ int mk_processors(void) {
 int mk_threads(void) { return wanted_threads > 0 ? wanted_threads : mk_processors(); }
 
 void mk_set_threads(int count) {
+    if (count > 0 && count == wanted_threads) return;
     wanted_threads = count > 0 ? count : 0;
     if (atomic_load(&openmp.used)) openmp.set_threads(mk_threads());
 }

@@ -35,12 +35,18 @@ public struct CPUDevice: Device {
     }
 
     public func compile(_ function: Function) throws -> any Executable {
-        Threads.prepare()
-        var function = try prepared(function)
-        try refuseUnknown(function)
-        let rounded = try function.widenHalf(rounding: rounds)
-        let lowerer = Lowerer(function, usesOneDNN: usesOneDNN, rounded: rounded)
-        return CPUExecutable(try lowerer.lower(), device: name)
+        let ready = try prepared(function)
+        try refuseUnknown(ready)
+        return try executable(ready, usesOneDNN: usesOneDNN)
+    }
+
+    private func executable(_ function: Function, usesOneDNN: Bool) throws -> CPUExecutable {
+        var ready = function
+        let rounded = try ready.widenHalf(rounding: rounds)
+        return try CPUExecutable(device: name) { [ready] in
+            _ = Threads.prepare()
+            return try Lowerer(ready, usesOneDNN: usesOneDNN, rounded: rounded).lower()
+        }
     }
 
     /// The function after all passes: expanded, folded, fused.
@@ -78,9 +84,7 @@ public struct CPUDevice: Device {
                 Argument(argument.name, argument.values.map { single.add(call.function[$0]) })
             }, outputs: [])
         single.block.outputs = try single.append(operation, name: "result")
-        _ = try single.widenHalf(rounding: false)
-        let lowerer = Lowerer(single, usesOneDNN: false, rounded: [])
-        return try CPUExecutable(lowerer.lower(), device: name).run([])
+        return try executable(single, usesOneDNN: false).run([])
     }
 }
 

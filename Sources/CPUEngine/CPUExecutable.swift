@@ -3,33 +3,26 @@ import MIL
 import Runtime
 import Synchronization
 
-/// A function prepared for the CPU: steps over buffers, and frames that wait to be used again.
+/// A function prepared for the CPU. Kernels divide their work and size their room by the number of threads, so what is
+/// prepared holds for one number; when that changes, the next run prepares the function again.
 final class CPUExecutable: Executable {
     let inputs: [Port]
     let outputs: [Port]
     let plan: Plan
-    private let assembly: Assembly
-    private let outputBuffers: [Int]
-    private let inputBuffers: [Int]
-    private let frames = FramePool()
+    private let lower: @Sendable () throws -> Assembly
+    /// What is prepared, under the number of threads as its tag.
+    private let place = Slot()
+    private let preparing = Mutex(())
 
-    init(_ assembly: Assembly, device: String) {
-        self.assembly = assembly
+    init(device: String, lower: @escaping @Sendable () throws -> Assembly) throws {
+        let assembly = try lower()
+        self.lower = lower
         inputs = assembly.inputs
         outputs = assembly.outputs
-        var (incoming, outgoing) = (Array(repeating: -1, count: inputs.count), Array(repeating: -1, count: outputs.count))
-        for (index, buffer) in assembly.buffers.enumerated() {
-            switch buffer.place {
-            case .input(let position): incoming[position] = index
-            case .output(let position): outgoing[position] = index
-            case .constant, .workspace: break
-            }
-        }
-        inputBuffers = incoming
-        outputBuffers = outgoing
         plan = Plan(
             device: device, steps: assembly.steps.map(\.info), workspaceBytes: assembly.workspaceBytes,
             packedBytes: assembly.packedBytes)
+        place.fill(Prepared(assembly), tag: UInt32(Threads.count))
     }
 
     func run(_ inputs: [Tensor], observing observer: Observer?) throws -> [Tensor] {
@@ -42,15 +35,61 @@ final class CPUExecutable: Executable {
                 "The input '\(port.name)' is a \(tensor.type); it must be a \(port.type).")
         }
         let results = outputs.map { Tensor($0.type, storage: Storage(byteCount: $0.type.byteCount)) }
+        let threads = UInt32(Threads.prepare())
+        if let object = place.enter(tag: threads) {
+            defer { _ = place.leave() }
+            try unsafeDowncast(object, to: Prepared.self).run(inputs, results, observer)
+        } else {
+            try prepare(for: threads).run(inputs, results, observer)
+        }
+        return results
+    }
+
+    /// Prepares the function for another number of threads. Runs that still use the old form finish with it.
+    private func prepare(for threads: UInt32) throws -> Prepared {
+        try preparing.withLock { _ in
+            let prepared = Prepared(try lower())
+            let old = place.tag
+            if place.isEmpty || place.end(tag: old).cleared { place.fill(prepared, tag: threads) }
+            return prepared
+        }
+    }
+}
+
+/// Steps over buffers for one number of threads, and frames that wait to be used again.
+private final class Prepared: Sendable {
+    private let assembly: Assembly
+    private let outputBuffers: [Int]
+    private let inputBuffers: [Int]
+    private let frames = FramePool()
+
+    init(_ assembly: Assembly) {
+        self.assembly = assembly
+        var incoming = Array(repeating: -1, count: assembly.inputs.count)
+        var outgoing = Array(repeating: -1, count: assembly.outputs.count)
+        for (index, buffer) in assembly.buffers.enumerated() {
+            switch buffer.place {
+            case .input(let position): incoming[position] = index
+            case .output(let position): outgoing[position] = index
+            case .constant, .workspace: break
+            }
+        }
+        inputBuffers = incoming
+        outputBuffers = outgoing
+    }
+
+    func run(_ inputs: [Tensor], _ results: [Tensor], _ observer: Observer?) throws {
         let frame = try frames.take() ?? Frame(assembly)
         defer { frames.give(frame) }
-        for (tensor, buffer) in zip(inputs, inputBuffers) where buffer >= 0 { frame.buffers[buffer] = tensor.pointer }
+        for (tensor, buffer) in zip(inputs, inputBuffers) { frame.buffers[buffer] = tensor.pointer }
         for (tensor, buffer) in zip(results, outputBuffers) { frame.buffers[buffer] = tensor.pointer }
-        Threads.prepare()
-        if let observer { try observe(frame, observer) } else { for step in assembly.steps { try step.run(frame) } }
+        if let observer {
+            try observe(frame, observer)
+        } else {
+            for step in assembly.steps { try step.run(frame) }
+        }
         // The callers' tensors must outlive the steps.
-        withExtendedLifetime(inputs) {}
-        return results
+        withExtendedLifetime((inputs, results)) {}
     }
 
     private func observe(_ frame: Frame, _ observer: Observer) throws {
@@ -58,14 +97,7 @@ final class CPUExecutable: Executable {
             let start = mk_nanoseconds()
             try step.run(frame)
             let elapsed = mk_nanoseconds() - start
-            observer(index, elapsed) {
-                guard let view = step.writes.first else { return nil }
-                let tensor = Tensor(TensorType(view.dtype, view.shape), storage: Storage(byteCount: view.count * view.dtype.size))
-                mk_copy(
-                    Int32(view.dtype.size), Int32(view.rank), view.shape.map(Int64.init), tensor.pointer,
-                    View.strides(of: view.shape).map(Int64.init), frame[view], view.strides.map(Int64.init))
-                return tensor
-            }
+            observer(index, elapsed) { step.writes.first.map { frame.tensor($0) } }
         }
     }
 }

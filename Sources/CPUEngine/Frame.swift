@@ -1,3 +1,4 @@
+import CKernels
 import MIL
 
 /// What one run needs to itself: the workspace and a table of where each buffer lies. Frames are kept and used again.
@@ -35,4 +36,15 @@ final class Frame {
     subscript(_ view: View) -> UnsafeMutableRawPointer { buffers[view.buffer] + view.byteOffset }
 
     func floats(_ view: View) -> UnsafeMutablePointer<Float> { self[view].assumingMemoryBound(to: Float.self) }
+
+    /// A copy of what a view shows now, in row-major order.
+    func tensor(_ view: View) -> Tensor {
+        let type = TensorType(view.dtype, view.shape)
+        let tensor = Tensor(type, storage: Storage(byteCount: type.byteCount))
+        guard type.count > 0 else { return tensor }
+        mk_copy(
+            Int32(view.dtype.size), Int32(view.rank), view.shape.map(Int64.init), tensor.pointer,
+            View.strides(of: view.shape).map(Int64.init), self[view], view.strides.map(Int64.init))
+        return tensor
+    }
 }

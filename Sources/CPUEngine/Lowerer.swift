@@ -54,6 +54,7 @@ final class Lowerer {
                 throw Failure(.unsupported, "\(call.place) has no kernel on the CPU engine.")
             }
             do {
+                try checkTypes(call)
                 try kernel.lower(call, self, index)
                 try roundResults(call)
             } catch let failure as Failure {
@@ -62,6 +63,21 @@ final class Lowerer {
         }
         try finish()
         return assembly
+    }
+
+    /// Dense and normalizing kernels compute in fp32; what else a row accepts must not reach them.
+    private func checkTypes(_ call: Call) throws {
+        let families: Set<Op.Family> = [.linear, .convolution, .normalization, .sequence, .image]
+        guard families.contains(call.op.family) || call.op.name == "softmax" else { return }
+        for argument in call.operation.arguments where call.op.parameter(argument.name)?.isConstant == false {
+            for id in argument.values {
+                let dtype = try function.tensorType(id).dtype
+                guard dtype == .float32 || (dtype.isWhole && dtype.size <= 4 && argument.name != "x" && argument.name != "y") else {
+                    throw Failure(
+                        .unsupported, "The parameter '\(argument.name)' is \(dtype.name); the CPU engine computes this in fp32 or fp16.")
+                }
+            }
+        }
     }
 
     /// In the mode that obeys fp16, results of kernels that compute in fp32 are rounded where they lie. Tapes round by
@@ -112,9 +128,16 @@ final class Lowerer {
         return result
     }
 
-    /// Lets the system drop a mapped weight's pages, because a packed copy serves from here on.
-    func forget(_ tensor: Tensor) {
-        if tensor.storage.isMapped { mk_drop_pages(tensor.pointer, tensor.type.byteCount) }
+    /// Has the system bring in a mapped weight's pages at once.
+    func fetch(_ tensor: Tensor) {
+        if tensor.storage.isMapped { mk_fetch_pages(tensor.pointer, tensor.type.byteCount) }
+    }
+
+    /// Packs a mapped weight: its pages come in at once, and go when the packed copy serves in their place.
+    func packing<Result>(_ tensor: Tensor, _ body: () throws -> Result) rethrows -> Result {
+        fetch(tensor)
+        defer { if tensor.storage.isMapped { mk_drop_pages(tensor.pointer, tensor.type.byteCount) } }
+        return try body()
     }
 
     /// Counts bytes that a kernel packed for itself.
@@ -251,13 +274,19 @@ final class Lowerer {
             steps: assembly.steps.map { ($0.reads + $0.writes).map(\.buffer) }, sizes: sizes, shared: assembly.steps.map(\.inPlace))
         for (index, offset) in plan.offsets { assembly.buffers[index].place = .workspace(offset: offset) }
         assembly.workspaceBytes = plan.byteCount
+        try checkMemory()
     }
-}
 
-/// How numbers are kept between operations.
-public enum NumericMode: Sendable {
-    /// fp32 throughout, also where the program says fp16.
-    case reference
-    /// Rounded through fp16 after every operation whose result the program declares as fp16.
-    case declared
+    /// Refuses what this machine cannot hold, before the system ends the process for it.
+    private func checkMemory() throws {
+        let needed = assembly.workspaceBytes + assembly.outputs.map(\.type.byteCount).reduce(0, +)
+        guard needed > 1 << 28 else { return }
+        let available = Int(mk_available_memory())
+        guard needed <= available else {
+            throw Failure(
+                .outOfMemory,
+                "A run of '\(function.name)' needs \(needed >> 20) MiB for intermediate values and results; "
+                    + "this machine has \(available >> 20) MiB to give.")
+        }
+    }
 }

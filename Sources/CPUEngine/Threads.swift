@@ -14,9 +14,10 @@ public enum Threads {
         return count > 0 ? count : Int(mk_processors())
     }
 
-    /// Makes the number valid for the calling thread.
-    static func prepare() {
-        let count = Int32(count)
-        if mk_threads() != count { mk_set_threads(count) }
+    /// Makes the number valid for the calling thread and returns it.
+    static func prepare() -> Int {
+        let count = count
+        mk_set_threads(Int32(count))
+        return count
     }
 }

@@ -37,7 +37,7 @@ struct MappedFile {
                 .outOfMemory, "The file '\(path)' of \(count) bytes cannot be mapped: \(FileSystem.lastError).")
         }
         let address = UInt(bitPattern: pointer)
-        storage = Storage(wrapping: pointer, byteCount: count) {
+        storage = Storage(wrapping: pointer, byteCount: count, isMapped: true) {
             munmap(UnsafeMutableRawPointer(bitPattern: address), count)
         }
     }

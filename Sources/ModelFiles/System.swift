@@ -116,6 +116,8 @@ final class OutputFile {
     }
 
     func write(_ bytes: UnsafeRawBufferPointer) throws {
+        // The descriptor is closed with the object, which nothing else may keep alive during the call.
+        defer { withExtendedLifetime(self) {} }
         var rest = bytes[...]
         while !rest.isEmpty {
             #if canImport(Glibc)
@@ -138,6 +140,7 @@ final class OutputFile {
 
     /// Replaces the first bytes, for a header that counts what follows.
     func overwriteStart(_ bytes: [UInt8]) throws {
+        defer { withExtendedLifetime(self) {} }
         guard pwrite(descriptor, bytes, bytes.count, 0) == bytes.count else {
             throw Failure(.invalidArgument, "'\(path)' cannot be written: \(FileSystem.lastError).")
         }

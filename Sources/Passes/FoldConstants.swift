@@ -21,9 +21,15 @@ extension Function {
         }
         guard !call.operation.arguments.isEmpty, call.op.family != .random,
             call.operation.inputs.allSatisfy({ self[$0].constant != nil }),
-            let results = try? evaluate(call), results.count == call.operation.outputs.count
+            isWorthKeeping(call), let results = try? evaluate(call), results.count == call.operation.outputs.count
         else { return nil }
         let fit = zip(results, call.operation.outputs).allSatisfy { $0.type == self[$1].type.tensor }
         return fit ? results : nil
+    }
+
+    /// A result that is much larger than what it follows from is computed at each run rather than kept.
+    private func isWorthKeeping(_ call: Call) -> Bool {
+        func bytes(_ ids: [ValueID]) -> Int { ids.compactMap { self[$0].type.tensor?.byteCount }.reduce(0, +) }
+        return bytes(call.operation.outputs) <= (1 << 20) + 16 * bytes(call.operation.inputs)
     }
 }

@@ -15,6 +15,12 @@ const char *mk_isa_name(void);
 // A clock that only goes forward.
 uint64_t mk_nanoseconds(void);
 
+// Bytes of memory that a process could take now without driving others out, as far as the system tells.
+int64_t mk_available_memory(void);
+
+// Has the system bring in a range of a mapped file at once, instead of page by page as it is touched.
+void mk_fetch_pages(const void *start, size_t bytes);
+
 // Lets the system drop the whole pages inside a range of a mapped file; they are read again when touched.
 void mk_drop_pages(const void *start, size_t bytes);
 

@@ -99,12 +99,12 @@ struct Convolution {
         problem.transposed = transposed ? 1 : 0
         let prepared = problem
         let packed = Storage(byteCount: withUnsafePointer(to: prepared) { mk_convolution_pack_size($0) })
-        let plain = lowerer.widened(weight)
-        withUnsafePointer(to: prepared) {
-            mk_convolution_pack($0, plain.floats, packed.pointer)
-            lowerer.scratch(mk_convolution_workspace($0))
+        lowerer.packing(weight) {
+            let plain = lowerer.widened(weight)
+            withUnsafePointer(to: prepared) { mk_convolution_pack($0, plain.floats, packed.pointer) }
             withExtendedLifetime(plain) {}
         }
+        lowerer.scratch(withUnsafePointer(to: prepared) { mk_convolution_workspace($0) })
         lowerer.countPacked(packed.byteCount)
         let order = View.channelsLast(rank: x.rank)
         let pixels = epilogue.flattened { $0.permuted(order).reshaped([output.count / output.shape[1], output.shape[1]])! }
@@ -145,15 +145,17 @@ struct Convolution {
         guard output.count > 0 else { return }
         // Weights [outputs, channels, kernel] as a matrix [kernel · channels, outputs].
         let (m, n, k) = (window.output[0], outputs, kernel * channels)
-        let plain = lowerer.widened(weight)
         let matrix = Storage(byteCount: k * n * 4)
-        let strides = [Int64(1), Int64(kernel), Int64(channels * kernel)]
-        mk_copy(
-            4, 3, [Int64(kernel), Int64(channels), Int64(n)], matrix.pointer, [Int64(channels * n), Int64(n), 1], plain.pointer,
-            strides)
+        lowerer.packing(weight) {
+            let plain = lowerer.widened(weight)
+            mk_copy(
+                4, 3, [Int64(kernel), Int64(channels), Int64(n)], matrix.pointer, [Int64(channels * n), Int64(n), 1],
+                plain.pointer, [1, Int64(kernel), Int64(channels * kernel)])
+            withExtendedLifetime(plain) {}
+        }
         let packed = Storage(byteCount: mk_gemm_pack_size(Int64(k), Int64(n)))
         mk_gemm_pack(Int64(k), Int64(n), matrix.pointer, MK_FP32, Int64(n), 1, packed.pointer)
-        withExtendedLifetime((plain, matrix)) {}
+        withExtendedLifetime(matrix) {}
         lowerer.countPacked(packed.byteCount)
         lowerer.scratch(mk_gemm_packed_workspace(Int64(m), Int64(n), Int64(k)))
         let rows = epilogue.flattened { $0.permuted(order).reshaped([batch * m, n])! }
@@ -217,8 +219,7 @@ struct Convolution {
             let weights = try primitive.layout(dnnl_query_weights_md)
             let plain = try Descriptor(
                 shape, strides: View.strides(of: shape), dtype: weight.dtype == .float16 ? dnnl_f16 : dnnl_f32)
-            let storage = try packed(weight.pointer, plain, to: weights)
-            lowerer.forget(weight)
+            let storage = try lowerer.packing(weight) { try packed(weight.pointer, plain, to: weights) }
             lowerer.countPacked(storage.byteCount)
             var arguments: [PrimitiveCall.Argument] = [
                 .init(index: DNNL_ARG_SRC, layout: source, source: .view(x)),

@@ -93,9 +93,11 @@ struct MatrixProduct {
             }
         #endif
         let packed = Storage(byteCount: mk_gemm_pack_size(Int64(k), Int64(n)))
-        mk_gemm_pack(
-            Int64(k), Int64(n), weight.pointer, weight.dtype == .float16 ? MK_FP16 : MK_FP32, weightTransposed ? 1 : Int64(n),
-            weightTransposed ? Int64(k) : 1, packed.pointer)
+        lowerer.packing(weight) {
+            mk_gemm_pack(
+                Int64(k), Int64(n), weight.pointer, weight.dtype == .float16 ? MK_FP16 : MK_FP32,
+                weightTransposed ? 1 : Int64(n), weightTransposed ? Int64(k) : 1, packed.pointer)
+        }
         lowerer.countPacked(packed.byteCount)
         lowerer.scratch(mk_gemm_packed_workspace(Int64(rows), Int64(n), Int64(k)))
         let biasTensor = bias.map(lowerer.widened)
@@ -116,6 +118,7 @@ struct MatrixProduct {
     private func streamed(
         _ input: View, _ weight: Tensor, _ transposed: Bool, n: Int, k: Int, _ epilogue: Epilogue, _ reads: [View], _ target: View
     ) {
+        lowerer.fetch(weight)
         let biasTensor = bias.map(lowerer.widened)
         let dtype = weight.dtype == .float16 ? MK_FP16 : MK_FP32
         let (m, n, k, step) = (Int64(target.shape[0]), Int64(n), Int64(k), Int64(input.strides[0]))
@@ -160,8 +163,7 @@ struct MatrixProduct {
             let weights = try primitive.layout(dnnl_query_weights_md)
             let plain = try Descriptor(
                 [k, n], strides: transposed ? [1, k] : [n, 1], dtype: weight.dtype == .float16 ? dnnl_f16 : dnnl_f32)
-            let storage = try packed(weight.pointer, plain, to: weights)
-            lowerer.forget(weight)
+            let storage = try lowerer.packing(weight) { try packed(weight.pointer, plain, to: weights) }
             lowerer.countPacked(storage.byteCount)
             var arguments: [PrimitiveCall.Argument] = [
                 .init(index: DNNL_ARG_SRC, layout: source, source: .view(input)),

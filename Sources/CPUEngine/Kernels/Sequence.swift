@@ -122,12 +122,17 @@ extension CPUKernels {
         let ends = direction == "bidirectional" ? ["", "_back"] : [""]
         for (index, end) in ends.enumerated() {
             func weights(_ name: String) -> Tensor? { call.constant(name + end).map(lowerer.widened) }
-            guard let inputWeights = weights("weight_ih"), let hiddenWeights = weights("weight_hh") else {
+            guard let inputWeights = call.constant("weight_ih" + end), let hiddenWeights = call.constant("weight_hh" + end) else {
                 throw Failure(.unsupported, "The weights of an lstm must be known before the run.")
             }
             let packed = Storage(byteCount: mk_lstm_pack_size(Int64(inputs), Int64(hidden)))
-            mk_lstm_pack(Int64(inputs), Int64(hidden), inputWeights.floats, hiddenWeights.floats, packed.pointer)
-            withExtendedLifetime((inputWeights, hiddenWeights)) {}
+            lowerer.packing(inputWeights) {
+                lowerer.packing(hiddenWeights) {
+                    let (first, second) = (lowerer.widened(inputWeights), lowerer.widened(hiddenWeights))
+                    mk_lstm_pack(Int64(inputs), Int64(hidden), first.floats, second.floats, packed.pointer)
+                    withExtendedLifetime((first, second)) {}
+                }
+            }
             lowerer.countPacked(packed.byteCount)
             let (bias, peephole) = (weights("bias"), weights("peephole"))
             var problem = mk_lstm_problem()

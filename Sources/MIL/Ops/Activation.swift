@@ -24,10 +24,10 @@ extension OpTable {
         activation(
             "gelu", "x · Φ(x), Φ the normal distribution",
             [.text("mode", "EXACT, TANH_APPROXIMATION or SIGMOID_APPROXIMATION", default: "EXACT")]),
-        activation(
+        perChannel(
             "prelu", "x where positive, else alpha · x, alpha one value a channel (axis 1)",
             [.constant("alpha", "[C]: the slope below zero of each channel", .floats)]),
-        activation(
+        perChannel(
             "softplus_parametric", "alpha · ln(1 + e^(beta · x)), one alpha and beta a channel (axis 1)",
             [.constant("alpha", "[C]: outer scale", .floats), .constant("beta", "[C]: inner scale", .floats)]),
         Op(
@@ -42,5 +42,14 @@ extension OpTable {
 
     private static func activation(_ name: String, _ words: String, _ more: [Op.Parameter] = []) -> Op {
         Op(name, .activation, words, [.tensor("x", "the values", .floats)] + more) { [try $0.type("x")] }
+    }
+
+    /// An activation with constants for each channel, of shape [C] as coremltools has them.
+    private static func perChannel(_ name: String, _ words: String, _ more: [Op.Parameter]) -> Op {
+        Op(name, .activation, words, [.tensor("x", "[batch, channels, …]: the values", .floats)] + more) { call in
+            let x = try call.type("x", rank: 2...Int.max)
+            for parameter in more { try call.expect(parameter.name, [x.shape[1]]) }
+            return [x]
+        }
     }
 }

@@ -1,0 +1,88 @@
+"""What there is: the devices, the ops, the build and the machine; and how many threads a run takes."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+from martlet._native import answer, check, ffi, lib, ready
+
+__all__ = ["DeviceInfo", "Info", "OpInfo", "OpParameter", "devices", "get_num_threads", "info", "ops", "set_num_threads"]
+
+
+class Info(TypedDict):
+    """The build and the machine."""
+
+    version: str
+    swift: str
+    onednn: str | None
+    platform: str
+    isa: str
+    processors: int
+    threads: int
+
+
+class DeviceInfo(TypedDict):
+    """One place where models can run; `reason` says why it is not available."""
+
+    name: str
+    summary: str
+    available: bool
+    reason: str | None
+
+
+class OpParameter(TypedDict):
+    """One parameter of an op."""
+
+    name: str
+    words: str
+    dtypes: list[str]
+    constant: bool
+    list: bool
+    optional: bool
+    default: Any
+
+
+class OpInfo(TypedDict):
+    """One op of the language: what it means and what it takes."""
+
+    name: str
+    family: str
+    words: str
+    expands: bool
+    parameters: list[OpParameter]
+
+
+def info() -> Info:
+    """The version of the library, what it was built with, and the machine it runs on."""
+    found: Info = answer(lib.mlt_info)
+    return found
+
+
+def devices() -> list[DeviceInfo]:
+    """Every device by name, those that this machine lacks included, with the reason."""
+    found: list[DeviceInfo] = answer(lib.mlt_devices)
+    return found
+
+
+def ops() -> list[OpInfo]:
+    """The whole op table."""
+    found: list[OpInfo] = answer(lib.mlt_ops)
+    return found
+
+
+def set_num_threads(count: int) -> None:
+    """Sets how many threads one run may take; 0 takes every processor this process may use.
+
+    Raises:
+        InvalidArgumentError: `count` is negative.
+    """
+    ready()
+    check(lib.mlt_set_num_threads(count))
+
+
+def get_num_threads() -> int:
+    """How many threads one run may take."""
+    ready()
+    out = ffi.new("int32_t *")
+    check(lib.mlt_num_threads(out))
+    return int(out[0])

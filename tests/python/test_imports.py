@@ -1,0 +1,38 @@
+"""Which Swift module may import which: the layers of ARCHITECTURE.md, and no engine knows another."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from conftest import ROOT
+
+MAY_IMPORT = {
+    "MIL": set(),
+    "Passes": {"MIL"},
+    "ModelFiles": {"MIL"},
+    "Runtime": {"MIL", "Passes"},
+    "CPUEngine": {"Runtime", "MIL", "Passes", "CKernels", "COneDNN"},
+    "MetalEngine": {"Runtime", "MIL"},
+    "CoreMLEngine": {"Runtime", "MIL", "ModelFiles"},
+    "Martlet": {"MIL", "Passes", "ModelFiles", "Runtime", "CPUEngine", "MetalEngine", "CoreMLEngine"},
+    "CInterface": {"MIL", "ModelFiles", "Runtime", "CPUEngine", "Martlet", "CHeader"},
+}
+# Of the system, anybody may import the C library and atomics; Apple's frameworks belong to their engines.
+SYSTEM = {"Glibc", "Musl", "Darwin", "Synchronization"}
+APPLE = {"MetalEngine": {"Metal", "MetalPerformanceShadersGraph"}, "CoreMLEngine": {"CoreML"}}
+
+
+@pytest.mark.parametrize("module", MAY_IMPORT)
+def test_imports_follow_the_layers(module):
+    allowed = MAY_IMPORT[module] | SYSTEM | APPLE.get(module, set())
+    sources = list((ROOT / "Sources" / module).rglob("*.swift"))
+    assert sources
+    for source in sources:
+        found = set(re.findall(r"^\s*(?:@\w+ )*(?:public |internal |private )?import (?:\w+ )?(\w+)", source.read_text(), re.M))
+        assert found <= allowed, f"{source.relative_to(ROOT)} imports {sorted(found - allowed)}"
+
+
+def test_every_module_is_listed():
+    swift = {path.name for path in (ROOT / "Sources").iterdir() if any(path.rglob("*.swift"))}
+    assert swift == set(MAY_IMPORT)
