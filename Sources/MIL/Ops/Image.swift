@@ -75,7 +75,7 @@ extension OpTable {
                 .int("target_height", "the height of each result", default: 1),
                 .int("target_width", "the width of each result", default: 1),
                 .bool("normalized_coordinates", "coordinates run from 0 to 1 over the image", default: false),
-                .float("spatial_scale", "multiplied with the coordinates first", default: 1),
+                .constant("spatial_scale", "multiplied with the coordinates first", [.float32], default: Tensor(Float(1))),
                 .text(
                     "box_coordinate_mode",
                     "CORNERS_HEIGHT_FIRST, CORNERS_WIDTH_FIRST, CENTER_SIZE_HEIGHT_FIRST or CENTER_SIZE_WIDTH_FIRST",
@@ -155,9 +155,10 @@ extension OpTable {
 
     private static func upsampling(_ name: String, _ words: String, _ more: [Op.Parameter]) -> Op {
         let one = Tensor(Float(1))
+        let factors: Set<DataType> = [.int32, .float32]
         let parameters: [Op.Parameter] = [
-            image, .constant("scale_factor_height", "the factor of the height", .numbers, default: one),
-            .constant("scale_factor_width", "the factor of the width", .numbers, default: one),
+            image, .constant("scale_factor_height", "the factor of the height", factors, default: one),
+            .constant("scale_factor_width", "the factor of the width", factors, default: one),
         ]
         return Op(name, .image, words, parameters + more) { call in
             let x = try call.type("x", rank: 3...Int.max)

@@ -91,7 +91,7 @@ extension OpTable {
         Op(
             "topk", .indexing, "the k largest elements along an axis, and their positions",
             [
-                .tensor("x", "the values"), .int("k", "how many", default: 1), .int("axis", "the axis to search", default: -1),
+                .tensor("x", "the values"), .int("k", "how many; -1 takes all", default: 1), .int("axis", "the axis to search", default: -1),
                 .bool("ascending", "take the smallest instead", default: false), .bool("sort", "give them in order", default: true),
                 .bool("return_indices", "give the positions too", default: true),
                 .text("output_indices_dtype", "the element type of the positions: `int32` or `uint16`", default: "int32"),
@@ -100,7 +100,8 @@ extension OpTable {
             let x = try call.type("x")
             let axis = try call.axis(rank: x.rank)
             var shape = x.shape
-            shape[axis] = try call.int("k", in: 0...Call.sizes.upperBound)
+            let k = try call.int("k", in: -1...Call.sizes.upperBound)
+            shape[axis] = k == -1 ? x.shape[axis] : k
             guard shape[axis] <= x.shape[axis] else {
                 throw Failure(.outOfRange, "k is \(shape[axis]), more than the \(x.shape[axis]) elements of axis \(axis).")
             }
