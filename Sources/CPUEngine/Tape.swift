@@ -47,8 +47,13 @@ struct Tape {
 
     /// A vector along one axis, as for one value a channel.
     mutating func channels(_ tensor: Tensor, axis: Int = 1) throws -> Register {
-        let view = lowerer.constant(lowerer.widened(tensor)).inserting(Array(1..<(shape.count - axis)), rank: shape.count - axis)
-        return try leaf(view)
+        try channels(lowerer.constant(lowerer.widened(tensor)), axis: axis)
+    }
+
+    func view(of id: ValueID) throws -> View { try lowerer.view(id) }
+
+    mutating func channels(_ vector: View, axis: Int = 1) throws -> Register {
+        try leaf(vector.inserting(Array(1..<(shape.count - axis)), rank: shape.count - axis))
     }
 
     mutating func emit(
