@@ -93,12 +93,14 @@ struct Tape {
         }
         var free = Array((Int32(leaves.count)..<Int32(MK_TAPE_REGISTERS)).reversed())
         var place: [Register: Register] = [:]
+        // The last result is written straight to its memory, which may be an operand's: its register holds nothing before.
+        let last = free.popLast()
         for index in code.indices {
             let operands = Set([code[index].a, code[index].b, code[index].c].filter { $0 >= Tape.firstResult })
             code[index].a = place[code[index].a] ?? code[index].a
             code[index].b = place[code[index].b] ?? code[index].b
             code[index].c = place[code[index].c] ?? code[index].c
-            guard let register = free.popLast() else { throw Failure(.bug, "A fused chain needs too many registers.") }
+            guard let register = index == code.count - 1 ? last : free.popLast() else { throw Failure(.bug, "A fused chain needs too many registers.") }
             place[code[index].out] = register
             code[index].out = register
             for operand in operands where lastRead[operand] == index { free.append(place[operand]!) }
