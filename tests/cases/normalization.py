@@ -154,6 +154,16 @@ CASES = [
         core_ml=False,
     ),
     *program(
+        "instance_norm-computed_scale",
+        "e = exp(x = g); y = instance_norm(x = x, gamma = e, beta = b);",
+        lambda x, g, b: instance_norm(x, np.exp(g), b),
+        x=normal(2, 3, 9),
+        g=normal(3),
+        b=normal(3, seed=1),
+        half=2e-2,
+        core_ml=False,
+    ),
+    *program(
         "layer_norm-residual",
         "s = add(x = x, y = r); y = layer_norm(x = s, axes = [-1]); z = add(x = y, y = s);",
         lambda x, r: (layer_norm(x + r, [-1]), layer_norm(x + r, [-1]) + x + r),
