@@ -183,6 +183,19 @@ final class Lowerer {
         try dense(view(id), order: order, for: call)
     }
 
+    /// One elementwise instruction on operands that broadcast to the shape of the first, for kernels that need it around them.
+    func compute(_ opcode: mk_opcode, of operands: [View], as dtype: DataType, for call: Call, why: String) throws -> View {
+        let shape = operands[0].shape
+        let output = allocate(shape, dtype, order: operands[0].memoryOrder)
+        guard output.count > 0 else { return output }
+        let leaves = operands.map { $0.broadcast(to: shape) }
+        let result = Int32(leaves.count)
+        let code = [mk_instruction(opcode: Int32(opcode.rawValue), out: result, a: 0, b: result - 1, c: 0, p: 0, q: 0)]
+        let tape = try PreparedTape(shape: shape, leaves: leaves, code: code, result: result, output: output)
+        emit(call, kernel: "tape", reason: why, reads: leaves, writes: [output]) { tape.run($0) }
+        return output
+    }
+
     // MARK: Steps
 
     func copy(_ source: View, to target: View, for call: Call, kernel: String = "copy", why: String) {

@@ -47,8 +47,13 @@ struct Tape {
 
     /// A vector along one axis, as for one value a channel.
     mutating func channels(_ tensor: Tensor, axis: Int = 1) throws -> Register {
-        let view = lowerer.constant(lowerer.widened(tensor)).inserting(Array(1..<(shape.count - axis)), rank: shape.count - axis)
-        return try leaf(view)
+        try channels(lowerer.constant(lowerer.widened(tensor)), axis: axis)
+    }
+
+    func view(of id: ValueID) throws -> View { try lowerer.view(id) }
+
+    mutating func channels(_ vector: View, axis: Int = 1) throws -> Register {
+        try leaf(vector.inserting(Array(1..<(shape.count - axis)), rank: shape.count - axis))
     }
 
     mutating func emit(
@@ -88,12 +93,14 @@ struct Tape {
         }
         var free = Array((Int32(leaves.count)..<Int32(MK_TAPE_REGISTERS)).reversed())
         var place: [Register: Register] = [:]
+        // The last result is written straight to its memory, which may be an operand's: its register holds nothing before.
+        let last = free.popLast()
         for index in code.indices {
             let operands = Set([code[index].a, code[index].b, code[index].c].filter { $0 >= Tape.firstResult })
             code[index].a = place[code[index].a] ?? code[index].a
             code[index].b = place[code[index].b] ?? code[index].b
             code[index].c = place[code[index].c] ?? code[index].c
-            guard let register = free.popLast() else { throw Failure(.bug, "A fused chain needs too many registers.") }
+            guard let register = index == code.count - 1 ? last : free.popLast() else { throw Failure(.bug, "A fused chain needs too many registers.") }
             place[code[index].out] = register
             code[index].out = register
             for operand in operands where lastRead[operand] == index { free.append(place[operand]!) }

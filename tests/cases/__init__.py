@@ -13,6 +13,7 @@ a case in fp32 and one in fp16 where there are floats: the fp16 one expects what
 from __future__ import annotations
 
 import importlib
+import math
 import pkgutil
 import re
 from collections.abc import Callable, Iterator
@@ -21,11 +22,11 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Case", "all_cases", "constant", "normal", "one", "positive", "program", "whole"]
+__all__ = ["Case", "all_cases", "constant", "erf", "normal", "one", "positive", "program", "whole"]
 
 MIL_NAMES = {"float16": "fp16", "float32": "fp32", "float64": "fp64"}
 FLOATS = {"fp32": np.float32, "fp16": np.float16}
-SETTINGS = ("tolerance", "half", "dtypes", "devices")
+SETTINGS = ("tolerance", "half", "dtypes", "devices", "core_ml")
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Case:
     """A program with inputs and what it must answer.
 
     An answer of floats may differ from the expected one by `tolerance`, absolute below 1 and relative above; whole
-    numbers, truth values, infinities and what is no number must be equal. `devices` None means all.
+    numbers, truth values, infinities and what is no number must be equal. `devices` None means all; `core_ml` is false
+    for what Martlet takes beyond Core ML.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Case:
     expected: dict[str, np.ndarray]
     tolerance: float
     devices: tuple[str, ...] | None = None
+    core_ml: bool = True
 
     @property
     def ops(self) -> set[str]:
@@ -81,17 +84,22 @@ def all_cases() -> list[Case]:
 
 def normal(*shape: int, seed: int = 0, scale: float = 1) -> np.ndarray:
     """Normally distributed float32, the same at every call."""
-    return (np.random.default_rng([seed, *shape]).standard_normal(shape) * scale).astype(np.float32)
+    return np.asarray(np.random.default_rng([seed, *shape]).standard_normal(shape) * scale, np.float32)
 
 
 def positive(*shape: int, seed: int = 0, low: float = 0.1, high: float = 2) -> np.ndarray:
     """float32 between two bounds."""
-    return np.random.default_rng([seed, *shape]).uniform(low, high, shape).astype(np.float32)
+    return np.asarray(np.random.default_rng([seed, *shape]).uniform(low, high, shape), np.float32)
 
 
 def whole(*shape: int, seed: int = 0, low: int = -9, high: int = 9) -> np.ndarray:
     """int32 between two bounds, both included."""
-    return np.random.default_rng([seed, *shape]).integers(low, high + 1, shape).astype(np.int32)
+    return np.asarray(np.random.default_rng([seed, *shape]).integers(low, high + 1, shape), np.int32)
+
+
+def erf(x: np.ndarray) -> np.ndarray:
+    """The error function, which NumPy lacks."""
+    return np.vectorize(math.erf, otypes=[np.float64])(x)
 
 
 # Programs
@@ -119,7 +127,10 @@ def one(op: str, reference: Callable[..., Any], /, label: str = "", outputs: int
     def expected(float_type: type[np.floating], **arrays: Any) -> Any:
         given = {name: float(float_type(v)) if isinstance(v, float) else v for name, v in literals.items()}
         given |= {name: [arrays.pop(part) for part in parts] for name, parts in groups.items()}
-        return reference(**given, **arrays)
+        given |= arrays
+        if isinstance(reference, np.ufunc):  # its operands have no names
+            return reference(*(given[name] for name in arguments))
+        return reference(**given)
 
     results = ("result",) if outputs == 1 else tuple(f"result_{index}" for index in range(outputs))
     body = f"{', '.join(results)} = {op}({', '.join(words)});"
@@ -132,7 +143,7 @@ def program(
     """Cases of several statements; `reference` gets the arrays and answers one array for each of `outputs`.
 
     Keywords besides the arrays: `tolerance` and `half`, those of fp32 and fp16; `dtypes`, by default fp32 and fp16
-    where there are floats; `devices`.
+    where there are floats; `devices` and `core_ml` as in `Case`.
     """
     settings = {each: arguments.pop(each) for each in SETTINGS if each in arguments}
     return build(name, "", body, lambda _, **arrays: reference(**arrays), outputs, arguments, **settings)
@@ -149,6 +160,7 @@ def build(
     half: float = 2e-3,
     dtypes: tuple[str, ...] | None = None,
     devices: tuple[str, ...] | None = None,
+    core_ml: bool = True,
 ) -> list[Case]:
     """A case for each dtype that floats shall have."""
     arrays = {key: value.array if isinstance(value, Constant) else value for key, value in values.items()}
@@ -171,6 +183,7 @@ def build(
                 dict(zip(outputs, results, strict=True)),
                 tolerance if dtype == "fp32" else half,
                 devices,
+                core_ml,
             )
         )
     return cases

@@ -23,121 +23,18 @@ WITHOUT_KERNEL: set[str] = set()
 
 # Ops that no case uses yet, by family. An op with a case must go from here.
 WITHOUT_CASE: set[str] = {
-    # activation
-    "relu6",
-    "sigmoid",
-    "silu",
-    "softplus",
-    "softsign",
-    "leaky_relu",
-    "elu",
-    "thresholded_relu",
-    "linear_activation",
-    "scaled_tanh",
-    "sigmoid_hard",
-    "clamped_relu",
-    "gelu",
-    "prelu",
-    "softplus_parametric",
-    # elementwise
-    "add",
-    "sub",
-    "mul",
-    "real_div",
-    "floor_div",
-    "mod",
-    "pow",
-    "maximum",
-    "minimum",
-    "equal",
-    "not_equal",
-    "less",
-    "less_equal",
-    "greater",
-    "greater_equal",
-    "logical_and",
-    "logical_or",
-    "logical_xor",
-    "logical_not",
-    "select",
-    "cast",
-    "abs",
-    "acos",
-    "asin",
-    "atan",
-    "atanh",
-    "ceil",
-    "cos",
-    "cosh",
-    "erf",
-    "exp",
-    "exp2",
-    "floor",
-    "identity",
-    "round",
-    "sign",
-    "sin",
-    "sinh",
-    "sqrt",
-    "square",
-    "tan",
-    "tanh",
-    "log",
-    "inverse",
-    "rsqrt",
-    "threshold",
-    "clip",
-    # reduction
-    "reduce_sum",
-    "reduce_mean",
-    "reduce_prod",
-    "reduce_max",
-    "reduce_min",
-    "reduce_sum_square",
-    "reduce_l1_norm",
-    "reduce_l2_norm",
-    "reduce_log_sum",
-    "reduce_log_sum_exp",
-    "reduce_argmax",
-    "reduce_argmin",
-    "cumsum",
-    # linear
-    "linear",
-    "matmul",
-    "einsum",
-    # convolution
-    "conv",
-    "conv_transpose",
-    "max_pool",
-    "avg_pool",
-    "l2_pool",
-    # normalization
-    "batch_norm",
-    "instance_norm",
-    "layer_norm",
-    "l2_norm",
-    "local_response_norm",
     # sequence
-    "lstm",
     "gru",
     "rnn",
-    "scaled_dot_product_attention",
     # shape
-    "reshape",
     "reshape_like",
-    "transpose",
     "expand_dims",
-    "squeeze",
     "flatten2d",
     "shape",
-    "concat",
-    "split",
     "stack",
     "tile",
     "pad",
-    "reverse",
     "reverse_sequence",
-    "slice_by_index",
     "slice_by_size",
     "sliding_windows",
     "depth_to_space",
@@ -146,7 +43,6 @@ WITHOUT_CASE: set[str] = {
     "pixel_unshuffle",
     "space_to_batch",
     "batch_to_space",
-    "fill",
     "fill_like",
     "range_1d",
     "one_hot",
@@ -231,20 +127,24 @@ def is_storable(case: Case) -> bool:
 
 
 STORABLE = [case for case in CASES if is_storable(case) and runs(case)]
+NAMES = {case.name for case in CASES}
+# coremltools reads no inputs of rank 0; of two cases that differ in the floats only, one shows all that it says.
+TO_COMPARE = [
+    case
+    for case in STORABLE
+    if case.core_ml
+    and all(array.ndim for array in case.inputs.values())
+    and case.name.replace("-fp32", "-fp16") not in NAMES - {case.name}
+]
 
 
 @pytest.mark.parametrize("case", STORABLE, ids=repr)
 def test_round_trip(case: Case, tmp_path: Path) -> None:
-    """A saved program gives the same to the last bit."""
-    model = martlet.parse(case.text)
-    model.save(tmp_path / "case.mlpackage")
-    loaded = martlet.load(tmp_path / "case.mlpackage")
-    before, after = model.predict(case.inputs), loaded.predict(case.inputs)
-    for name in case.expected:
-        np.testing.assert_array_equal(before[name], after[name])
+    martlet.parse(case.text).save(tmp_path / "case.mlpackage")
+    compare(martlet.load(tmp_path / "case.mlpackage").predict(case.inputs), case)
 
 
-@pytest.mark.parametrize("case", STORABLE, ids=repr)
+@pytest.mark.parametrize("case", TO_COMPARE, ids=repr)
 def test_coremltools_reads_the_same_types(case: Case, tmp_path: Path) -> None:
     tools = pytest.importorskip("coremltools", reason="coremltools is a large download")
     from coremltools.converters.mil.frontend.milproto.load import load

@@ -113,6 +113,13 @@ extension Tape {
         "batch_norm": { tape, call in
             // gamma · (x - mean) / √(variance + epsilon) + beta, with everything constant folded into scale and shift.
             let x = try tape.operand(call, "x")
+            if ["mean", "variance", "gamma", "beta"].contains(where: { call.has($0) && call.constant($0) == nil }) {
+                let deviation = try tape.emit(MK_SUB_F, x, tape.channels(call, "mean"))
+                let scale = try tape.emit(MK_RSQRT_F, tape.channels(call, "variance"), p: call.float("epsilon"))
+                var result = try tape.emit(MK_MUL_F, deviation, scale)
+                if call.has("gamma") { result = try tape.emit(MK_MUL_F, result, tape.channels(call, "gamma")) }
+                return call.has("beta") ? try tape.emit(MK_ADD_F, result, tape.channels(call, "beta")) : result
+            }
             let (scale, shift) = try batchNormScaleAndShift(call)
             return try tape.emit(MK_FMA_F, x, tape.channels(scale), tape.channels(shift))
         },
@@ -141,6 +148,11 @@ extension Tape {
             return try tape.emit(call.type("x").dtype.isWhole ? whole : float, x, y)
         }
     }
+}
+
+extension Tape {
+    /// A parameter's vector along the channels, constant or computed.
+    fileprivate mutating func channels(_ call: Call, _ name: String) throws -> Register { try channels(view(of: call.id(name))) }
 }
 
 /// batch_norm as scale · x + shift for each channel; all of its statistics must be constant.

@@ -10,10 +10,12 @@ import MIL
 extension CPUKernels {
     static let linear: [Kernel] = [
         Kernel(name: "linear") { call, lowerer, _ in
-            let x = try lowerer.view(call.id("x"))
-            let weight = try call.id("weight")
+            let (x, weight) = (try lowerer.view(call.id("x")), try call.id("weight"))
             let product = MatrixProduct(call: call, lowerer: lowerer, bias: call.constant("bias"))
-            try product.lower(x: x, weight: weight, weightTransposed: true)
+            let isKnown = lowerer.function[weight].constant != nil && call.has("bias") == (product.bias != nil)
+            if isKnown, !x.dtype.isWhole { return try product.lower(x: x, weight: weight, weightTransposed: true) }
+            try product.lower(x: x, y: lowerer.view(weight).permuted([1, 0]))
+            if call.has("bias") { try product.add(lowerer.view(call.id("bias"))) }
         },
         Kernel(name: "matmul") { call, lowerer, index in
             if let group = lowerer.attention.groups[index] { return try lower(group, call, lowerer) }
@@ -21,7 +23,7 @@ extension CPUKernels {
             let (transposeX, transposeY) = (try call.bool("transpose_x"), try call.bool("transpose_y"))
             let product = MatrixProduct(call: call, lowerer: lowerer, bias: nil)
             let left = transposeX ? x.permuted(swappedLast(x.rank)) : x
-            if lowerer.function[y].constant != nil, try lowerer.function.tensorType(y).rank == 2, x.rank >= 2 {
+            if lowerer.function[y].constant != nil, !x.dtype.isWhole, try lowerer.function.tensorType(y).rank == 2, x.rank >= 2 {
                 return try product.lower(x: left, weight: y, weightTransposed: transposeY)
             }
             let right = try lowerer.view(y)
@@ -61,14 +63,7 @@ struct MatrixProduct {
     /// x […, K] times constant weights [N, K] (transposed) or [K, N].
     func lower(x: View, weight id: ValueID, weightTransposed: Bool) throws {
         let function = lowerer.function
-        guard let weight = function[id].constant else {
-            let view = try lowerer.view(id)
-            guard bias == nil, !call.has("bias") else { return try lowerWithLaterBias(x: x, weight: view, weightTransposed) }
-            return try lower(x: x, y: weightTransposed ? view.permuted([1, 0]) : view)
-        }
-        if call.has("bias"), bias == nil {
-            throw Failure(.unsupported, "The parameter 'bias' must be known before the run.")
-        }
+        guard let weight = function[id].constant else { throw Failure(.bug, "The weight is not known before the run.") }
         let (n, k) = weightTransposed ? (weight.shape[0], weight.shape[1]) : (weight.shape[1], weight.shape[0])
         let id = call.operation.outputs[0]
         let shape = try function.tensorType(id).shape
@@ -137,9 +132,12 @@ struct MatrixProduct {
         }
     }
 
-    /// A weight that is computed: the product, then the bias as a second step.
-    private func lowerWithLaterBias(x: View, weight: View, _ transposed: Bool) throws {
-        throw Failure(.unsupported, "The parameters 'weight' and 'bias' must be known before the run.")
+    /// Adds a vector to the finished product, as a step of its own.
+    func add(_ bias: View) throws {
+        let id = call.operation.outputs[0]
+        let product = try lowerer.view(id)
+        let opcode = product.dtype.isWhole ? MK_ADD_I : MK_ADD_F
+        lowerer.define(id, try lowerer.compute(opcode, of: [product, bias], as: product.dtype, for: call, why: "a computed bias"))
     }
 
     #if ONEDNN
@@ -178,8 +176,20 @@ struct MatrixProduct {
         }
     #endif
 
-    /// x […, M, K] times y […, K, N], batches broadcast.
+    /// x […, M, K] times y […, K, N], batches broadcast. Whole numbers go through fp32, which is exact up to 2^24.
     func lower(x: View, y: View) throws {
+        guard x.dtype.isWhole else { return try multiply(x, y) }
+        func floats(_ view: View) throws -> View {
+            try lowerer.compute(MK_F_FROM_I, of: [view], as: .float32, for: call, why: "as fp32")
+        }
+        try multiply(floats(x), floats(y))
+        let id = call.operation.outputs[0]
+        let dtype = try lowerer.function.tensorType(id).dtype
+        let product = try lowerer.view(id)
+        lowerer.define(id, try lowerer.compute(MK_I_FROM_F, of: [product], as: dtype, for: call, why: "whole numbers again"))
+    }
+
+    private func multiply(_ x: View, _ y: View) throws {
         let id = call.operation.outputs[0]
         let type = try lowerer.function.tensorType(id)
         var (left, right) = (x, y)
@@ -190,8 +200,8 @@ struct MatrixProduct {
         left = neighbourly(left)
         right = neighbourly(right)
         let order = x.rank == type.rank ? lowerer.wantedOrder(of: id) : nil
-        var output = lowerer.allocate(type.shape, type.dtype, order: order)
-        if order != nil && output.strides.last != 1 { output = lowerer.allocate(type.shape, type.dtype) }
+        var output = lowerer.allocate(type.shape, x.dtype, order: order)
+        if order != nil && output.strides.last != 1 { output = lowerer.allocate(type.shape, x.dtype) }
         lowerer.define(id, output)
         guard output.count > 0 else { return }
         let target = x.rank == 1 ? output.inserting([type.rank - 1], rank: type.rank + 1) : output

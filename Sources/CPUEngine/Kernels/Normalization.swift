@@ -21,36 +21,42 @@ extension CPUKernels {
             let id = call.operation.outputs[0]
             let type = try call.type("x")
             let axes = try call.axes(rank: type.rank) ?? Array(0..<type.rank)
-            guard axes.sorted() == Array((type.rank - axes.count)..<type.rank) else {
-                throw Failure(.unsupported, "layer_norm runs over the last axes; here the axes are \(axes) of rank \(type.rank).")
-            }
-            let x = try lowerer.dense(call.id("x"), for: call)
-            let (gamma, beta) = (call.constant("gamma").map(lowerer.widened), call.constant("beta").map(lowerer.widened))
+            // The axes go last; where they are, nothing moves.
+            let order = type.shape.indices.filter { !axes.contains($0) } + axes.sorted()
+            let x = try lowerer.dense(lowerer.view(call.id("x")).permuted(order), for: call)
+            let (gamma, beta) = (try vector("gamma", call, lowerer), try vector("beta", call, lowerer))
             let epsilon = try call.float("epsilon")
             let output = lowerer.allocate(x.shape, x.dtype)
-            lowerer.define(id, output)
+            lowerer.define(id, output.permuted(order.indices.map { order.firstIndex(of: $0)! }))
             let size = axes.map { type.shape[$0] }.reduce(1, *)
             guard type.count > 0 else { return }
             let rows = Int64(type.count / size)
             lowerer.emit(
-                call, kernel: "layer_norm", reason: "rows in row-major order", reads: [x], writes: [output], inPlace: [(output, x)]
+                call, kernel: "layer_norm", reason: "rows in row-major order", reads: [x] + [gamma, beta].compactMap { $0 },
+                writes: [output], inPlace: [(output, x)]
             ) { frame in
                 mk_layer_norm(
-                    rows, Int64(size), frame.floats(x), nil, gamma?.floats, beta?.floats, epsilon, frame.floats(output), nil)
+                    rows, Int64(size), frame.floats(x), nil, gamma.map { UnsafePointer(frame.floats($0)) },
+                    beta.map { UnsafePointer(frame.floats($0)) }, epsilon, frame.floats(output), nil)
             }
         },
         Kernel(name: "instance_norm") { call, lowerer, _ in
             let id = call.operation.outputs[0]
             let order = try View.channelsLast(rank: call.type("x").rank)
             let x = try lowerer.dense(call.id("x"), order: order, for: call)
-            let (gamma, beta) = (call.constant("gamma").map(lowerer.widened), call.constant("beta").map(lowerer.widened))
+            let (gamma, beta) = (try vector("gamma", call, lowerer), try vector("beta", call, lowerer))
             let epsilon = try call.float("epsilon")
             let output = lowerer.allocate(x.shape, x.dtype, order: order)
             lowerer.define(id, output)
             let (batch, channels) = (Int64(x.shape[0]), Int64(x.shape[1]))
             let spatial = Int64(x.shape.dropFirst(2).reduce(1, *))
-            lowerer.emit(call, kernel: "instance_norm", reason: "channels last", reads: [x], writes: [output]) { frame in
-                mk_instance_norm(batch, spatial, channels, frame.floats(x), gamma?.floats, beta?.floats, epsilon, frame.floats(output))
+            lowerer.emit(
+                call, kernel: "instance_norm", reason: "channels last", reads: [x] + [gamma, beta].compactMap { $0 },
+                writes: [output]
+            ) { frame in
+                mk_instance_norm(
+                    batch, spatial, channels, frame.floats(x), gamma.map { UnsafePointer(frame.floats($0)) },
+                    beta.map { UnsafePointer(frame.floats($0)) }, epsilon, frame.floats(output))
             }
         },
         Kernel(name: "l2_norm") { call, lowerer, _ in
@@ -82,6 +88,11 @@ extension CPUKernels {
             }
         },
     ]
+
+    /// A scale or an offset, constant or computed; nil where it is left out.
+    private static func vector(_ name: String, _ call: Call, _ lowerer: Lowerer) throws -> View? {
+        try call.has(name) ? lowerer.dense(call.id(name), for: call) : nil
+    }
 }
 
 /// A shape seen as what lies outside an axis, the axis, and what lies inside it.

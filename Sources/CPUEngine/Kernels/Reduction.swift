@@ -29,25 +29,41 @@ extension CPUKernels {
     private static func reduce(_ name: String, _ mode: mk_reduction) -> Kernel {
         Kernel(name: name) { call, lowerer, _ in
             let id = call.operation.outputs[0]
-            let source = try lowerer.view(call.id("x"))
+            let type = try lowerer.function.tensorType(id)
+            var (source, mode) = (try lowerer.view(call.id("x")), mode)
+            if source.dtype == .int32 { (source, mode) = try preparedWhole(source, mode, lowerer, call) }
             let axes = try call.axes(rank: source.rank) ?? Array(0..<source.rank)
             let (x, outer, size, inner) = try gathered(source, axes, lowerer, call)
             let whole = try wholeLanes(x) != 0
-            let shape = try lowerer.function.tensorType(id).shape
-            // Where the kept axes lie in another order in memory, so does the result.
-            let output = lowerer.allocate(shape, x.dtype)
-            lowerer.define(id, output)
+            let output = lowerer.allocate(type.shape, x.dtype)
+            let kind = mode
             lowerer.emit(
                 call, kernel: "reduce", reason: inner == 1 ? "along dense rows" : "across rows", reads: [x], writes: [output]
             ) { frame in
                 if whole {
                     mk_reduce_int(
-                        mode, outer, size, inner, frame[x].assumingMemoryBound(to: Int32.self),
+                        kind, outer, size, inner, frame[x].assumingMemoryBound(to: Int32.self),
                         frame[output].assumingMemoryBound(to: Int32.self))
                 } else {
-                    mk_reduce(mode, outer, size, inner, frame.floats(x), frame.floats(output))
+                    mk_reduce(kind, outer, size, inner, frame.floats(x), frame.floats(output))
                 }
             }
+            let isCut = !whole && type.dtype == .int32
+            lowerer.define(
+                id, isCut ? try lowerer.compute(MK_I_FROM_F, of: [output], as: .int32, for: call, why: "whole numbers again") : output)
+        }
+    }
+
+    /// Whole numbers have four reductions of their own; squares and magnitudes are summed, all others go through fp32.
+    private static func preparedWhole(
+        _ x: View, _ mode: mk_reduction, _ lowerer: Lowerer, _ call: Call
+    ) throws -> (View, mk_reduction) {
+        switch mode {
+        case MK_REDUCE_SUM, MK_REDUCE_MAX, MK_REDUCE_MIN, MK_REDUCE_PROD: (x, mode)
+        case MK_REDUCE_SUM_SQUARE:
+            (try lowerer.compute(MK_SQUARE_I, of: [x], as: .int32, for: call, why: "squares to sum"), MK_REDUCE_SUM)
+        case MK_REDUCE_L1: (try lowerer.compute(MK_ABS_I, of: [x], as: .int32, for: call, why: "magnitudes to sum"), MK_REDUCE_SUM)
+        default: (try lowerer.compute(MK_F_FROM_I, of: [x], as: .float32, for: call, why: "as fp32"), mode)
         }
     }
 
@@ -57,11 +73,14 @@ extension CPUKernels {
             let x = try lowerer.dense(call.id("x"), for: call)
             let (outer, size, inner) = split(x.shape, at: try call.axis(rank: x.rank))
             let whole = try wholeLanes(x)
-            let output = try lowerer.allocate(for: id)
-            lowerer.define(id, output)
+            let type = try lowerer.function.tensorType(id)
+            let output = lowerer.allocate(type.shape, .int32)
             lowerer.emit(call, kernel: "argmax", reason: "the first of equals", reads: [x], writes: [output]) { frame in
                 mk_argmax(whole, least ? 1 : 0, outer, size, inner, frame[x], frame[output].assumingMemoryBound(to: Int32.self))
             }
+            let isShort = type.dtype != .int32
+            lowerer.define(
+                id, isShort ? try lowerer.compute(MK_COPY, of: [output], as: type.dtype, for: call, why: "as \(type.dtype.name)") : output)
         }
     }
 
