@@ -67,16 +67,17 @@ final class Lowerer {
         return assembly
     }
 
-    /// Dense and normalizing kernels compute in fp32; what else a row accepts must not reach them.
+    /// Dense and normalizing kernels compute in fp32, and whole numbers of up to 32 bits; wider types must not reach them.
     private func checkTypes(_ call: Call) throws {
         let families: Set<Op.Family> = [.linear, .convolution, .normalization, .sequence, .image]
         guard families.contains(call.op.family) || call.op.name == "softmax" else { return }
         for argument in call.operation.arguments where call.op.parameter(argument.name)?.isConstant == false {
             for id in argument.values {
                 let dtype = try function.tensorType(id).dtype
-                guard dtype == .float32 || (dtype.isWhole && dtype.size <= 4 && argument.name != "x" && argument.name != "y") else {
+                guard dtype == .float32 || (dtype.isWhole && dtype.size <= 4 && dtype != .uint32) else {
                     throw Failure(
-                        .unsupported, "The parameter '\(argument.name)' is \(dtype.name); the CPU engine computes this in fp32 or fp16.")
+                        .unsupported,
+                        "The parameter '\(argument.name)' is \(dtype.name); the CPU engine computes this in fp32 or fp16.")
                 }
             }
         }
