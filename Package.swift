@@ -2,24 +2,28 @@
 import Foundation
 import PackageDescription
 
-// oneDNN is taken from .deps/onednn (put there by build.sh) or from the system; MARTLET_ONEDNN=0 builds without it.
+// MARTLET_ONEDNN says where oneDNN is: `fetched` (in .deps/onednn, put there by build.sh), `system` or `0` for nowhere.
+// build.sh always sets it, since SwiftPM keeps what this file answered until its text or the environment changes.
 let root = Context.packageDirectory
 let fetched = root + "/.deps/onednn"
 let hasFetched = FileManager.default.fileExists(atPath: fetched + "/include/dnnl.h")
 let hasSystem = FileManager.default.fileExists(atPath: "/usr/include/dnnl.h")
-let useOneDNN = Context.environment["MARTLET_ONEDNN"] != "0" && (hasFetched || hasSystem)
+let said = Context.environment["MARTLET_ONEDNN"].flatMap { ["fetched", "system", "0"].contains($0) ? $0 : nil }
+let oneDNN = said ?? (hasFetched ? "fetched" : hasSystem ? "system" : "0")
 
 // Unsafe flags stand only in a checkout that build.sh prepared: packages that depend on Martlet never see them.
-let headers: [SwiftSetting] = useOneDNN && hasFetched ? [.unsafeFlags(["-Xcc", "-I" + fetched + "/include"])] : []
+let isPrepared = hasFetched || said == "fetched" || said == "system"
+let headers: [SwiftSetting] = oneDNN == "fetched" ? [.unsafeFlags(["-Xcc", "-I" + fetched + "/include"])] : []
+let places = ["$ORIGIN"] + (oneDNN == "fetched" ? ["$ORIGIN/../../../.deps/onednn/lib"] : [])
 let library: [LinkerSetting] =
-    useOneDNN && hasFetched
+    isPrepared && oneDNN != "0"
     ? [
         .unsafeFlags(
-            ["-L" + fetched + "/lib"]
-                + ["$ORIGIN", "$ORIGIN/../../../.deps/onednn/lib"].flatMap { ["-Xlinker", "-rpath", "-Xlinker", $0] })
+            (oneDNN == "fetched" ? ["-L" + fetched + "/lib"] : [])
+                + places.flatMap { ["-Xlinker", "-rpath", "-Xlinker", $0] })
     ] : []
 let settings: [SwiftSetting] = [.swiftLanguageMode(.v6)] + headers
-let engine = settings + (useOneDNN ? [.define("ONEDNN")] : [])
+let engine = settings + (oneDNN != "0" ? [.define("ONEDNN")] : [])
 
 let package = Package(
     name: "martlet",
@@ -33,9 +37,10 @@ let package = Package(
         .target(name: "Passes", dependencies: ["MIL"], swiftSettings: settings),
         .target(name: "ModelFiles", dependencies: ["MIL"], swiftSettings: settings),
         .target(name: "Runtime", dependencies: ["MIL", "Passes"], swiftSettings: settings),
-        .target(name: "CKernels", cSettings: hasFetched ? [.unsafeFlags(["-O3"])] : []),
+        .target(name: "CKernels", cSettings: isPrepared ? [.unsafeFlags(["-O3"])] : []),
         .target(
-            name: "CPUEngine", dependencies: ["Runtime", "MIL", "Passes", "CKernels"] + (useOneDNN ? ["COneDNN"] : []),
+            name: "CPUEngine",
+            dependencies: ["Runtime", "MIL", "Passes", "CKernels"] + (oneDNN != "0" ? ["COneDNN"] : []),
             swiftSettings: engine, linkerSettings: library),
         .target(name: "MetalEngine", dependencies: ["Runtime", "MIL"], swiftSettings: settings),
         .target(name: "CoreMLEngine", dependencies: ["Runtime", "MIL", "ModelFiles"], swiftSettings: settings),
@@ -47,7 +52,8 @@ let package = Package(
         .target(name: "CInterface", dependencies: ["Martlet", "CHeader"], swiftSettings: settings),
         .testTarget(name: "MILTests", dependencies: ["MIL"], path: "tests/swift/MILTests", swiftSettings: settings),
         .target(
-            name: "FakeDevice", dependencies: ["Runtime", "MIL"], path: "tests/swift/FakeDevice", swiftSettings: settings),
+            name: "FakeDevice", dependencies: ["Runtime", "MIL"], path: "tests/swift/FakeDevice",
+            swiftSettings: settings),
         .testTarget(
             name: "MartletTests", dependencies: ["Martlet", "Passes", "FakeDevice"], path: "tests/swift/MartletTests",
             swiftSettings: settings),
@@ -58,5 +64,5 @@ let package = Package(
             name: "ModelFilesTests", dependencies: ["ModelFiles", "MIL"], path: "tests/swift/ModelFilesTests",
             exclude: ["data"], swiftSettings: settings),
     ]
-        + (useOneDNN ? [.systemLibrary(name: "COneDNN")] : [])
+        + (oneDNN != "0" ? [.systemLibrary(name: "COneDNN")] : [])
 )

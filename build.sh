@@ -35,7 +35,7 @@ help() {
 ./build.sh wheel     dist/martlet-….whl, which needs neither Swift nor oneDNN where it is installed
 ./build.sh clean     remove what was built; downloads in .deps and .cache stay
 
-MARTLET_ONEDNN=0     build without oneDNN, on own kernels alone
+MARTLET_ONEDNN=0     build without oneDNN, on own kernels alone; =system with the system's
 TEXT
 }
 
@@ -125,13 +125,15 @@ pip_install() {
 
 # Parts
 
+# Package.swift learns from MARTLET_ONEDNN what was found: SwiftPM would not ask it again for a new file in .deps.
 fetch_onednn() {
-    local target=$root/.deps/onednn
-    if [[ ${MARTLET_ONEDNN:-1} = 0 ]]; then
+    local target=$root/.deps/onednn wanted=${MARTLET_ONEDNN:-} found=fetched
+    if [[ $wanted = 0 ]]; then
+        found=0
         say onednn "not used (MARTLET_ONEDNN=0)"
-    elif [[ -e $target/include/dnnl.h ]]; then
+    elif [[ $wanted != system && -e $target/include/dnnl.h ]]; then
         say onednn "3.2 (.deps/onednn)"
-    elif [[ $system = Linux-x86_64 ]]; then
+    elif [[ $wanted != system && $system = Linux-x86_64 ]]; then
         say onednn "3.2, fetching from PyPI"
         rm -rf .deps/wheels .deps/onednn.part
         quietly onednn "$python" -m pip download --disable-pip-version-check --no-deps --only-binary=:all: \
@@ -140,10 +142,13 @@ fetch_onednn() {
         rm -rf .deps/wheels "$target"
         mv .deps/onednn.part "$target"
     elif [[ -e /usr/include/dnnl.h ]] || { [[ $system = Linux-* ]] && apt_install libdnnl-dev; }; then
+        found=system
         say onednn "the system's (libdnnl-dev)"
     else
+        found=0
         say onednn "none to be had for $system: building on own kernels alone"
     fi
+    export MARTLET_ONEDNN=$found
 }
 
 # unpack_onednn WHEELS TARGET: the headers, the library once under its real name, the licences.
@@ -227,11 +232,11 @@ bundle_companions() {
         case $name in
         libgomp.*) cp /usr/share/doc/libgomp1/copyright "$package/LICENSE-libgomp" 2>/dev/null || true ;;
         libdnnl.*)
-            if [[ -d .deps/onednn/licenses ]]; then
+            if [[ $MARTLET_ONEDNN = fetched && -d .deps/onednn/licenses ]]; then
                 cp .deps/onednn/licenses/LICENSE "$package/LICENSE-oneDNN"
                 cp .deps/onednn/licenses/THIRD-PARTY-PROGRAMS "$package/LICENSE-oneDNN-third-party"
             else
-                cp /usr/share/doc/libdnnl*/copyright "$package/LICENSE-oneDNN" 2>/dev/null || true
+                cp /usr/share/doc/libdnnl-dev/copyright "$package/LICENSE-oneDNN" 2>/dev/null || true
             fi
             ;;
         esac

@@ -26,40 +26,40 @@
 
     /// Shape, element type and memory layout as oneDNN describes them.
     final class Descriptor: @unchecked Sendable {
-        let handle: dnnl_memory_desc_t
+        let handle: onednn_layout
 
         /// The layout of a view.
         init(_ shape: [Int], strides: [Int], dtype: dnnl_data_type_t = dnnl_f32) throws {
-            var handle: dnnl_memory_desc_t?
+            var handle: onednn_layout?
             try check(
-                dnnl_memory_desc_create_with_strides(
+                onednn_layout_strided(
                     &handle, Int32(shape.count), shape.map(Int64.init), dtype, strides.map(Int64.init)), "describe a layout")
             self.handle = handle!
         }
 
         /// A layout of oneDNN's own choice.
         init(any shape: [Int]) throws {
-            var handle: dnnl_memory_desc_t?
+            var handle: onednn_layout?
             try check(
-                dnnl_memory_desc_create_with_tag(&handle, Int32(shape.count), shape.map(Int64.init), dnnl_f32, dnnl_format_tag_any),
-                "describe a layout")
+                onednn_layout_any(&handle, Int32(shape.count), shape.map(Int64.init), dnnl_f32), "describe a layout")
             self.handle = handle!
         }
 
-        init(cloning other: const_dnnl_memory_desc_t?) throws {
-            var handle: dnnl_memory_desc_t?
-            try check(dnnl_memory_desc_clone(&handle, other), "copy a layout")
+        /// The layout a primitive has chosen.
+        fileprivate init(_ which: dnnl_query_t, of description: dnnl_primitive_desc_t) throws {
+            var handle: onednn_layout?
+            try check(onednn_layout_query(&handle, description, which), "copy a layout")
             self.handle = handle!
         }
 
         convenience init(_ view: View) throws { try self.init(view.shape, strides: view.strides) }
 
-        deinit { dnnl_memory_desc_destroy(handle) }
+        deinit { onednn_layout_destroy(handle) }
 
         var byteCount: Int { dnnl_memory_desc_get_size(handle) }
 
         /// The handle, alive while `body` runs: a temporary would be gone before oneDNN reads it.
-        func use<Result>(_ body: (dnnl_memory_desc_t) throws -> Result) rethrows -> Result {
+        func use<Result>(_ body: (onednn_layout) throws -> Result) rethrows -> Result {
             try withExtendedLifetime(self) { try body(handle) }
         }
     }
@@ -83,7 +83,7 @@
         }
 
         func layout(_ which: dnnl_query_t) throws -> Descriptor {
-            try Descriptor(cloning: dnnl_primitive_desc_query_md(description, which, 0))
+            try Descriptor(which, of: description)
         }
 
         var scratchBytes: Int {
@@ -97,6 +97,28 @@
                 return "?"
             }
             return String(cString: name)
+        }
+
+        /// Whether these are the plain loops oneDNN has for what it does not know better.
+        private var isReference: Bool {
+            #if !arch(x86_64)
+                // So oneDNN names its products everywhere, but only x86-64 has the generated code for them.
+                if implementation.hasPrefix("gemm:jit") { return true }
+            #endif
+            return implementation.split(separator: ":").contains { $0.hasPrefix("ref") }
+        }
+
+        /// What `describe` describes, or nil where the engine's own kernels do better: where oneDNN has nothing for it
+        /// or only its reference implementation.
+        static func unlessReference(
+            _ what: String, _ describe: (inout dnnl_primitive_desc_t?) -> dnnl_status_t
+        ) throws -> Primitive? {
+            var description: dnnl_primitive_desc_t?
+            let status = describe(&description)
+            if status == dnnl_unimplemented { return nil }
+            try check(status, what)
+            let primitive = try Primitive(description!)
+            return primitive.isReference ? nil : primitive
         }
     }
 
@@ -121,7 +143,7 @@
                     case .silu: (dnnl_eltwise_swish, 1, 0)
                     case .tanh: (dnnl_eltwise_tanh, 0, 0)
                     }
-                try check(dnnl_post_ops_append_eltwise(post, kind, alpha, beta), "append an activation")
+                try check(onednn_append_eltwise(post, kind, alpha, beta), "append an activation")
             case .residual(let view):
                 try Descriptor(view).use {
                     try check(dnnl_post_ops_append_binary(post, dnnl_binary_add, $0), "append an addition")

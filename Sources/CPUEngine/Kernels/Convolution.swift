@@ -195,7 +195,7 @@ struct Convolution {
     }
 
     #if ONEDNN
-        /// Returns false where oneDNN has only its reference implementation, which is slower than the engine's own kernel.
+        /// Returns false where the engine's own kernel does better.
         private func lowerByOneDNN(
             _ x: View, _ weight: Tensor, _ bias: Tensor?, _ window: Window, groups: Int, _ epilogue: Epilogue, _ output: View
         ) throws -> Bool {
@@ -205,17 +205,15 @@ struct Convolution {
             // Groups are a dimension of their own in oneDNN's weights.
             let shape = groups == 1 ? weight.shape : [groups, weight.shape[0] / groups] + weight.shape.dropFirst()
             let biasLayout = try bias.map { try Descriptor($0.shape, strides: [1]) }
-            var description: dnnl_primitive_desc_t?
-            try Descriptor(any: shape).use { weights in
-                try check(
-                    dnnl_convolution_forward_primitive_desc_create(
-                        &description, DNNLEngine.shared?.handle, dnnl_forward_inference, dnnl_convolution_direct, source.handle,
-                        weights, biasLayout?.handle, destination.handle, window.strides.map(Int64.init),
-                        window.dilations.map { Int64($0 - 1) }, window.padsBefore.map(Int64.init),
-                        window.padsAfter.map(Int64.init), attributes), "prepare a convolution")
+            let chosen = try Descriptor(any: shape).use { weights in
+                try Primitive.unlessReference("prepare a convolution") {
+                    onednn_convolution(
+                        &$0, DNNLEngine.shared?.handle, source.handle, weights, biasLayout?.handle, destination.handle,
+                        window.strides.map(Int64.init), window.dilations.map { Int64($0 - 1) },
+                        window.padsBefore.map(Int64.init), window.padsAfter.map(Int64.init), attributes)
+                }
             }
-            let primitive = try Primitive(description!)
-            if primitive.implementation.hasPrefix("ref") { return false }
+            guard let primitive = chosen else { return false }
             let weights = try primitive.layout(dnnl_query_weights_md)
             let plain = try Descriptor(
                 shape, strides: View.strides(of: shape), dtype: weight.dtype == .float16 ? dnnl_f16 : dnnl_f32)

@@ -83,8 +83,10 @@ struct MatrixProduct {
             return streamed(input, weight, weightTransposed, n: n, k: k, flat, reads, target)
         }
         #if ONEDNN
-            if lowerer.usesOneDNN {
-                return try packedByOneDNN(input, weight, weightTransposed, n: n, k: k, flat, reads, target)
+            if lowerer.usesOneDNN,
+                try packedByOneDNN(input, weight, weightTransposed, n: n, k: k, flat, reads, target)
+            {
+                return
             }
         #endif
         let packed = Storage(byteCount: mk_gemm_pack_size(Int64(k), Int64(n)))
@@ -141,23 +143,25 @@ struct MatrixProduct {
     }
 
     #if ONEDNN
+        /// Returns false where the portable product does better.
         private func packedByOneDNN(
-            _ input: View, _ weight: Tensor, _ transposed: Bool, n: Int, k: Int, _ epilogue: Epilogue, _ reads: [View], _ target: View
-        ) throws {
+            _ input: View, _ weight: Tensor, _ transposed: Bool, n: Int, k: Int, _ epilogue: Epilogue, _ reads: [View],
+            _ target: View
+        ) throws -> Bool {
             let source = try Descriptor(input)
             let destination = try Descriptor(target)
             let attributes = try attributes(for: epilogue)
             defer { dnnl_primitive_attr_destroy(attributes) }
             let biasTensor = bias.map(lowerer.widened)
             let biasLayout = try biasTensor.map { _ in try Descriptor([1, n], strides: [n, 1]) }
-            var description: dnnl_primitive_desc_t?
-            try Descriptor(any: [k, n]).use { weights in
-                try check(
-                    dnnl_matmul_primitive_desc_create(
-                        &description, DNNLEngine.shared?.handle, source.handle, weights, biasLayout?.handle, destination.handle,
-                        attributes), "prepare a matrix product")
+            let chosen = try Descriptor(any: [k, n]).use { weights in
+                try Primitive.unlessReference("prepare a matrix product") {
+                    onednn_matmul(
+                        &$0, DNNLEngine.shared?.handle, source.handle, weights, biasLayout?.handle, destination.handle,
+                        attributes)
+                }
             }
-            let primitive = try Primitive(description!)
+            guard let primitive = chosen else { return false }
             let weights = try primitive.layout(dnnl_query_weights_md)
             let plain = try Descriptor(
                 [k, n], strides: transposed ? [1, k] : [n, 1], dtype: weight.dtype == .float16 ? dnnl_f16 : dnnl_f32)
@@ -173,6 +177,7 @@ struct MatrixProduct {
             }
             try lowerer.emit(
                 call, primitive, arguments, epilogue, reads: reads, target: target, reason: "matrix product, weights packed once")
+            return true
         }
     #endif
 
@@ -215,18 +220,21 @@ struct MatrixProduct {
                 let (source, weights, destination) = (try Descriptor(left), try Descriptor(right), try Descriptor(target))
                 let attributes = try attributes(for: Epilogue(nothingAfter: id, of: call))
                 defer { dnnl_primitive_attr_destroy(attributes) }
-                var description: dnnl_primitive_desc_t?
-                try check(
-                    dnnl_matmul_primitive_desc_create(
-                        &description, DNNLEngine.shared?.handle, source.handle, weights.handle, nil, destination.handle, attributes),
-                    "prepare a matrix product")
-                return try lowerer.emit(
-                    call, Primitive(description!),
-                    [
-                        .init(index: DNNL_ARG_SRC, layout: source, source: .view(left)),
-                        .init(index: DNNL_ARG_WEIGHTS, layout: weights, source: .view(right)),
-                        .init(index: DNNL_ARG_DST, layout: destination, source: .view(target)),
-                    ], Epilogue(nothingAfter: id, of: call), reads: [left, right], target: target, reason: "matrix product")
+                let primitive = try Primitive.unlessReference("prepare a matrix product") {
+                    onednn_matmul(
+                        &$0, DNNLEngine.shared?.handle, source.handle, weights.handle, nil, destination.handle,
+                        attributes)
+                }
+                if let primitive {
+                    return try lowerer.emit(
+                        call, primitive,
+                        [
+                            .init(index: DNNL_ARG_SRC, layout: source, source: .view(left)),
+                            .init(index: DNNL_ARG_WEIGHTS, layout: weights, source: .view(right)),
+                            .init(index: DNNL_ARG_DST, layout: destination, source: .view(target)),
+                        ], Epilogue(nothingAfter: id, of: call), reads: [left, right], target: target,
+                        reason: "matrix product")
+                }
             }
         #endif
         let (m, n, k) = (target.shape[rank - 2], target.shape[rank - 1], left.shape[rank - 1])
