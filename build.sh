@@ -376,7 +376,7 @@ make_wheel() {
 
 clean() {
     rm -rf .build .build-* .venv .venv-ci dist python/build
-    rm -f "$package"/lib* "$package"/LICENSE* "$package"/_martlet_abi.py
+    rm -f "$package"/lib*.so* "$package"/lib*.dylib "$package"/LICENSE* "$package"/_martlet_abi.py
     find . -name __pycache__ -type d -not -path './.*' -prune -exec rm -rf {} +
     say clean "done"
 }
