@@ -22,8 +22,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.models.catalog import MODELS, Model, arrays  # noqa: E402
-from tests.models.check import largest_error  # noqa: E402
+from tests.models.catalog import MODELS, Model, arrays
+from tests.models.check import largest_error
 
 Arrays = dict[str, np.ndarray]
 

@@ -11,7 +11,8 @@ let package = Package(
             linkerSettings: [
                 // Where build.sh put oneDNN, seen from .build/<platform>/<configuration>.
                 .unsafeFlags(
-                    ["-Xlinker", "-rpath", "-Xlinker", "$ORIGIN/../../../../../.deps/onednn/lib"], .when(platforms: [.linux]))
+                    ["-Xlinker", "-rpath", "-Xlinker", "$ORIGIN/../../../../../.deps/onednn/lib"],
+                    .when(platforms: [.linux]))
             ])
     ]
 )

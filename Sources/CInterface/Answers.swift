@@ -38,7 +38,8 @@ private func answer(of parameter: Op.Parameter) -> JSON {
     [
         "name": .string(parameter.name), "words": .string(parameter.words),
         "dtypes": .array(DataType.allCases.filter(parameter.dtypes.contains).map { .string($0.name) }),
-        "constant": .bool(parameter.isConstant), "list": .bool(parameter.isList), "optional": .bool(parameter.isOptional),
+        "constant": .bool(parameter.isConstant), "list": .bool(parameter.isList),
+        "optional": .bool(parameter.isOptional),
         "default": parameter.defaultValue.map(answer) ?? .null,
     ]
 }
@@ -49,7 +50,8 @@ private func answer(of tensor: Tensor) -> JSON {
         switch tensor.dtype {
         case .string: .string(tensor.strings[index])
         case .bool: .bool(tensor.double(at: index) != 0)
-        case let dtype where dtype.isInteger: tensor.int(at: index).map(JSON.integer) ?? .number(tensor.double(at: index))
+        case let dtype where dtype.isInteger:
+            tensor.int(at: index).map(JSON.integer) ?? .number(tensor.double(at: index))
         case .float32: .number(Double("\(Float(tensor.double(at: index)))") ?? tensor.double(at: index))
         default: .number(tensor.double(at: index))
         }
@@ -67,7 +69,8 @@ func answer(of object: ModelObject) throws -> JSON {
         "metadata": [
             "author": .string(metadata.author), "license": .string(metadata.license),
             "short_description": .string(metadata.shortDescription), "version": .string(metadata.version),
-            "user_defined": .object(metadata.userDefined.sorted { $0.key < $1.key }.map { .init($0.key, .string($0.value)) }),
+            "user_defined": .object(
+                metadata.userDefined.sorted { $0.key < $1.key }.map { .init($0.key, .string($0.value)) }),
         ],
         "weights": weights(model.program), "precision": .string(precision(model.program)),
     ]
@@ -79,14 +82,17 @@ private func answer(of function: Function, _ interface: Interface) -> JSON {
     func ports(_ features: [Feature], _ values: [ValueID]) -> JSON {
         .array(
             features.map { feature in
-                answer(of: feature, as: values.first { function[$0].name == feature.name }.flatMap { function[$0].type.tensor })
+                answer(
+                    of: feature,
+                    as: values.first { function[$0].name == feature.name }.flatMap { function[$0].type.tensor })
             })
     }
     return [
         "name": .string(function.name), "opset": .string(function.opset),
         "inputs": ports(interface.inputs + interface.states, function.inputs),
         "outputs": ports(interface.outputs, function.outputs),
-        "ops": .object(counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { .init($0.key, .integer($0.value)) }),
+        "ops": .object(
+            counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { .init($0.key, .integer($0.value)) }),
         "operations": .integer(operations.count),
     ]
 }
@@ -121,7 +127,8 @@ private func answer(of feature: Feature, as type: TensorType?) -> JSON {
     }
     return [
         "name": .string(feature.name), "kind": .string(kind), "dtype": .text(dtype?.name), "shape": .sizes(shape),
-        "flexibility": flexibility, "optional": .bool(feature.isOptional), "description": .string(feature.shortDescription),
+        "flexibility": flexibility, "optional": .bool(feature.isOptional),
+        "description": .string(feature.shortDescription),
         "image": image,
     ]
 }
@@ -159,7 +166,9 @@ private func precision(_ program: Program) -> String {
     var types: Set<DataType> = []
     for function in program.functions {
         for operation in function.allOperations where operation.op != "cast" {
-            for id in operation.outputs { if let dtype = function[id].type.tensor?.dtype, dtype.isFloat { types.insert(dtype) } }
+            for id in operation.outputs {
+                if let dtype = function[id].type.tensor?.dtype, dtype.isFloat { types.insert(dtype) }
+            }
         }
     }
     return types.count > 1 ? "mixed" : types.first?.name ?? "fp32"
@@ -185,7 +194,8 @@ func answer(of plan: Plan) -> JSON {
             plan.steps.map { step in
                 [
                     "ops": .array(step.ops.map(JSON.string)), "output": .string(step.output),
-                    "type": .string(step.type.description), "kernel": .string(step.kernel), "reason": .string(step.reason),
+                    "type": .string(step.type.description), "kernel": .string(step.kernel),
+                    "reason": .string(step.reason),
                 ]
             }),
         "workspace_bytes": .integer(plan.workspaceBytes), "packed_bytes": .integer(plan.packedBytes),

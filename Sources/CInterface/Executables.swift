@@ -27,7 +27,9 @@ public func mlt_compile(
 }
 
 @_cdecl("mlt_executable_info")
-public func mlt_executable_info(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ executable: OpaquePointer?) -> mlt_status {
+public func mlt_executable_info(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ executable: OpaquePointer?)
+    -> mlt_status
+{
     status {
         try give(out) {
             try handles.use(executable, as: ExecutableObject.self) { TextObject(answer(of: $0.predictor).description) }
@@ -59,7 +61,8 @@ public func mlt_run(
             }
             guard outputCount == predictor.outputs.count, outputs != nil || outputCount == 0 else {
                 throw Failure(
-                    .invalidArgument, "There is place for \(outputCount) outputs; it gives \(names(predictor.outputs)).")
+                    .invalidArgument, "There is place for \(outputCount) outputs; it gives \(names(predictor.outputs))."
+                )
             }
             var tensors: [Tensor] = []
             tensors.reserveCapacity(Int(inputCount))

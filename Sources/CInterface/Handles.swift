@@ -68,7 +68,8 @@ final class HandleTable: Sendable {
         _ handle: OpaquePointer?, as type: Object.Type, _ body: (Object) throws -> Answer
     ) throws -> Answer {
         let (number, tag) = HandleTable.parts(handle)
-        guard tag & 7 == Object.kind.rawValue, let place = place(number), let object = place.pointee.slot.enter(tag: tag)
+        guard tag & 7 == Object.kind.rawValue, let place = place(number),
+            let object = place.pointee.slot.enter(tag: tag)
         else { throw failure(handle, wanted: Object.kind) }
         defer { if place.pointee.slot.leave() { recycle(number) } }
         return try body(unsafeDowncast(object, to: Object.self))
@@ -117,7 +118,8 @@ final class HandleTable: Sendable {
         let number = used.wrappingAdd(1, ordering: .relaxed).oldValue
         guard number < HandleTable.capacity else {
             used.wrappingSubtract(1, ordering: .relaxed)
-            throw Failure(.outOfMemory, "There are \(HandleTable.capacity) handles, the most there can be; release some.")
+            throw Failure(
+                .outOfMemory, "There are \(HandleTable.capacity) handles, the most there can be; release some.")
         }
         let (chunk, _) = HandleTable.position(number)
         guard chunks[chunk].load(ordering: .acquiring) == nil else { return number }
@@ -152,7 +154,8 @@ final class HandleTable: Sendable {
 
     /// Gives a cleared place back.
     private func recycle(_ number: Int) {
-        guard let place = place(number), place.pointee.slot.tag >> 3 & HandleTable.lastGeneration < HandleTable.lastGeneration
+        guard let place = place(number),
+            place.pointee.slot.tag >> 3 & HandleTable.lastGeneration < HandleTable.lastGeneration
         else { return }
         var top = empty.load(ordering: .relaxed)
         while true {

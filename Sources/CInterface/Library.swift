@@ -26,7 +26,9 @@ public func mlt_text_chars(_ text: OpaquePointer?) -> UnsafePointer<CChar>? {
 }
 
 @_cdecl("mlt_ops")
-public func mlt_ops(_ out: UnsafeMutablePointer<OpaquePointer?>?) -> mlt_status { status { try give(out, opsAnswer()) } }
+public func mlt_ops(_ out: UnsafeMutablePointer<OpaquePointer?>?) -> mlt_status {
+    status { try give(out, opsAnswer()) }
+}
 
 @_cdecl("mlt_devices")
 public func mlt_devices(_ out: UnsafeMutablePointer<OpaquePointer?>?) -> mlt_status {
@@ -34,13 +36,16 @@ public func mlt_devices(_ out: UnsafeMutablePointer<OpaquePointer?>?) -> mlt_sta
 }
 
 @_cdecl("mlt_info")
-public func mlt_info(_ out: UnsafeMutablePointer<OpaquePointer?>?) -> mlt_status { status { try give(out, infoAnswer()) } }
+public func mlt_info(_ out: UnsafeMutablePointer<OpaquePointer?>?) -> mlt_status {
+    status { try give(out, infoAnswer()) }
+}
 
 @_cdecl("mlt_set_num_threads")
 public func mlt_set_num_threads(_ count: Int32) -> mlt_status {
     status {
         guard count >= 0 else {
-            throw Failure(.invalidArgument, "\(count) threads are not possible; 0 takes every processor, 1 or more that many.")
+            throw Failure(
+                .invalidArgument, "\(count) threads are not possible; 0 takes every processor, 1 or more that many.")
         }
         Threads.set(Int(count))
     }

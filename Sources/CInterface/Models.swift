@@ -43,7 +43,9 @@ public func mlt_model_save(_ model: OpaquePointer?, _ path: UnsafePointer<CChar>
 
 @_cdecl("mlt_model_info")
 public func mlt_model_info(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ model: OpaquePointer?) -> mlt_status {
-    status { try give(out) { try handles.use(model, as: ModelObject.self) { TextObject(try answer(of: $0).description) } } }
+    status {
+        try give(out) { try handles.use(model, as: ModelObject.self) { TextObject(try answer(of: $0).description) } }
+    }
 }
 
 @_cdecl("mlt_model_text")

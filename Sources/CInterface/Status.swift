@@ -31,6 +31,8 @@ func give<Object: Handled>(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ make:
 /// A text of the caller's.
 func text(_ chars: UnsafePointer<CChar>?, _ what: String) throws -> String {
     guard let chars else { throw Failure(.invalidArgument, "The \(what) is NULL.") }
-    guard let text = String(validatingCString: chars) else { throw Failure(.invalidArgument, "The \(what) is not UTF-8.") }
+    guard let text = String(validatingCString: chars) else {
+        throw Failure(.invalidArgument, "The \(what) is not UTF-8.")
+    }
     return text
 }

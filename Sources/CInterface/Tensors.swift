@@ -30,10 +30,12 @@ final class TensorObject: Handled {
     }
 
     var view: mlt_view {
-        let bytes = strings == nil ? tensor.type.byteCount : tensor.strings.count * MemoryLayout<UnsafePointer<CChar>?>.stride
+        let bytes =
+            strings == nil ? tensor.type.byteCount : tensor.strings.count * MemoryLayout<UnsafePointer<CChar>?>.stride
         let data = strings.map { UnsafeRawPointer($0) } ?? UnsafeRawPointer(tensor.pointer)
         return mlt_view(
-            dtype: mlt_dtype(tensor.dtype.rawValue), rank: Int32(tensor.shape.count), shape: shape, data: data, bytes: bytes)
+            dtype: mlt_dtype(tensor.dtype.rawValue), rank: Int32(tensor.shape.count), shape: shape, data: data,
+            bytes: bytes)
     }
 }
 
@@ -69,10 +71,13 @@ public func mlt_tensor_wrap(
         let data = try check(data.map { UnsafeRawPointer($0) }, bytes, for: type)
         // Kernels load whole elements: data that is not aligned to its element type cannot be used where it lies.
         guard UInt(bitPattern: data).isMultiple(of: UInt(alignment(type.dtype))) else {
-            throw Failure(.invalidArgument, "The data is not aligned to \(alignment(type.dtype)) bytes; copy it with mlt_tensor_copy.")
+            throw Failure(
+                .invalidArgument,
+                "The data is not aligned to \(alignment(type.dtype)) bytes; copy it with mlt_tensor_copy.")
         }
         let lease = Lease(release, context)
-        let storage = Storage(wrapping: data.map { UnsafeMutableRawPointer(mutating: $0) } ?? nowhere, byteCount: bytes) {
+        let storage = Storage(wrapping: data.map { UnsafeMutableRawPointer(mutating: $0) } ?? nowhere, byteCount: bytes)
+        {
             lease.end()
         }
         let handle = try handles.add(TensorObject(Tensor(type, storage: storage)))
@@ -111,7 +116,8 @@ private let largestRank = 64
 /// The type that C's arguments say, checked so that no later product of its sizes overflows.
 private func tensorType(_ code: mlt_dtype, _ rank: Int32, _ shape: UnsafePointer<Int64>?) throws -> TensorType {
     guard let dtype = UInt8(exactly: code).flatMap(DataType.init) else {
-        throw Failure(.wrongType, "There is no element type \(code); the codes are 0 to \(DataType.allCases.count - 1).")
+        throw Failure(
+            .wrongType, "There is no element type \(code); the codes are 0 to \(DataType.allCases.count - 1).")
     }
     guard rank >= 0, rank <= largestRank else {
         throw Failure(.invalidArgument, "A tensor has 0 to \(largestRank) dimensions, not \(rank).")
@@ -131,7 +137,8 @@ private func check(_ data: UnsafeRawPointer?, _ bytes: Int, for type: TensorType
     let needed = type.count * (type.dtype == .string ? MemoryLayout<UnsafePointer<CChar>?>.stride : type.dtype.size)
     guard bytes == needed else {
         let given = UInt(bitPattern: bytes)
-        throw Failure(.invalidArgument, "A \(type.dtype.name) tensor of shape \(type.shape) has \(needed) bytes, not \(given).")
+        throw Failure(
+            .invalidArgument, "A \(type.dtype.name) tensor of shape \(type.shape) has \(needed) bytes, not \(given).")
     }
     guard data != nil || bytes == 0 else { throw Failure(.invalidArgument, "The data is NULL and has \(bytes) bytes.") }
     return data

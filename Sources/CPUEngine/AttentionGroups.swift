@@ -29,21 +29,27 @@ struct AttentionGroups {
         }
         for (last, operation) in function.operations.enumerated() where operation.op == "matmul" {
             guard let call = try? Call(operation, in: function), (try? call.bool("transpose_x")) == false,
-                let x = try? call.id("x"), let y = try? call.id("y"), x != y, let rank = try? call.type("x").rank, rank >= 3,
+                let x = try? call.id("x"), let y = try? call.id("y"), x != y, let rank = try? call.type("x").rank,
+                rank >= 3,
                 (try? call.type("y").rank) == rank, let softmax = maker(x), softmax.call.op.name == "softmax",
                 (try? softmax.call.axis(rank: rank)) == rank - 1
             else { continue }
             var group = Group(
-                query: x, key: x, keyIsTransposed: true, queryIsTransposed: false, scale: 1, mask: nil, ops: ["matmul", "softmax"])
+                query: x, key: x, keyIsTransposed: true, queryIsTransposed: false, scale: 1, mask: nil,
+                ops: ["matmul", "softmax"])
             var chain = [softmax.index]
             guard var step = (try? softmax.call.id("x")).flatMap(maker) else { continue }
             let scores = try? softmax.call.type("x")
             if step.call.op.name == "add", let a = try? step.call.id("x"), let b = try? step.call.id("y"), a != b {
                 // The mask is the operand that is not the product.
                 let candidates = [(a, b), (b, a)].compactMap { product, mask in
-                    maker(product).flatMap { ["matmul", "mul", "real_div"].contains($0.call.op.name) ? ($0, product, mask) : nil }
+                    maker(product).flatMap {
+                        ["matmul", "mul", "real_div"].contains($0.call.op.name) ? ($0, product, mask) : nil
+                    }
                 }
-                guard let (made, product, mask) = candidates.first(where: { (try? function.tensorType($0.1)) == scores }) else { continue }
+                guard
+                    let (made, product, mask) = candidates.first(where: { (try? function.tensorType($0.1)) == scores })
+                else { continue }
                 _ = product
                 group.mask = mask
                 group.ops.append("add")
@@ -63,10 +69,12 @@ struct AttentionGroups {
                 step = made
             }
             guard step.call.op.name == "matmul", let query = try? step.call.id("x"), let key = try? step.call.id("y"),
-                let queryType = try? step.call.type("x"), let keyType = try? step.call.type("y"), queryType.rank == rank,
+                let queryType = try? step.call.type("x"), let keyType = try? step.call.type("y"),
+                queryType.rank == rank,
                 keyType.rank == rank, queryType.shape.dropLast(2) == keyType.shape.dropLast(2),
                 let valueType = try? call.type("y"), valueType.shape.dropLast(2) == keyType.shape.dropLast(2),
-                let transposeX = try? step.call.bool("transpose_x"), let transposeY = try? step.call.bool("transpose_y"),
+                let transposeX = try? step.call.bool("transpose_x"),
+                let transposeY = try? step.call.bool("transpose_y"),
                 function[key].constant == nil, function[y].constant == nil
             else { continue }
             chain.append(step.index)

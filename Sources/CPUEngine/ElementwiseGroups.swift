@@ -12,14 +12,15 @@ struct ElementwiseGroups {
     init(_ function: Function, readers: [[Int]], outputs: Set<ValueID>, except: Set<Int>) {
         var root = [Int?](repeating: nil, count: function.operations.count)
         var leaves: [Int: Set<ValueID>] = [:]
-        for (index, operation) in function.operations.enumerated().reversed() 
+        for (index, operation) in function.operations.enumerated().reversed()
         where Tape.cells[operation.op] != nil && !except.contains(index) {
             let id = operation.outputs[0]
             root[index] = index
             let inputs = Set(operation.inputs.filter { function[$0].type.tensor?.dtype != .string })
             let candidates = Set(readers[Int(id.index)].map { root[$0] })
             if !outputs.contains(id), candidates.count == 1, case .some(.some(let candidate)) = candidates.first,
-                function[function.operations[candidate].outputs[0]].type.tensor?.shape == function[id].type.tensor?.shape
+                function[function.operations[candidate].outputs[0]].type.tensor?.shape
+                    == function[id].type.tensor?.shape
             {
                 // A tape has a limited number of registers.
                 let merged = leaves[candidate, default: []].subtracting([id]).union(inputs)

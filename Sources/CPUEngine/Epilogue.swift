@@ -37,7 +37,8 @@ struct Epilogue: Sendable {
             if !hasActivation, let activation = try Epilogue.activation(next), next.operation["x"]?.first == output {
                 stages.append(.activation(activation))
                 hasActivation = true
-            } else if !hasResidual, next.op.name == "add", let other = next.operation.inputs.first(where: { $0 != output }),
+            } else if !hasResidual, next.op.name == "add",
+                let other = next.operation.inputs.first(where: { $0 != output }),
                 lowerer.isDefined(other), try lowerer.function.tensorType(other) == lowerer.function.tensorType(output),
                 lowerer.function[other].constant == nil, try lowerer.view(other).isDense(order: order)
             {

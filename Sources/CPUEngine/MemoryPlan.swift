@@ -25,7 +25,8 @@ struct MemoryPlan {
         for (index, pairs) in shared.enumerated() {
             for (result, operand) in pairs {
                 let (a, b) = (find(operand), find(result))
-                guard a != b, let size = sizes[result], sizes[operand] == size, first[result] == index, first[b] == index,
+                guard a != b, let size = sizes[result], sizes[operand] == size, first[result] == index,
+                    first[b] == index,
                     last[a] == index, sizes[a] == size
                 else { continue }
                 root[b] = a

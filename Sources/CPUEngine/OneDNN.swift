@@ -5,7 +5,9 @@
 
     func check(_ status: dnnl_status_t, _ what: String) throws {
         guard status == dnnl_success else {
-            throw Failure(status == dnnl_out_of_memory ? .outOfMemory : .bug, "oneDNN could not \(what) (status \(status.rawValue)).")
+            throw Failure(
+                status == dnnl_out_of_memory ? .outOfMemory : .bug,
+                "oneDNN could not \(what) (status \(status.rawValue)).")
         }
     }
 
@@ -33,7 +35,8 @@
             var handle: onednn_layout?
             try check(
                 onednn_layout_strided(
-                    &handle, Int32(shape.count), shape.map(Int64.init), dtype, strides.map(Int64.init)), "describe a layout")
+                    &handle, Int32(shape.count), shape.map(Int64.init), dtype, strides.map(Int64.init)),
+                "describe a layout")
             self.handle = handle!
         }
 
@@ -87,13 +90,15 @@
         }
 
         var scratchBytes: Int {
-            dnnl_primitive_desc_query_md(description, dnnl_query_scratchpad_md, 0).map { dnnl_memory_desc_get_size($0) } ?? 0
+            dnnl_primitive_desc_query_md(description, dnnl_query_scratchpad_md, 0).map { dnnl_memory_desc_get_size($0) }
+                ?? 0
         }
 
         /// oneDNN's name of the implementation, such as `brgconv:avx512_core`.
         var implementation: String {
             var name: UnsafePointer<CChar>?
-            guard dnnl_primitive_desc_query(description, dnnl_query_impl_info_str, 0, &name) == dnnl_success, let name else {
+            guard dnnl_primitive_desc_query(description, dnnl_query_impl_info_str, 0, &name) == dnnl_success, let name
+            else {
                 return "?"
             }
             return String(cString: name)
@@ -177,12 +182,15 @@
         let storage = Storage(byteCount: target.byteCount)
         var description: dnnl_primitive_desc_t?
         try check(
-            dnnl_reorder_primitive_desc_create(&description, from.handle, engine, target.handle, engine, nil), "prepare a packing")
+            dnnl_reorder_primitive_desc_create(&description, from.handle, engine, target.handle, engine, nil),
+            "prepare a packing")
         let primitive = try Primitive(description!)
         let call = PrimitiveCall(
             primitive: primitive,
             arguments: [
-                .init(index: DNNL_ARG_FROM, layout: from, source: .packed(Storage(wrapping: source, byteCount: from.byteCount) {})),
+                .init(
+                    index: DNNL_ARG_FROM, layout: from,
+                    source: .packed(Storage(wrapping: source, byteCount: from.byteCount) {})),
                 .init(index: DNNL_ARG_TO, layout: target, source: .packed(storage)),
             ])
         try PrimitiveArguments([call]).run(0)
@@ -202,7 +210,8 @@
                 return
             }
             guard let engine = DNNLEngine.shared?.handle else { throw Failure(.bug, "oneDNN has no CPU engine here.") }
-            try check(dnnl_stream_create(&stream, engine, UInt32(dnnl_stream_default_flags.rawValue)), "create a stream")
+            try check(
+                dnnl_stream_create(&stream, engine, UInt32(dnnl_stream_default_flags.rawValue)), "create a stream")
             arguments = try calls.map { call in
                 let list = UnsafeMutableBufferPointer<dnnl_exec_arg_t>.allocate(capacity: call.arguments.count)
                 for (index, argument) in call.arguments.enumerated() {
@@ -210,8 +219,10 @@
                     try check(dnnl_memory_create(&memory, argument.layout.handle, engine, nil), "create a memory")
                     list[index] = dnnl_exec_arg_t(arg: argument.index, memory: memory)
                     switch argument.source {
-                    case .packed(let storage): try check(dnnl_memory_set_data_handle(memory, storage.pointer), "bind a memory")
-                    case .tensor(let tensor): try check(dnnl_memory_set_data_handle(memory, tensor.pointer), "bind a memory")
+                    case .packed(let storage):
+                        try check(dnnl_memory_set_data_handle(memory, storage.pointer), "bind a memory")
+                    case .tensor(let tensor):
+                        try check(dnnl_memory_set_data_handle(memory, tensor.pointer), "bind a memory")
                     case .view, .scratch: break
                     }
                 }
@@ -242,7 +253,8 @@
         fileprivate func run(_ index: Int) throws {
             let list = arguments[index]
             try check(
-                dnnl_primitive_execute(calls[index].primitive.handle, stream, Int32(list.count), list.baseAddress), "run a primitive")
+                dnnl_primitive_execute(calls[index].primitive.handle, stream, Int32(list.count), list.baseAddress),
+                "run a primitive")
             dnnl_stream_wait(stream)
         }
     }

@@ -18,9 +18,10 @@ extension Function {
         let inputs = Set(inputs)
         for index in block.operations.indices {
             for argument in block.operations[index].arguments.indices {
-                block.operations[index].arguments[argument].values = block.operations[index].arguments[argument].values.map {
-                    replacement[$0] ?? $0
-                }
+                block.operations[index].arguments[argument].values = block.operations[index].arguments[argument].values
+                    .map {
+                        replacement[$0] ?? $0
+                    }
             }
             if rounding { rounded.formUnion(block.operations[index].outputs.filter(isHalf)) }
         }
@@ -29,7 +30,8 @@ extension Function {
             let narrow = add(Value(name: self[id].name, type: self[id].type))
             let dtype = constant(Tensor("fp16"), name: "\(self[id].name)_dtype")
             let source = replacement[id] ?? id
-            outputCasts.append(Operation("cast", [Argument("x", [source]), Argument("dtype", [dtype])], outputs: [narrow]))
+            outputCasts.append(
+                Operation("cast", [Argument("x", [source]), Argument("dtype", [dtype])], outputs: [narrow]))
             block.outputs[position] = narrow
         }
         let narrow = Set(outputCasts.flatMap(\.outputs))

@@ -81,7 +81,8 @@ struct Tape {
             // The result is an input as it is: copy it, so that it is written at all.
             code.append(
                 mk_instruction(
-                    opcode: Int32(MK_COPY.rawValue), out: Tape.firstResult + results, a: result, b: 0, c: 0, p: 0, q: 0))
+                    opcode: Int32(MK_COPY.rawValue), out: Tape.firstResult + results, a: result, b: 0, c: 0, p: 0, q: 0)
+            )
             result = Tape.firstResult + results
         }
         // Results take registers of others that are not read any more.
@@ -100,7 +101,9 @@ struct Tape {
             code[index].a = place[code[index].a] ?? code[index].a
             code[index].b = place[code[index].b] ?? code[index].b
             code[index].c = place[code[index].c] ?? code[index].c
-            guard let register = index == code.count - 1 ? last : free.popLast() else { throw Failure(.bug, "A fused chain needs too many registers.") }
+            guard let register = index == code.count - 1 ? last : free.popLast() else {
+                throw Failure(.bug, "A fused chain needs too many registers.")
+            }
             place[code[index].out] = register
             code[index].out = register
             for operand in operands where lastRead[operand] == index { free.append(place[operand]!) }
@@ -123,13 +126,15 @@ final class PreparedTape: @unchecked Sendable {
         // Walk in the order of the result's memory, so that it is written from end to end.
         let order = output.memoryOrder
         guard order.count <= MK_TAPE_RANK, code.count <= MK_TAPE_INSTRUCTIONS else {
-            throw Failure(.unsupported, "A tensor of rank \(order.count) is more than the elementwise kernels take (8).")
+            throw Failure(
+                .unsupported, "A tensor of rank \(order.count) is more than the elementwise kernels take (8).")
         }
         tape.pointee.rank = Int32(order.count)
         tape.pointee.inputs = Int32(leaves.count)
         tape.pointee.outputs = 1
         tape.pointee.instructions = Int32(code.count)
-        func fill<T, S: Sequence>(_ field: WritableKeyPath<mk_tape, T>, at start: Int = 0, _ values: S) where S.Element: Sendable {
+        func fill<T, S: Sequence>(_ field: WritableKeyPath<mk_tape, T>, at start: Int = 0, _ values: S)
+        where S.Element: Sendable {
             withUnsafeMutableBytes(of: &tape.pointee[keyPath: field]) { bytes in
                 let items = bytes.bindMemory(to: S.Element.self)
                 for (index, value) in values.enumerated() { items[start + index] = value }

@@ -102,14 +102,18 @@ struct View: Sendable {
         var view = self
         let shift = target.count - shape.count
         view.shape = target
-        view.strides = target.indices.map { $0 < shift || (shape[$0 - shift] == 1 && target[$0] != 1) ? 0 : strides[$0 - shift] }
+        view.strides = target.indices.map {
+            $0 < shift || (shape[$0 - shift] == 1 && target[$0] != 1) ? 0 : strides[$0 - shift]
+        }
         return view
     }
 
     /// A part: from `start`, every `step` elements, `sizes` of them, for each dimension.
     func part(start: [Int], step: [Int], sizes: [Int]) -> View {
         var view = self
-        for dimension in shape.indices where sizes[dimension] > 0 { view.offset += start[dimension] * strides[dimension] }
+        for dimension in shape.indices where sizes[dimension] > 0 {
+            view.offset += start[dimension] * strides[dimension]
+        }
         view.shape = sizes
         view.strides = shape.indices.map { strides[$0] * step[$0] }
         return view

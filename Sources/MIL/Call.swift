@@ -42,7 +42,8 @@ public struct Call: Sendable {
                 throw Failure(.invalidArgument, "There is no parameter '\(argument.name)'; there are \(names).")
             }
             guard parameter.isList || argument.values.count == 1 else {
-                throw Failure(.invalidArgument, "The parameter '\(argument.name)' takes one value, not \(argument.values.count).")
+                throw Failure(
+                    .invalidArgument, "The parameter '\(argument.name)' takes one value, not \(argument.values.count).")
             }
             for id in argument.values {
                 let value = function[id]
@@ -50,11 +51,14 @@ public struct Call: Sendable {
                 switch value.type {
                 case .tensor(let type): dtype = type.dtype
                 case .state(let type): dtype = type.dtype
-                default: throw Failure(.wrongType, "The parameter '\(argument.name)' is a \(value.type), where a tensor is wanted.")
+                default:
+                    throw Failure(
+                        .wrongType, "The parameter '\(argument.name)' is a \(value.type), where a tensor is wanted.")
                 }
                 guard parameter.dtypes.contains(dtype) else {
                     let wanted = DataType.allCases.filter(parameter.dtypes.contains).map(\.name).joined(separator: ", ")
-                    throw Failure(.wrongType, "The parameter '\(argument.name)' is \(dtype.name); it must be one of \(wanted).")
+                    throw Failure(
+                        .wrongType, "The parameter '\(argument.name)' is \(dtype.name); it must be one of \(wanted).")
                 }
                 guard !parameter.isConstant || value.constant != nil else {
                     throw Failure(
@@ -74,7 +78,9 @@ public struct Call: Sendable {
     public func has(_ name: String) -> Bool { operation[name] != nil }
 
     public func id(_ name: String) throws -> ValueID {
-        guard let id = operation[name]?.first else { throw Failure(.invalidArgument, "The parameter '\(name)' is missing.") }
+        guard let id = operation[name]?.first else {
+            throw Failure(.invalidArgument, "The parameter '\(name)' is missing.")
+        }
         return id
     }
 
@@ -95,7 +101,9 @@ public struct Call: Sendable {
             throw Failure(.unsupported, "The parameter '\(name)' must be known before the run.")
         }
         guard tensor.count <= Call.longestList else {
-            throw Failure(.invalidArgument, "The parameter '\(name)' has \(tensor.count) elements; at most \(Call.longestList) make sense.")
+            throw Failure(
+                .invalidArgument,
+                "The parameter '\(name)' has \(tensor.count) elements; at most \(Call.longestList) make sense.")
         }
         guard let value = read(tensor) else { throw Failure(.wrongType, "The parameter '\(name)' must be \(what).") }
         return value
@@ -124,7 +132,8 @@ public struct Call: Sendable {
     public func ints(_ name: String, count: Int? = nil, in range: ClosedRange<Int>) throws -> [Int] {
         let values = try ints(name)
         guard count == nil || values.count == count else {
-            throw Failure(.invalidArgument, "The parameter '\(name)' has \(values.count) elements; it must have \(count ?? 0).")
+            throw Failure(
+                .invalidArgument, "The parameter '\(name)' has \(values.count) elements; it must have \(count ?? 0).")
         }
         return try values.map { try within(range, name, $0) }
     }
@@ -146,8 +155,12 @@ public struct Call: Sendable {
     /// A text out of a few; letter case does not matter where `anyCase`.
     public func text(_ name: String, among choices: [String], anyCase: Bool = false) throws -> String {
         let given = try text(name)
-        if let choice = choices.first(where: { $0 == given || (anyCase && $0.lowercased() == given.lowercased()) }) { return choice }
-        throw Failure(.invalidArgument, "The parameter '\(name)' is '\(given)'; it must be one of \(choices.joined(separator: ", ")).")
+        if let choice = choices.first(where: { $0 == given || (anyCase && $0.lowercased() == given.lowercased()) }) {
+            return choice
+        }
+        throw Failure(
+            .invalidArgument,
+            "The parameter '\(name)' is '\(given)'; it must be one of \(choices.joined(separator: ", ")).")
     }
 
     /// The type of a parameter whose rank must lie within a range.
@@ -156,7 +169,8 @@ public struct Call: Sendable {
         guard rank.contains(type.rank) else {
             let (least, most) = (rank.lowerBound, rank.upperBound)
             let wanted = least == most ? "\(least)" : most == Int.max ? "at least \(least)" : "from \(least) to \(most)"
-            throw Failure(.invalidArgument, "The parameter '\(name)' has rank \(type.rank); its rank must be \(wanted).")
+            throw Failure(
+                .invalidArgument, "The parameter '\(name)' has rank \(type.rank); its rank must be \(wanted).")
         }
         return type
     }
@@ -166,7 +180,8 @@ public struct Call: Sendable {
         guard has(name) else { return }
         let type = try type(name)
         guard type.shape == shape else {
-            throw Failure(.invalidArgument, "The parameter '\(name)' has shape \(type.shape); it must have shape \(shape).")
+            throw Failure(
+                .invalidArgument, "The parameter '\(name)' has shape \(type.shape); it must have shape \(shape).")
         }
     }
 

@@ -51,13 +51,19 @@ public struct Op: Sendable {
 
 extension Op.Parameter {
     /// A tensor that arrives at run time or is constant.
-    static func tensor(_ name: String, _ words: String, _ dtypes: Set<DataType> = .numbers, optional: Bool = false) -> Self {
-        .init(name: name, words: words, dtypes: dtypes, isConstant: false, isList: false, isOptional: optional, defaultValue: nil)
+    static func tensor(_ name: String, _ words: String, _ dtypes: Set<DataType> = .numbers, optional: Bool = false)
+        -> Self
+    {
+        .init(
+            name: name, words: words, dtypes: dtypes, isConstant: false, isList: false, isOptional: optional,
+            defaultValue: nil)
     }
 
     /// A list of tensors.
     static func list(_ name: String, _ words: String, _ dtypes: Set<DataType> = .all) -> Self {
-        .init(name: name, words: words, dtypes: dtypes, isConstant: false, isList: true, isOptional: false, defaultValue: nil)
+        .init(
+            name: name, words: words, dtypes: dtypes, isConstant: false, isList: true, isOptional: false,
+            defaultValue: nil)
     }
 
     /// A constant: one that must be given, or one with a default, or one whose absence means something.

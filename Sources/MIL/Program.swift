@@ -117,7 +117,9 @@ public struct Function: Sendable {
 
     /// Appends one operation; its output types are inferred. An output is named after the operation, further ones are numbered.
     @discardableResult
-    public mutating func append(_ op: String, name: String, _ arguments: KeyValuePairs<String, [ValueID]>) throws -> [ValueID] {
+    public mutating func append(_ op: String, name: String, _ arguments: KeyValuePairs<String, [ValueID]>) throws
+        -> [ValueID]
+    {
         try append(Operation(op, arguments.map { Argument($0.key, $0.value) }, outputs: []), name: name)
     }
 

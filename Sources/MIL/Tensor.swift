@@ -16,7 +16,8 @@ public final class Storage: @unchecked Sendable {
 
     /// Memory that somebody else owns; `release` runs when the last tensor over it is gone.
     public init(
-        wrapping pointer: UnsafeMutableRawPointer, byteCount: Int, isMapped: Bool = false, release: @escaping @Sendable () -> Void
+        wrapping pointer: UnsafeMutableRawPointer, byteCount: Int, isMapped: Bool = false,
+        release: @escaping @Sendable () -> Void
     ) {
         self.isMapped = isMapped
         self.pointer = pointer
@@ -66,7 +67,9 @@ public struct Tensor: Sendable {
         let shape = shape ?? [elements.count]
         precondition(shape.reduce(1, *) == elements.count, "\(elements.count) elements do not fill the shape \(shape)")
         let storage = Storage(byteCount: elements.count * MemoryLayout<T>.stride)
-        elements.withUnsafeBytes { if let base = $0.baseAddress { storage.pointer.copyMemory(from: base, byteCount: $0.count) } }
+        elements.withUnsafeBytes {
+            if let base = $0.baseAddress { storage.pointer.copyMemory(from: base, byteCount: $0.count) }
+        }
         self.init(TensorType(T.dtype, shape), storage: storage)
     }
 
@@ -97,7 +100,9 @@ public struct Tensor: Sendable {
 
     /// The element at a row-major position as Double, for numbers of any type.
     public func double(at index: Int) -> Double {
-        func load<T>(_: T.Type) -> T { pointer.loadUnaligned(fromByteOffset: index * MemoryLayout<T>.stride, as: T.self) }
+        func load<T>(_: T.Type) -> T {
+            pointer.loadUnaligned(fromByteOffset: index * MemoryLayout<T>.stride, as: T.self)
+        }
         return switch dtype {
         case .bool, .uint8: Double(load(UInt8.self))
         case .int8: Double(load(Int8.self))

@@ -22,7 +22,8 @@ extension Tensor {
     private func map<From, To>(to result: Tensor, _ convert: (From) -> To) {
         let target = result.pointer.assumingMemoryBound(to: To.self)
         for index in 0..<count {
-            target[index] = convert(pointer.loadUnaligned(fromByteOffset: index * MemoryLayout<From>.stride, as: From.self))
+            target[index] = convert(
+                pointer.loadUnaligned(fromByteOffset: index * MemoryLayout<From>.stride, as: From.self))
         }
     }
 
@@ -30,7 +31,9 @@ extension Tensor {
     private func store(in result: Tensor) {
         func whole<T: FixedWidthInteger>(_: T.Type) {
             let target = result.pointer.assumingMemoryBound(to: T.self)
-            for index in 0..<count { target[index] = int(at: index).map(T.init(clamping:)) ?? Tensor.cut(double(at: index)) }
+            for index in 0..<count {
+                target[index] = int(at: index).map(T.init(clamping:)) ?? Tensor.cut(double(at: index))
+            }
         }
         func number<T>(_ convert: (Double) -> T) {
             let target = result.pointer.assumingMemoryBound(to: T.self)

@@ -21,7 +21,9 @@ struct InputFeature: Sendable {
         }
         let entries = try interface.inputs.map { try InputFeature($0, in: function) }
         for (index, id) in function.inputs.enumerated() where !entries.contains(where: { $0.position == index }) {
-            throw Failure(.malformed, "The function '\(function.name)' needs '\(function[id].name)', which the model does not take.")
+            throw Failure(
+                .malformed,
+                "The function '\(function.name)' needs '\(function[id].name)', which the model does not take.")
         }
         guard entries.count == function.inputs.count else {
             throw Failure(.malformed, "The model takes one of its inputs twice.")
@@ -31,7 +33,8 @@ struct InputFeature: Sendable {
 
     init(_ feature: Feature, in function: Function) throws {
         guard let position = function.inputs.firstIndex(where: { function[$0].name == feature.name }) else {
-            throw Failure(.malformed, "The function '\(function.name)' has no input '\(feature.name)', which the model takes.")
+            throw Failure(
+                .malformed, "The function '\(function.name)' has no input '\(feature.name)', which the model takes.")
         }
         let type = try function.tensorType(function.inputs[position])
         let shapes = try Shapes(of: feature, as: type)
@@ -111,7 +114,8 @@ struct OutputFeature: Sendable {
             if feature.name == classifier.labelFeature { labels = classifier.labels }
         }
         guard let position = function.outputs.firstIndex(where: { function[$0].name == source }) else {
-            throw Failure(.malformed, "The function '\(function.name)' has no output '\(source)', which the model gives.")
+            throw Failure(
+                .malformed, "The function '\(function.name)' has no output '\(source)', which the model gives.")
         }
         self.position = position
         self.labels = labels

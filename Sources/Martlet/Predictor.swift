@@ -74,7 +74,9 @@ public final class Predictor: Sendable {
         takesInputsAsGiven = entries.enumerated().allSatisfy { $1.position == $0 && $1.dtype == $1.programType.dtype }
         givesOutputsAsRun =
             results.count == function.outputs.count
-            && results.enumerated().allSatisfy { $1.position == $0 && $1.labels == nil && $1.dtype == $1.programType.dtype }
+            && results.enumerated().allSatisfy {
+                $1.position == $0 && $1.labels == nil && $1.dtype == $1.programType.dtype
+            }
     }
 
     /// Predicts from inputs by name; an optional input may be left out.
@@ -96,7 +98,8 @@ public final class Predictor: Sendable {
     /// Predicts from inputs in the order of `inputs`; the results are in the order of `outputs`.
     public func run(_ given: [Tensor], observing observer: Observer? = nil) throws -> [Tensor] {
         guard given.count == entries.count else {
-            throw Failure(.invalidArgument, "\(given.count) inputs are given where \(entries.count) are needed: \(names).")
+            throw Failure(
+                .invalidArgument, "\(given.count) inputs are given where \(entries.count) are needed: \(names).")
         }
         for index in entries.indices { try entries[index].check(given[index]) }
         var arranged = given
@@ -121,7 +124,8 @@ public final class Predictor: Sendable {
     /// What runs where, and why, for inputs of these shapes.
     public func plan(for shapes: [[Int]]) throws -> Plan {
         guard shapes.count == entries.count else {
-            throw Failure(.invalidArgument, "\(shapes.count) shapes are given where \(entries.count) are needed: \(names).")
+            throw Failure(
+                .invalidArgument, "\(shapes.count) shapes are given where \(entries.count) are needed: \(names).")
         }
         for (entry, shape) in zip(entries, shapes) { try entry.check(shape) }
         return try (only ?? executable(for: shapes)).plan

@@ -22,7 +22,8 @@ public enum Shapes: Sendable, Hashable, CustomStringConvertible {
             }
         case .image(let image):
             guard type.rank >= 3 else {
-                throw Failure(.malformed, "The image '\(feature.name)' is a \(type) in the program; three dimensions are needed.")
+                throw Failure(
+                    .malformed, "The image '\(feature.name)' is a \(type) in the program; three dimensions are needed.")
             }
             let leading = Array(type.shape.dropLast(2))
             switch image.flexibility {
@@ -36,7 +37,8 @@ public enum Shapes: Sendable, Hashable, CustomStringConvertible {
         self = simplest
         for shape in examples where shape.count != type.rank {
             throw Failure(
-                .malformed, "'\(feature.name)' has shape \(self) for the app and \(type.shape) in the program; the ranks differ.")
+                .malformed,
+                "'\(feature.name)' has shape \(self) for the app and \(type.shape) in the program; the ranks differ.")
         }
     }
 
@@ -90,7 +92,8 @@ public enum Shapes: Sendable, Hashable, CustomStringConvertible {
         case .ranges(let ranges):
             "["
                 + ranges.map { range in
-                    range.lower == range.upper ? "\(range.lower)" : "\(range.lower)…\(range.upper.map(String.init) ?? "")"
+                    range.lower == range.upper
+                        ? "\(range.lower)" : "\(range.lower)…\(range.upper.map(String.init) ?? "")"
                 }.joined(separator: ", ") + "]"
         }
     }

@@ -6,7 +6,9 @@ extension Function {
     public mutating func foldConstants(evaluate: (Call) throws -> [Tensor]) throws {
         var kept: [Operation] = []
         for operation in operations {
-            guard let call = try? Call(operation, in: self), operation.blocks.isEmpty, let results = fold(call, evaluate) else {
+            guard let call = try? Call(operation, in: self), operation.blocks.isEmpty,
+                let results = fold(call, evaluate)
+            else {
                 kept.append(operation)
                 continue
             }

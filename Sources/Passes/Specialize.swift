@@ -8,7 +8,8 @@ public func specialize(
 ) throws -> Function {
     guard inputs.count == function.inputs.count else {
         throw Failure(
-            .invalidArgument, "The function '\(function.name)' has \(function.inputs.count) inputs, not \(inputs.count).")
+            .invalidArgument,
+            "The function '\(function.name)' has \(function.inputs.count) inputs, not \(inputs.count).")
     }
     var result = function
     for (id, type) in zip(function.inputs, inputs) { result[id].type = .tensor(type) }
@@ -29,7 +30,8 @@ private func specialize(
         let call = try Call(operation, in: function)
         let types = try call.infer()
         guard types.count == operation.outputs.count else {
-            throw Failure(.malformed, "It has \(operation.outputs.count) results where \(types.count) follow.").at(call.place)
+            throw Failure(.malformed, "It has \(operation.outputs.count) results where \(types.count) follow.").at(
+                call.place)
         }
         for (id, type) in zip(operation.outputs, types) { function[id].type = type }
         guard let constants = try known(call, types, evaluate) else {

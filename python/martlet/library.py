@@ -6,7 +6,17 @@ from typing import Any, TypedDict
 
 from martlet._native import answer, check, ffi, lib, ready
 
-__all__ = ["DeviceInfo", "Info", "OpInfo", "OpParameter", "devices", "get_num_threads", "info", "ops", "set_num_threads"]
+__all__ = [
+    "DeviceInfo",
+    "Info",
+    "OpInfo",
+    "OpParameter",
+    "devices",
+    "get_num_threads",
+    "info",
+    "ops",
+    "set_num_threads",
+]
 
 
 class Info(TypedDict):

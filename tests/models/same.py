@@ -1,6 +1,6 @@
 """Asks coremltools whether two packages hold the same program: one it wrote, and one Martlet wrote after reading that.
 
-    python tests/models/same.py original.mlpackage written.mlpackage
+python tests/models/same.py original.mlpackage written.mlpackage
 """
 
 import sys

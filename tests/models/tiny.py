@@ -1,6 +1,6 @@
 """Makes the small packages that ModelFilesTests reads, and what coremltools says they contain.
 
-    python tests/models/tiny.py tests/swift/ModelFilesTests/data
+python tests/models/tiny.py tests/swift/ModelFilesTests/data
 """
 
 import json
@@ -83,7 +83,9 @@ def told(package):
         for value in operation.outputs:
             shape = list(value.shape) if types.is_tensor(value.sym_type) else []
             dtype = "dict" if types.is_dict(value.sym_type) else types.builtin_to_string(value.dtype)
-            outputs.append({"name": value.name, "dtype": dtype, "shape": [d if isinstance(d, int) else -1 for d in shape]})
+            outputs.append(
+                {"name": value.name, "dtype": dtype, "shape": [d if isinstance(d, int) else -1 for d in shape]}
+            )
         operations.append({"op": operation.op_type, "arguments": arguments, "outputs": outputs})
     return {
         "specificationVersion": spec.specificationVersion,

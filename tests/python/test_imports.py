@@ -29,7 +29,9 @@ def test_imports_follow_the_layers(module):
     sources = list((ROOT / "Sources" / module).rglob("*.swift"))
     assert sources
     for source in sources:
-        found = set(re.findall(r"^\s*(?:@\w+ )*(?:public |internal |private )?import (?:\w+ )?(\w+)", source.read_text(), re.M))
+        found = set(
+            re.findall(r"^\s*(?:@\w+ )*(?:public |internal |private )?import (?:\w+ )?(\w+)", source.read_text(), re.M)
+        )
         assert found <= allowed, f"{source.relative_to(ROOT)} imports {sorted(found - allowed)}"
 
 

@@ -10,7 +10,9 @@ import MIL
 extension CPUKernels {
     static let convolution: [Kernel] = [
         Kernel(name: "conv") { call, lowerer, _ in try Convolution(call: call, lowerer: lowerer).lower() },
-        Kernel(name: "conv_transpose") { call, lowerer, _ in try Convolution(call: call, lowerer: lowerer).lowerTransposed() },
+        Kernel(name: "conv_transpose") { call, lowerer, _ in
+            try Convolution(call: call, lowerer: lowerer).lowerTransposed()
+        },
         pooling("max_pool", MK_POOL_MAX),
         pooling("avg_pool", MK_POOL_AVERAGE),
         pooling("l2_pool", MK_POOL_L2),
@@ -60,7 +62,9 @@ struct Convolution {
             throw Failure(.unsupported, "The parameter 'weight' must be known before the run.")
         }
         let bias = call.constant("bias").map(lowerer.widened)
-        if call.has("bias"), bias == nil { throw Failure(.unsupported, "The parameter 'bias' must be known before the run.") }
+        if call.has("bias"), bias == nil {
+            throw Failure(.unsupported, "The parameter 'bias' must be known before the run.")
+        }
         let groups = try call.int("groups")
         let id = call.operation.outputs[0]
         let rank = weight.shape.count
@@ -75,14 +79,17 @@ struct Convolution {
         guard output.count > 0 else { return }
         let x = lowerer.dense(source, order: order, for: call)
         #if ONEDNN
-            if lowerer.usesOneDNN, try lowerByOneDNN(x, weight, bias, window, groups: groups, epilogue, output) { return }
+            if lowerer.usesOneDNN, try lowerByOneDNN(x, weight, bias, window, groups: groups, epilogue, output) {
+                return
+            }
         #endif
         try lowerPortably(x, weight, bias, window, groups: groups, transposed: false, epilogue, output)
     }
 
     /// The engine's own kernel, for both directions.
     private func lowerPortably(
-        _ x: View, _ weight: Tensor, _ bias: Tensor?, _ window: Window, groups: Int, transposed: Bool, _ epilogue: Epilogue,
+        _ x: View, _ weight: Tensor, _ bias: Tensor?, _ window: Window, groups: Int, transposed: Bool,
+        _ epilogue: Epilogue,
         _ output: View
     ) throws {
         var problem = mk_convolution_problem()
@@ -107,10 +114,14 @@ struct Convolution {
         lowerer.scratch(withUnsafePointer(to: prepared) { mk_convolution_workspace($0) })
         lowerer.countPacked(packed.byteCount)
         let order = View.channelsLast(rank: x.rank)
-        let pixels = epilogue.flattened { $0.permuted(order).reshaped([output.count / output.shape[1], output.shape[1]])! }
+        let pixels = epilogue.flattened {
+            $0.permuted(order).reshaped([output.count / output.shape[1], output.shape[1]])!
+        }
         lowerer.emit(
-            call, kernel: transposed ? "transposed convolution" : "convolution", reason: "portable kernel, weights packed once",
-            covering: epilogue.ops, output: epilogue.output, reads: [x] + (epilogue.residual.map { [$0] } ?? []), writes: [output]
+            call, kernel: transposed ? "transposed convolution" : "convolution",
+            reason: "portable kernel, weights packed once",
+            covering: epilogue.ops, output: epilogue.output, reads: [x] + (epilogue.residual.map { [$0] } ?? []),
+            writes: [output]
         ) { frame in
             pixels.withKernelEpilogue(bias: bias, frame) { epilogue in
                 withUnsafePointer(to: prepared) {
@@ -134,7 +145,8 @@ struct Convolution {
             let view = x
             lowerer.emit(call, kernel: "pad", reason: "zeros at both ends", reads: [x], writes: [target]) { frame in
                 mk_pad(
-                    MK_PAD_CONSTANT, 4, Int64(batch), Int64(length), Int64(channels), Int64(before), Int64(after), [Float(0)],
+                    MK_PAD_CONSTANT, 4, Int64(batch), Int64(length), Int64(channels), Int64(before), Int64(after),
+                    [Float(0)],
                     frame[view], frame[target])
             }
             x = target
@@ -161,7 +173,8 @@ struct Convolution {
         let rows = epilogue.flattened { $0.permuted(order).reshaped([batch * m, n])! }
         let input = x
         lowerer.emit(
-            call, kernel: "gemm", reason: "a convolution over one axis as a product over overlapping rows", covering: epilogue.ops,
+            call, kernel: "gemm", reason: "a convolution over one axis as a product over overlapping rows",
+            covering: epilogue.ops,
             output: epilogue.output, reads: [x] + (epilogue.residual.map { [$0] } ?? []), writes: [output]
         ) { frame in
             for index in 0..<batch {
@@ -169,7 +182,8 @@ struct Convolution {
                     var epilogue = epilogue.pointee
                     if epilogue.residual != nil { epilogue.residual += index * m * n }
                     mk_gemm_packed(
-                        Int64(m), Int64(n), Int64(k), frame.floats(input) + index * padded * channels, Int64(stride * channels), 1,
+                        Int64(m), Int64(n), Int64(k), frame.floats(input) + index * padded * channels,
+                        Int64(stride * channels), 1,
                         packed.pointer, frame.floats(output) + index * m * n, Int64(n), 0, &epilogue, frame.scratch)
                 }
             }
@@ -182,7 +196,9 @@ struct Convolution {
             throw Failure(.unsupported, "The parameter 'weight' must be known before the run.")
         }
         let bias = call.constant("bias").map(lowerer.widened)
-        if call.has("bias"), bias == nil { throw Failure(.unsupported, "The parameter 'bias' must be known before the run.") }
+        if call.has("bias"), bias == nil {
+            throw Failure(.unsupported, "The parameter 'bias' must be known before the run.")
+        }
         let groups = try call.int("groups")
         let id = call.operation.outputs[0]
         let order = View.channelsLast(rank: weight.shape.count)
@@ -197,7 +213,8 @@ struct Convolution {
     #if ONEDNN
         /// Returns false where the engine's own kernel does better.
         private func lowerByOneDNN(
-            _ x: View, _ weight: Tensor, _ bias: Tensor?, _ window: Window, groups: Int, _ epilogue: Epilogue, _ output: View
+            _ x: View, _ weight: Tensor, _ bias: Tensor?, _ window: Window, groups: Int, _ epilogue: Epilogue,
+            _ output: View
         ) throws -> Bool {
             let (source, destination) = (try Descriptor(x), try Descriptor(output))
             let attributes = try attributes(for: epilogue)
@@ -228,7 +245,8 @@ struct Convolution {
                 arguments.append(.init(index: DNNL_ARG_BIAS, layout: biasLayout, source: .tensor(bias)))
             }
             try lowerer.emit(
-                call, primitive, arguments, epilogue, reads: [x] + (epilogue.residual.map { [$0] } ?? []), target: output,
+                call, primitive, arguments, epilogue, reads: [x] + (epilogue.residual.map { [$0] } ?? []),
+                target: output,
                 reason: "convolution with the channels last, weights packed once")
             return true
         }

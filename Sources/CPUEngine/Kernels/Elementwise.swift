@@ -20,7 +20,8 @@ extension CPUKernels {
         guard type.count > 0 else { return }
         let prepared = try tape.finished(output: output, register: id)
         lowerer.emit(
-            call, kernel: "tape", reason: members.count == 1 ? "elementwise" : "\(members.count) elementwise operations fused",
+            call, kernel: "tape",
+            reason: members.count == 1 ? "elementwise" : "\(members.count) elementwise operations fused",
             covering: members.map { call.function.operations[$0].op }, reads: tape.leaves, writes: [output],
             inPlace: tape.leaves.map { (output, $0) }
         ) { prepared.run($0) }
@@ -55,7 +56,9 @@ extension Tape {
         "logical_xor": binary(MK_LOGICAL_XOR, MK_LOGICAL_XOR),
         "logical_not": unary(MK_LOGICAL_NOT, MK_LOGICAL_NOT),
         "select": { tape, call in
-            let (condition, a, b) = (try tape.operand(call, "cond"), try tape.operand(call, "a"), try tape.operand(call, "b"))
+            let (condition, a, b) = (
+                try tape.operand(call, "cond"), try tape.operand(call, "a"), try tape.operand(call, "b")
+            )
             return try tape.emit(MK_SELECT, condition, a, b)
         },
         "cast": { tape, call in
@@ -98,7 +101,8 @@ extension Tape {
             case "SIGMOID_APPROXIMATION": return try tape.emit(MK_GELU_SIGMOID_F, x)
             case let mode:
                 throw Failure(
-                    .invalidArgument, "There is no gelu mode '\(mode)'; there are EXACT, TANH_APPROXIMATION and SIGMOID_APPROXIMATION.")
+                    .invalidArgument,
+                    "There is no gelu mode '\(mode)'; there are EXACT, TANH_APPROXIMATION and SIGMOID_APPROXIMATION.")
             }
         },
         "prelu": { tape, call in
@@ -132,7 +136,8 @@ extension Tape {
         return tensor
     }
 
-    private static func unary(_ float: mk_opcode, _ whole: mk_opcode? = nil, p: String? = nil, q: String? = nil) -> Cell {
+    private static func unary(_ float: mk_opcode, _ whole: mk_opcode? = nil, p: String? = nil, q: String? = nil) -> Cell
+    {
         { tape, call in
             let x = try tape.operand(call, "x")
             let (p, q) = (try p.map(call.float) ?? 0, try q.map(call.float) ?? 0)
@@ -152,7 +157,9 @@ extension Tape {
 
 extension Tape {
     /// A parameter's vector along the channels, constant or computed.
-    fileprivate mutating func channels(_ call: Call, _ name: String) throws -> Register { try channels(view(of: call.id(name))) }
+    fileprivate mutating func channels(_ call: Call, _ name: String) throws -> Register {
+        try channels(view(of: call.id(name)))
+    }
 }
 
 /// batch_norm as scale · x + shift for each channel; all of its statistics must be constant.

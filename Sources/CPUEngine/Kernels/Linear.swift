@@ -23,7 +23,9 @@ extension CPUKernels {
             let (transposeX, transposeY) = (try call.bool("transpose_x"), try call.bool("transpose_y"))
             let product = MatrixProduct(call: call, lowerer: lowerer, bias: nil)
             let left = transposeX ? x.permuted(swappedLast(x.rank)) : x
-            if lowerer.function[y].constant != nil, !x.dtype.isWhole, try lowerer.function.tensorType(y).rank == 2, x.rank >= 2 {
+            if lowerer.function[y].constant != nil, !x.dtype.isWhole, try lowerer.function.tensorType(y).rank == 2,
+                x.rank >= 2
+            {
                 return try product.lower(x: left, weight: y, weightTransposed: transposeY)
             }
             let right = try lowerer.view(y)
@@ -38,9 +40,11 @@ extension CPUKernels {
             return transposed ? view.permuted(swappedLast(view.rank)) : view
         }
         try attention(
-            call, lowerer, output: call.operation.outputs[0], query: view(group.query, transposed: group.queryIsTransposed),
+            call, lowerer, output: call.operation.outputs[0],
+            query: view(group.query, transposed: group.queryIsTransposed),
             key: view(group.key, transposed: group.keyIsTransposed),
-            value: view(call.id("y"), transposed: call.bool("transpose_y")), mask: group.mask.map(lowerer.view), scale: group.scale,
+            value: view(call.id("y"), transposed: call.bool("transpose_y")), mask: group.mask.map(lowerer.view),
+            scale: group.scale,
             covering: group.ops.reversed())
     }
 }
@@ -105,7 +109,8 @@ struct MatrixProduct {
         ) { frame in
             flat.withKernelEpilogue(bias: biasTensor, frame) {
                 mk_gemm_packed(
-                    rowCount, columns, depth, frame.floats(input), step, 1, packed.pointer, frame.floats(target), columns, 0, $0,
+                    rowCount, columns, depth, frame.floats(input), step, 1, packed.pointer, frame.floats(target),
+                    columns, 0, $0,
                     frame.scratch)
             }
         }
@@ -113,7 +118,8 @@ struct MatrixProduct {
 
     /// Few rows: one pass over the weights where they lie.
     private func streamed(
-        _ input: View, _ weight: Tensor, _ transposed: Bool, n: Int, k: Int, _ epilogue: Epilogue, _ reads: [View], _ target: View
+        _ input: View, _ weight: Tensor, _ transposed: Bool, n: Int, k: Int, _ epilogue: Epilogue, _ reads: [View],
+        _ target: View
     ) {
         lowerer.fetch(weight)
         let biasTensor = bias.map(lowerer.widened)
@@ -139,7 +145,8 @@ struct MatrixProduct {
         let id = call.operation.outputs[0]
         let product = try lowerer.view(id)
         let opcode = product.dtype.isWhole ? MK_ADD_I : MK_ADD_F
-        lowerer.define(id, try lowerer.compute(opcode, of: [product, bias], as: product.dtype, for: call, why: "a computed bias"))
+        lowerer.define(
+            id, try lowerer.compute(opcode, of: [product, bias], as: product.dtype, for: call, why: "a computed bias"))
     }
 
     #if ONEDNN
@@ -176,7 +183,8 @@ struct MatrixProduct {
                 arguments.append(.init(index: DNNL_ARG_BIAS, layout: biasLayout, source: .tensor(biasTensor)))
             }
             try lowerer.emit(
-                call, primitive, arguments, epilogue, reads: reads, target: target, reason: "matrix product, weights packed once")
+                call, primitive, arguments, epilogue, reads: reads, target: target,
+                reason: "matrix product, weights packed once")
             return true
         }
     #endif
@@ -191,7 +199,8 @@ struct MatrixProduct {
         let id = call.operation.outputs[0]
         let dtype = try lowerer.function.tensorType(id).dtype
         let product = try lowerer.view(id)
-        lowerer.define(id, try lowerer.compute(MK_I_FROM_F, of: [product], as: dtype, for: call, why: "whole numbers again"))
+        lowerer.define(
+            id, try lowerer.compute(MK_I_FROM_F, of: [product], as: dtype, for: call, why: "whole numbers again"))
     }
 
     private func multiply(_ x: View, _ y: View) throws {
@@ -211,13 +220,16 @@ struct MatrixProduct {
         guard output.count > 0 else { return }
         let target = x.rank == 1 ? output.inserting([type.rank - 1], rank: type.rank + 1) : output
         guard left.count > 0 else {
-            return lowerer.emit(call, kernel: "fill", reason: "a sum of nothing", reads: [], writes: [target]) { frame in
+            return lowerer.emit(call, kernel: "fill", reason: "a sum of nothing", reads: [], writes: [target]) {
+                frame in
                 frame[target].initializeMemory(as: UInt8.self, repeating: 0, count: target.count * 4)
             }
         }
         #if ONEDNN
             if lowerer.usesOneDNN, rank <= 6 {
-                let (source, weights, destination) = (try Descriptor(left), try Descriptor(right), try Descriptor(target))
+                let (source, weights, destination) = (
+                    try Descriptor(left), try Descriptor(right), try Descriptor(target)
+                )
                 let attributes = try attributes(for: Epilogue(nothingAfter: id, of: call))
                 defer { dnnl_primitive_attr_destroy(attributes) }
                 let primitive = try Primitive.unlessReference("prepare a matrix product") {
@@ -253,11 +265,14 @@ struct MatrixProduct {
             return offset
         }
         let row = Int64(target.strides[rank - 2])
-        lowerer.emit(call, kernel: "gemm", reason: "portable matrix product", reads: [left, right], writes: [target]) { frame in
+        lowerer.emit(call, kernel: "gemm", reason: "portable matrix product", reads: [left, right], writes: [target]) {
+            frame in
             for (x, y, z) in offsets {
                 mk_gemm(
-                    Int64(m), Int64(n), Int64(k), frame.floats(a) + x, Int64(a.strides[rank - 2]), Int64(a.strides[rank - 1]),
-                    frame.floats(b) + y, Int64(b.strides[rank - 2]), Int64(b.strides[rank - 1]), frame.floats(target) + z, row, 0, nil,
+                    Int64(m), Int64(n), Int64(k), frame.floats(a) + x, Int64(a.strides[rank - 2]),
+                    Int64(a.strides[rank - 1]),
+                    frame.floats(b) + y, Int64(b.strides[rank - 2]), Int64(b.strides[rank - 1]),
+                    frame.floats(target) + z, row, 0, nil,
                     frame.scratch)
             }
         }
@@ -322,7 +337,8 @@ extension Epilogue {
     extension Lowerer {
         /// Emits one call of a oneDNN primitive.
         func emit(
-            _ call: Call, _ primitive: Primitive, _ arguments: [PrimitiveCall.Argument], _ epilogue: Epilogue, reads: [View],
+            _ call: Call, _ primitive: Primitive, _ arguments: [PrimitiveCall.Argument], _ epilogue: Epilogue,
+            reads: [View],
             target: View, reason: String
         ) throws {
             var arguments = arguments
@@ -330,13 +346,16 @@ extension Epilogue {
                 guard case .residual(let view) = stage else { continue }
                 arguments.append(
                     .init(
-                        index: DNNL_ARG_ATTR_MULTIPLE_POST_OP_BASE * Int32(index + 1) | DNNL_ARG_SRC_1, layout: try Descriptor(view),
+                        index: DNNL_ARG_ATTR_MULTIPLE_POST_OP_BASE * Int32(index + 1) | DNNL_ARG_SRC_1,
+                        layout: try Descriptor(view),
                         source: .view(view)))
             }
             if primitive.scratchBytes > 0 {
                 scratch(primitive.scratchBytes)
                 arguments.append(
-                    .init(index: DNNL_ARG_SCRATCHPAD, layout: try primitive.layout(dnnl_query_scratchpad_md), source: .scratch))
+                    .init(
+                        index: DNNL_ARG_SCRATCHPAD, layout: try primitive.layout(dnnl_query_scratchpad_md),
+                        source: .scratch))
             }
             let index = add(PrimitiveCall(primitive: primitive, arguments: arguments))
             emit(

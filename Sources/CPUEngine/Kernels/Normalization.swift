@@ -14,7 +14,8 @@ extension CPUKernels {
             lowerer.define(id, output)
             let (outer, size, inner) = split(x.shape, at: axis)
             lowerer.emit(
-                call, kernel: "softmax", reason: "rows in row-major order", reads: [x], writes: [output], inPlace: [(output, x)]
+                call, kernel: "softmax", reason: "rows in row-major order", reads: [x], writes: [output],
+                inPlace: [(output, x)]
             ) { mk_softmax(outer, size, inner, $0.floats(x), $0.floats(output)) }
         },
         Kernel(name: "layer_norm") { call, lowerer, _ in
@@ -32,7 +33,8 @@ extension CPUKernels {
             guard type.count > 0 else { return }
             let rows = Int64(type.count / size)
             lowerer.emit(
-                call, kernel: "layer_norm", reason: "rows in row-major order", reads: [x] + [gamma, beta].compactMap { $0 },
+                call, kernel: "layer_norm", reason: "rows in row-major order",
+                reads: [x] + [gamma, beta].compactMap { $0 },
                 writes: [output], inPlace: [(output, x)]
             ) { frame in
                 mk_layer_norm(
@@ -69,7 +71,8 @@ extension CPUKernels {
             let size = x.shape.suffix(3).reduce(1, *)
             guard size > 0 else { return }
             let rows = Int64(x.count / size)
-            lowerer.emit(call, kernel: "l2_norm", reason: "rows in row-major order", reads: [x], writes: [output]) { frame in
+            lowerer.emit(call, kernel: "l2_norm", reason: "rows in row-major order", reads: [x], writes: [output]) {
+                frame in
                 mk_l2_norm(rows, Int64(size), frame.floats(x), epsilon, frame.floats(output))
             }
         },
@@ -77,14 +80,18 @@ extension CPUKernels {
             let id = call.operation.outputs[0]
             let order = try View.channelsLast(rank: call.type("x").rank)
             let x = try lowerer.dense(call.id("x"), order: order, for: call)
-            let (size, alpha, beta, k) = (try call.int("size"), try call.float("alpha"), try call.float("beta"), try call.float("k"))
+            let (size, alpha, beta, k) = (
+                try call.int("size"), try call.float("alpha"), try call.float("beta"), try call.float("k")
+            )
             let output = lowerer.allocate(x.shape, x.dtype, order: order)
             lowerer.define(id, output)
             let channels = x.shape[1]
             guard x.count > 0 else { return }
             let rows = Int64(x.count / channels)
-            lowerer.emit(call, kernel: "local_response_norm", reason: "channels last", reads: [x], writes: [output]) { frame in
-                mk_local_response_norm(rows, Int64(channels), frame.floats(x), Int64(size), alpha, beta, k, frame.floats(output))
+            lowerer.emit(call, kernel: "local_response_norm", reason: "channels last", reads: [x], writes: [output]) {
+                frame in
+                mk_local_response_norm(
+                    rows, Int64(channels), frame.floats(x), Int64(size), alpha, beta, k, frame.floats(output))
             }
         },
     ]

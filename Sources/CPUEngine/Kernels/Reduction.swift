@@ -6,7 +6,8 @@ import MIL
 extension CPUKernels {
     static let reduction: [Kernel] =
         [
-            reduce("reduce_sum", MK_REDUCE_SUM), reduce("reduce_mean", MK_REDUCE_MEAN), reduce("reduce_max", MK_REDUCE_MAX),
+            reduce("reduce_sum", MK_REDUCE_SUM), reduce("reduce_mean", MK_REDUCE_MEAN),
+            reduce("reduce_max", MK_REDUCE_MAX),
             reduce("reduce_min", MK_REDUCE_MIN), reduce("reduce_prod", MK_REDUCE_PROD),
             reduce("reduce_sum_square", MK_REDUCE_SUM_SQUARE), reduce("reduce_l1_norm", MK_REDUCE_L1),
             reduce("reduce_l2_norm", MK_REDUCE_L2), reduce("reduce_log_sum", MK_REDUCE_LOG_SUM),
@@ -38,7 +39,8 @@ extension CPUKernels {
             let output = lowerer.allocate(type.shape, x.dtype)
             let kind = mode
             lowerer.emit(
-                call, kernel: "reduce", reason: inner == 1 ? "along dense rows" : "across rows", reads: [x], writes: [output]
+                call, kernel: "reduce", reason: inner == 1 ? "along dense rows" : "across rows", reads: [x],
+                writes: [output]
             ) { frame in
                 if whole {
                     mk_reduce_int(
@@ -50,7 +52,10 @@ extension CPUKernels {
             }
             let isCut = !whole && type.dtype == .int32
             lowerer.define(
-                id, isCut ? try lowerer.compute(MK_I_FROM_F, of: [output], as: .int32, for: call, why: "whole numbers again") : output)
+                id,
+                isCut
+                    ? try lowerer.compute(MK_I_FROM_F, of: [output], as: .int32, for: call, why: "whole numbers again")
+                    : output)
         }
     }
 
@@ -62,7 +67,8 @@ extension CPUKernels {
         case MK_REDUCE_SUM, MK_REDUCE_MAX, MK_REDUCE_MIN, MK_REDUCE_PROD: (x, mode)
         case MK_REDUCE_SUM_SQUARE:
             (try lowerer.compute(MK_SQUARE_I, of: [x], as: .int32, for: call, why: "squares to sum"), MK_REDUCE_SUM)
-        case MK_REDUCE_L1: (try lowerer.compute(MK_ABS_I, of: [x], as: .int32, for: call, why: "magnitudes to sum"), MK_REDUCE_SUM)
+        case MK_REDUCE_L1:
+            (try lowerer.compute(MK_ABS_I, of: [x], as: .int32, for: call, why: "magnitudes to sum"), MK_REDUCE_SUM)
         default: (try lowerer.compute(MK_F_FROM_I, of: [x], as: .float32, for: call, why: "as fp32"), mode)
         }
     }
@@ -76,16 +82,23 @@ extension CPUKernels {
             let type = try lowerer.function.tensorType(id)
             let output = lowerer.allocate(type.shape, .int32)
             lowerer.emit(call, kernel: "argmax", reason: "the first of equals", reads: [x], writes: [output]) { frame in
-                mk_argmax(whole, least ? 1 : 0, outer, size, inner, frame[x], frame[output].assumingMemoryBound(to: Int32.self))
+                mk_argmax(
+                    whole, least ? 1 : 0, outer, size, inner, frame[x],
+                    frame[output].assumingMemoryBound(to: Int32.self))
             }
             let isShort = type.dtype != .int32
             lowerer.define(
-                id, isShort ? try lowerer.compute(MK_COPY, of: [output], as: type.dtype, for: call, why: "as \(type.dtype.name)") : output)
+                id,
+                isShort
+                    ? try lowerer.compute(
+                        MK_COPY, of: [output], as: type.dtype, for: call, why: "as \(type.dtype.name)") : output)
         }
     }
 
     /// The operand with the reduced axes next to each other: as it lies where they are, else copied with them last.
-    private static func gathered(_ source: View, _ axes: [Int], _ lowerer: Lowerer, _ call: Call) throws -> (View, Int64, Int64, Int64) {
+    private static func gathered(_ source: View, _ axes: [Int], _ lowerer: Lowerer, _ call: Call) throws -> (
+        View, Int64, Int64, Int64
+    ) {
         let axes = axes.filter { source.shape[$0] != 1 }.sorted()
         let kept = source.shape.indices.filter { !axes.contains($0) }
         func size(_ dimensions: [Int]) -> Int64 { Int64(dimensions.map { source.shape[$0] }.reduce(1, *)) }
@@ -105,6 +118,7 @@ func wholeLanes(_ view: View) throws -> Int32 {
     switch view.dtype {
     case .float32: return 0
     case .int32: return 1
-    default: throw Failure(.unsupported, "The CPU engine has no such kernel for \(view.dtype.name); cast to fp32 or int32.")
+    default:
+        throw Failure(.unsupported, "The CPU engine has no such kernel for \(view.dtype.name); cast to fp32 or int32.")
     }
 }

@@ -8,13 +8,17 @@ extension OpTable {
         activation("silu", "x · sigmoid(x)"),
         activation("softplus", "ln(1 + e^x)"),
         activation("softsign", "x / (1 + |x|)"),
-        activation("leaky_relu", "x where positive, else alpha · x", [.float("alpha", "the slope below zero", default: 0.01)]),
-        activation("elu", "x where positive, else alpha · (e^x - 1)", [.float("alpha", "the scale below zero", default: 1)]),
+        activation(
+            "leaky_relu", "x where positive, else alpha · x", [.float("alpha", "the slope below zero", default: 0.01)]),
+        activation(
+            "elu", "x where positive, else alpha · (e^x - 1)", [.float("alpha", "the scale below zero", default: 1)]),
         activation("thresholded_relu", "x where x ≥ alpha, else 0", [.float("alpha", "the threshold", default: 1)]),
         activation(
-            "linear_activation", "alpha · x + beta", [.float("alpha", "the slope"), .float("beta", "the offset", default: 0)]),
+            "linear_activation", "alpha · x + beta",
+            [.float("alpha", "the slope"), .float("beta", "the offset", default: 0)]),
         activation(
-            "scaled_tanh", "alpha · tanh(beta · x)", [.float("alpha", "outer scale", default: 1), .float("beta", "inner scale", default: 1)]),
+            "scaled_tanh", "alpha · tanh(beta · x)",
+            [.float("alpha", "outer scale", default: 1), .float("beta", "inner scale", default: 1)]),
         activation(
             "sigmoid_hard", "alpha · x + beta held between 0 and 1",
             [.float("alpha", "the slope", default: 0.2), .float("beta", "the offset", default: 0.5)]),

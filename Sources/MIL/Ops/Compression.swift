@@ -4,7 +4,8 @@
 extension OpTable {
     static let compressionOps: [Op] = [
         Op(
-            "constexpr_affine_dequantize", .compression, "scale · (quantized_data - zero_point), one of each along an axis",
+            "constexpr_affine_dequantize", .compression,
+            "scale · (quantized_data - zero_point), one of each along an axis",
             [
                 .tensor("quantized_data", "the stored numbers", .bytes),
                 .tensor("zero_point", "taken off: one number, or one for each position of the axis", .stored),
@@ -12,7 +13,8 @@ extension OpTable {
                 .int("axis", "the axis of zero points and scales"),
             ],
             expansion: { call, function in
-                try dequantize(call, &function, data: "quantized_data", axis: call.axis(rank: call.type("quantized_data").rank))
+                try dequantize(
+                    call, &function, data: "quantized_data", axis: call.axis(rank: call.type("quantized_data").rank))
             }
         ) { call in
             let data = try call.type("quantized_data")
@@ -21,7 +23,8 @@ extension OpTable {
             return [TensorType(try call.type("scale").dtype, data.shape)]
         },
         Op(
-            "constexpr_blockwise_shift_scale", .compression, "scale · (data - offset), one of each for a block of elements",
+            "constexpr_blockwise_shift_scale", .compression,
+            "scale · (data - offset), one of each for a block of elements",
             [
                 .tensor("data", "the stored numbers", .stored),
                 .tensor("scale", "multiplied; each axis divides that of data into equal blocks", .floats),
@@ -35,12 +38,18 @@ extension OpTable {
             return [TensorType(scale.dtype, data.shape)]
         },
         Op(
-            "constexpr_lut_to_dense", .compression, "each index replaced by the entry of a table; with `shape` the indices are packed bits",
+            "constexpr_lut_to_dense", .compression,
+            "each index replaced by the entry of a table; with `shape` the indices are packed bits",
             [
-                .tensor("indices", "the indices in the table, one for each element or vector, or packed in a list of bytes", [.uint8]),
-                .tensor("lut", "[tables along each axis…, entries, vector], or [entries] where indices are packed", .stored),
+                .tensor(
+                    "indices", "the indices in the table, one for each element or vector, or packed in a list of bytes",
+                    [.uint8]),
+                .tensor(
+                    "lut", "[tables along each axis…, entries, vector], or [entries] where indices are packed", .stored),
                 .tensor("shape", "the shape of the result, where indices are packed", .integers, optional: true),
-                .constant("vector_axis", "the axis along which the entries, where they are vectors, are laid", .integers, optional: true),
+                .constant(
+                    "vector_axis", "the axis along which the entries, where they are vectors, are laid", .integers,
+                    optional: true),
             ]
         ) { call in
             let lut = try call.type("lut")
@@ -54,10 +63,13 @@ extension OpTable {
             return [TensorType(lut.dtype, shape)]
         },
         Op(
-            "constexpr_sparse_to_dense", .compression, "the stored elements where the mask is set, 0 elsewhere; with `shape` the mask is packed bits",
+            "constexpr_sparse_to_dense", .compression,
+            "the stored elements where the mask is set, 0 elsewhere; with `shape` the mask is packed bits",
             [
                 .tensor("nonzero_data", "the elements in order", .stored),
-                .tensor("mask", "where they stand: a bool for each element, or bits packed in a list of bytes", [.bool, .uint8]),
+                .tensor(
+                    "mask", "where they stand: a bool for each element, or bits packed in a list of bytes",
+                    [.bool, .uint8]),
                 .tensor("shape", "the shape of the result, where the mask is packed", .integers, optional: true),
             ]
         ) { call in
@@ -67,17 +79,22 @@ extension OpTable {
             let count = try shape.product()
             if call.has("shape") { try call.expect("mask", [(count + 7) / 8]) }
             guard data.shape[0] <= count else {
-                throw Failure(.invalidArgument, "The nonzero_data has \(data.shape[0]) elements, more than the \(count) of the result.")
+                throw Failure(
+                    .invalidArgument,
+                    "The nonzero_data has \(data.shape[0]) elements, more than the \(count) of the result.")
             }
             return [TensorType(data.dtype, shape)]
         },
         Op(
-            "constexpr_lut_to_sparse", .compression, "a mask, and the entries of a table for the indices where it is set",
+            "constexpr_lut_to_sparse", .compression,
+            "a mask, and the entries of a table for the indices where it is set",
             [
                 .tensor("indices_mask", "where an index stands", [.bool]),
                 .tensor("indices_nonzero_data", "the indices in order", [.uint8]),
                 .tensor("lut", "[tables along each axis…, entries, vector]", .stored),
-                .constant("vector_axis", "the axis along which the entries, where they are vectors, are laid", .integers, optional: true),
+                .constant(
+                    "vector_axis", "the axis along which the entries, where they are vectors, are laid", .integers,
+                    optional: true),
             ]
         ) { call in
             let lut = try call.type("lut")
@@ -86,7 +103,8 @@ extension OpTable {
             return [TensorType(.bool, shape), TensorType(lut.dtype, [try data.shape[0].times(lut.shape.last ?? 1)])]
         },
         Op(
-            "constexpr_sparse_blockwise_shift_scale", .compression, "a mask, and scale · (data - offset) for the elements where it is set",
+            "constexpr_sparse_blockwise_shift_scale", .compression,
+            "a mask, and scale · (data - offset) for the elements where it is set",
             [
                 .tensor("data_mask", "where an element stands", [.bool]),
                 .tensor("nonzero_data", "the elements in order", .stored),
@@ -101,19 +119,26 @@ extension OpTable {
         },
         Op(
             "constexpr_cast", .compression, "stored fp16 numbers as fp32",
-            [.tensor("source_val", "the stored numbers", [.float16]), .text("output_dtype", "the element type to become: `fp32`")],
+            [
+                .tensor("source_val", "the stored numbers", [.float16]),
+                .text("output_dtype", "the element type to become: `fp32`"),
+            ],
             expansion: { call, function in [try function.cast(call.id("source_val"), to: .float32, name: call.name)] }
         ) { call in
             _ = try call.text("output_dtype", among: ["fp32"])
             return [TensorType(.float32, try call.type("source_val").shape)]
         },
         Op(
-            "quantize", .compression, "input / scale + zero_point, rounded and held within the type, one of each along an axis",
+            "quantize", .compression,
+            "input / scale + zero_point, rounded and held within the type, one of each along an axis",
             [
                 .tensor("input", "the values", .floats),
-                .constant("zero_point", "added: one number, or one for each position of the axis; 0 where left out", .bytes, optional: true),
+                .constant(
+                    "zero_point", "added: one number, or one for each position of the axis; 0 where left out", .bytes,
+                    optional: true),
                 .constant("scale", "divided by: one number, or one for each position of the axis", .floats),
-                .constant("axis", "the axis of zero points and scales, where there are several", .integers, optional: true),
+                .constant(
+                    "axis", "the axis of zero points and scales, where there are several", .integers, optional: true),
                 .text("output_dtype", "the element type to become: `int8` or `uint8`"),
             ],
             expansion: quantize
@@ -121,7 +146,8 @@ extension OpTable {
             let input = try call.type("input")
             let dtype: DataType = try call.text("output_dtype", among: ["int8", "uint8"]) == "int8" ? .int8 : .uint8
             if let zero = call.constant("zero_point"), zero.dtype != dtype {
-                throw Failure(.wrongType, "The zero_point is \(zero.dtype.name); it must be \(dtype.name) as the output is.")
+                throw Failure(
+                    .wrongType, "The zero_point is \(zero.dtype.name); it must be \(dtype.name) as the output is.")
             }
             if let scale = call.constant("scale"), (0..<scale.count).contains(where: { scale.double(at: $0) == 0 }) {
                 throw Failure(.invalidArgument, "The scale holds a 0; it must hold other numbers.")
@@ -133,12 +159,17 @@ extension OpTable {
             "dequantize", .compression, "scale · (input - zero_point), one of each along an axis",
             [
                 .tensor("input", "the quantized values", .bytes),
-                .constant("zero_point", "taken off: one number, or one for each position of the axis; 0 where left out", .bytes, optional: true),
+                .constant(
+                    "zero_point", "taken off: one number, or one for each position of the axis; 0 where left out",
+                    .bytes, optional: true),
                 .constant("scale", "multiplied: one number, or one for each position of the axis", .floats),
-                .constant("axis", "the axis of zero points and scales, where there are several", .integers, optional: true),
+                .constant(
+                    "axis", "the axis of zero points and scales, where there are several", .integers, optional: true),
             ],
             expansion: { call, function in
-                try dequantize(call, &function, data: "input", axis: call.has("axis") ? call.axis(rank: call.type("input").rank) : 0)
+                try dequantize(
+                    call, &function, data: "input",
+                    axis: call.has("axis") ? call.axis(rank: call.type("input").rank) : 0)
             }
         ) { call in
             let input = try call.type("input")
@@ -170,7 +201,9 @@ extension OpTable {
     private static func checkBlocks(_ shape: [Int], _ blocks: [Int], _ name: String, _ other: String) throws {
         guard shape.count == blocks.count, zip(shape, blocks).allSatisfy({ $1 > 0 && $0 % $1 == 0 }) else {
             throw Failure(
-                .invalidArgument, "\(name) \(shape) and \(other) \(blocks) do not fit; each axis of \(other) must divide that of \(name).")
+                .invalidArgument,
+                "\(name) \(shape) and \(other) \(blocks) do not fit; each axis of \(other) must divide that of \(name)."
+            )
         }
     }
 
@@ -178,15 +211,21 @@ extension OpTable {
     private static func tableResult(_ call: Call, _ lut: [Int], indices: String = "indices") throws -> [Int] {
         var shape = try call.type(indices, rank: 1...Int.max).shape
         guard lut.count == shape.count + 2 else {
-            throw Failure(.invalidArgument, "The lut has rank \(lut.count); it must have two axes more than the indices, \(shape.count + 2).")
+            throw Failure(
+                .invalidArgument,
+                "The lut has rank \(lut.count); it must have two axes more than the indices, \(shape.count + 2).")
         }
         try checkBlocks(shape, Array(lut.dropLast(2)), indices, "lut")
         let (entries, vector) = (lut[lut.count - 2], lut[lut.count - 1])
         guard (2...256).contains(entries), entries & (entries - 1) == 0, vector >= 1 else {
-            throw Failure(.invalidArgument, "The lut has \(entries) entries of \(vector); it must have 2, 4, … or 256 of at least 1.")
+            throw Failure(
+                .invalidArgument,
+                "The lut has \(entries) entries of \(vector); it must have 2, 4, … or 256 of at least 1.")
         }
         guard call.has("vector_axis") else {
-            guard vector == 1 else { throw Failure(.invalidArgument, "The entries of lut are vectors; then vector_axis must be given.") }
+            guard vector == 1 else {
+                throw Failure(.invalidArgument, "The entries of lut are vectors; then vector_axis must be given.")
+            }
             return shape
         }
         let axis = try call.axis("vector_axis", rank: shape.count)
@@ -194,7 +233,9 @@ extension OpTable {
         return shape
     }
 
-    private static func dequantize(_ call: Call, _ function: inout Function, data: String, axis: Int) throws -> [ValueID] {
+    private static func dequantize(_ call: Call, _ function: inout Function, data: String, axis: Int) throws
+        -> [ValueID]
+    {
         let name = call.name
         let rank = try call.type(data).rank
         let dtype = try call.type("scale").dtype

@@ -10,7 +10,8 @@ extension OpTable {
                 .tensor("bias", "[outputs]: added to each channel; nothing where left out", .floats, optional: true),
                 .ints("strides", "steps of the window; 1 where left out", optional: true),
                 .text("pad_type", "valid, same, same_lower or custom", default: "valid"),
-                .ints("pad", "elements added before and after each spatial axis where pad_type is custom", optional: true),
+                .ints(
+                    "pad", "elements added before and after each spatial axis where pad_type is custom", optional: true),
                 .ints("dilations", "distance of the window's elements; 1 where left out", optional: true),
                 .int("groups", "independent groups of channels", default: 1),
             ]
@@ -34,8 +35,12 @@ extension OpTable {
                 .tensor("x", "[batch, inputs, spatial…]: one to three spatial axes", .floats),
                 .tensor("weight", "[inputs, outputs / groups, kernel…]: the filters", .floats),
                 .tensor("bias", "[outputs]: added to each channel; nothing where left out", .floats, optional: true),
-                .ints("pad", "elements cut off before and after each spatial axis where pad_type is custom", optional: true),
-                .ints("output_shape", "the shape of the whole result, where it does not follow from the rest", optional: true),
+                .ints(
+                    "pad", "elements cut off before and after each spatial axis where pad_type is custom",
+                    optional: true),
+                .ints(
+                    "output_shape", "the shape of the whole result, where it does not follow from the rest",
+                    optional: true),
                 .text("pad_type", "valid, same or custom", default: "valid"),
                 .ints("strides", "steps of the window in the output; 1 where left out", optional: true),
                 .ints("dilations", "distance of the window's elements; 1 where left out", optional: true),
@@ -59,7 +64,11 @@ extension OpTable {
         pooling("max_pool", "the largest element of each window"),
         pooling(
             "avg_pool", "the mean of each window",
-            [.bool("exclude_padding_from_average", "divide by the number of elements of x in the window only", default: false)]),
+            [
+                .bool(
+                    "exclude_padding_from_average", "divide by the number of elements of x in the window only",
+                    default: false)
+            ]),
         pooling("l2_pool", "the square root of the sum of x² in each window", spatial: 1...2),
     ]
 
@@ -67,7 +76,10 @@ extension OpTable {
         _ name: String, _ words: String, _ more: [Op.Parameter] = [], spatial: ClosedRange<Int> = 1...3
     ) -> Op {
         let parameters: [Op.Parameter] = [
-            .tensor("x", "[batch, channels, spatial…]: \(spatial.upperBound == 2 ? "one or two" : "one to three") spatial axes", .floats),
+            .tensor(
+                "x",
+                "[batch, channels, spatial…]: \(spatial.upperBound == 2 ? "one or two" : "one to three") spatial axes",
+                .floats),
             .ints("kernel_sizes", "lengths of the window"),
             .ints("strides", "steps of the window; 1 where left out", optional: true),
             .text("pad_type", "valid, same, same_lower or custom"),
@@ -98,8 +110,10 @@ public struct Window: Sendable, Hashable {
         let (x, weight) = (try call.type("x").shape, try call.type("weight").shape)
         let padType = try call.text("pad_type", among: Window.padTypes, anyCase: true)
         try self.init(
-            input: Array(x.dropFirst(2)), kernel: Array(weight.dropFirst(2)), strides: call.perAxis("strides", x.count - 2),
-            dilations: call.perAxis("dilations", x.count - 2), padType: padType, pad: call.pad(x.count - 2, wanted: padType == "custom"))
+            input: Array(x.dropFirst(2)), kernel: Array(weight.dropFirst(2)),
+            strides: call.perAxis("strides", x.count - 2),
+            dilations: call.perAxis("dilations", x.count - 2), padType: padType,
+            pad: call.pad(x.count - 2, wanted: padType == "custom"))
     }
 
     /// The window of a `max_pool`, `avg_pool` or `l2_pool`.
@@ -111,7 +125,8 @@ public struct Window: Sendable, Hashable {
         let pad = try call.pad(axes, wanted: padType == "custom" || ceilMode)
         try self.init(
             input: Array(x.dropFirst(2)), kernel: call.ints("kernel_sizes", count: axes, in: Call.positive),
-            strides: call.perAxis("strides", axes), dilations: Array(repeating: 1, count: axes), padType: padType, pad: pad,
+            strides: call.perAxis("strides", axes), dilations: Array(repeating: 1, count: axes), padType: padType,
+            pad: pad,
             ceilMode: ceilMode)
     }
 
@@ -119,14 +134,16 @@ public struct Window: Sendable, Hashable {
 
     /// The window of a convolution or pooling. `pad` holds before and after for each axis in turn and counts where `padType` is `custom`.
     public init(
-        input: [Int], kernel: [Int], strides: [Int], dilations: [Int], padType: String, pad: [Int], ceilMode: Bool = false
+        input: [Int], kernel: [Int], strides: [Int], dilations: [Int], padType: String, pad: [Int],
+        ceilMode: Bool = false
     ) throws {
         let axes = try Window.check(input, kernel, strides, dilations, pad)
         if ceilMode {
             guard axes <= 2, padType != "same", (0..<axes).allSatisfy({ pad[2 * $0] == pad[2 * $0 + 1] }) else {
                 throw Failure(
                     .invalidArgument,
-                    "ceil_mode is true; then x must have one or two spatial axes, pad_type must not be same, and pads must be equal on both sides.")
+                    "ceil_mode is true; then x must have one or two spatial axes, pad_type must not be same, and pads must be equal on both sides."
+                )
             }
         }
         var (before, after, output): ([Int], [Int], [Int]) = ([], [], [])
@@ -144,13 +161,16 @@ public struct Window: Sendable, Hashable {
             case "custom":
                 before.append(pad[2 * axis])
                 after.append(pad[2 * axis + 1])
-            default: throw Failure(.invalidArgument, "There is no pad_type '\(padType)'; it must be one of \(Window.padTypes).")
+            default:
+                throw Failure(
+                    .invalidArgument, "There is no pad_type '\(padType)'; it must be one of \(Window.padTypes).")
             }
             let padded = size + before[axis] + after[axis]
             guard padded >= reach else {
                 throw Failure(
                     .invalidArgument,
-                    "The spatial axis \(axis) has \(padded) elements with its pads, fewer than the window of \(reach) covers.")
+                    "The spatial axis \(axis) has \(padded) elements with its pads, fewer than the window of \(reach) covers."
+                )
             }
             var count = (padded - reach + (ceilMode ? stride - 1 : 0)) / stride + 1
             // The last window may not begin behind x and half of the pads; without pads it may.
@@ -180,7 +200,9 @@ public struct Window: Sendable, Hashable {
             let shape = try call.ints("output_shape", count: x.count, in: Call.sizes)
             let channels = try weight[1].times(call.int("groups", in: Call.positive))
             guard shape[0] == x[0], shape[1] == channels else {
-                throw Failure(.invalidArgument, "The output_shape \(shape) must begin with the batch, \(x[0]), and the outputs, \(channels).")
+                throw Failure(
+                    .invalidArgument,
+                    "The output_shape \(shape) must begin with the batch, \(x[0]), and the outputs, \(channels).")
             }
             whole = Array(shape.dropFirst(2))
         }
@@ -196,7 +218,8 @@ public struct Window: Sendable, Hashable {
             wanted = whole?[axis] ?? wanted
             guard wanted >= 1, x[axis + 2] >= 1 else {
                 throw Failure(
-                    .invalidArgument, "The spatial axis \(axis) of the result would have \(wanted) elements; it must have at least one.")
+                    .invalidArgument,
+                    "The spatial axis \(axis) of the result would have \(wanted) elements; it must have at least one.")
             }
             before.append(padType == "custom" ? pad[2 * axis] : padType == "same" ? max(0, full - wanted) / 2 : 0)
             after.append(full - wanted - before[axis])
@@ -210,16 +233,23 @@ public struct Window: Sendable, Hashable {
     /// Elements that one window covers, its gaps included.
     private static func reach(_ kernel: Int, _ dilation: Int) throws -> Int { try (kernel - 1).times(dilation) + 1 }
 
-    private static func check(_ input: [Int], _ kernel: [Int], _ strides: [Int], _ dilations: [Int], _ pad: [Int]) throws -> Int {
+    private static func check(_ input: [Int], _ kernel: [Int], _ strides: [Int], _ dilations: [Int], _ pad: [Int])
+        throws -> Int
+    {
         let axes = input.count
         guard kernel.count == axes, strides.count == axes, dilations.count == axes, pad.count == 2 * axes else {
             throw Failure(
-                .invalidArgument, "The window needs one kernel size, stride and dilation and two pads for each of \(axes) spatial axes.")
+                .invalidArgument,
+                "The window needs one kernel size, stride and dilation and two pads for each of \(axes) spatial axes.")
         }
         let limit = TensorType.largestByteCount
-        guard (kernel + strides + dilations).allSatisfy({ (1...limit).contains($0) }), (input + pad).allSatisfy({ (0...limit).contains($0) })
+        guard (kernel + strides + dilations).allSatisfy({ (1...limit).contains($0) }),
+            (input + pad).allSatisfy({ (0...limit).contains($0) })
         else {
-            throw Failure(.outOfRange, "The kernel \(kernel), strides \(strides) and dilations \(dilations) must be at least 1, pads at least 0.")
+            throw Failure(
+                .outOfRange,
+                "The kernel \(kernel), strides \(strides) and dilations \(dilations) must be at least 1, pads at least 0."
+            )
         }
         return axes
     }

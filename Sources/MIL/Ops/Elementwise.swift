@@ -21,7 +21,9 @@ extension OpTable {
             logical("logical_and", "x and y"),
             logical("logical_or", "x or y"),
             logical("logical_xor", "x or y, not both"),
-            Op("logical_not", .elementwise, "not x", [.tensor("x", "the truth values", [.bool])]) { [try $0.type("x")] },
+            Op("logical_not", .elementwise, "not x", [.tensor("x", "the truth values", [.bool])]) {
+                [try $0.type("x")]
+            },
             Op(
                 "select", .elementwise, "a where cond is true, else b",
                 [
@@ -55,7 +57,9 @@ extension OpTable {
             unary("log", "natural logarithm of x + epsilon", [.float("epsilon", "added to x", default: 0x1p-149)]),
             unary("inverse", "1 / (x + epsilon)", [.float("epsilon", "added to x", default: 1e-4)]),
             unary("rsqrt", "1 / √(x + epsilon)", [.float("epsilon", "added to x", default: 1e-12)]),
-            unary("threshold", "the larger of x and alpha", .numbers, [.constant("alpha", "the floor", .numbers, default: Tensor(Float(1)))]),
+            unary(
+                "threshold", "the larger of x and alpha", .numbers,
+                [.constant("alpha", "the floor", .numbers, default: Tensor(Float(1)))]),
             Op(
                 "clip", .elementwise, "x held between alpha and beta",
                 [
@@ -74,13 +78,19 @@ extension OpTable {
 
     private static func comparison(_ name: String, _ words: String) -> Op {
         let operands = Set<DataType>.all
-        return Op(name, .elementwise, words, [.tensor("x", "first operand", operands), .tensor("y", "second operand", operands)]) {
+        return Op(
+            name, .elementwise, words,
+            [.tensor("x", "first operand", operands), .tensor("y", "second operand", operands)]
+        ) {
             [TensorType(.bool, try sameTypeShape($0))]
         }
     }
 
     private static func logical(_ name: String, _ words: String) -> Op {
-        Op(name, .elementwise, words, [.tensor("x", "first operand", [.bool]), .tensor("y", "second operand", [.bool])]) {
+        Op(
+            name, .elementwise, words,
+            [.tensor("x", "first operand", [.bool]), .tensor("y", "second operand", [.bool])]
+        ) {
             [TensorType(.bool, try sameTypeShape($0))]
         }
     }
@@ -93,9 +103,13 @@ extension OpTable {
         return try broadcast(x.shape, y.shape)
     }
 
-    private static func unary(_ name: String, _ words: String, _ dtypes: Set<DataType> = .floats, _ more: [Op.Parameter] = []) -> Op {
+    private static func unary(
+        _ name: String, _ words: String, _ dtypes: Set<DataType> = .floats, _ more: [Op.Parameter] = []
+    ) -> Op {
         Op(name, .elementwise, words, [.tensor("x", "the values", dtypes)] + more) { [try $0.type("x")] }
     }
 
-    private static func unary(_ name: String, _ words: String, _ more: [Op.Parameter]) -> Op { unary(name, words, .floats, more) }
+    private static func unary(_ name: String, _ words: String, _ more: [Op.Parameter]) -> Op {
+        unary(name, words, .floats, more)
+    }
 }

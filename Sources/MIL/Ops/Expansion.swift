@@ -8,7 +8,9 @@ extension Function {
 
     mutating func one(_ operation: Operation, name: String) throws -> ValueID {
         let outputs = try append(operation, name: name)
-        guard outputs.count == 1 else { throw Failure(.bug, "The op '\(operation.op)' has \(outputs.count) outputs; one was expected.") }
+        guard outputs.count == 1 else {
+            throw Failure(.bug, "The op '\(operation.op)' has \(outputs.count) outputs; one was expected.")
+        }
         return outputs[0]
     }
 

@@ -13,13 +13,15 @@ extension OpTable {
             let axis = try call.axis(rank: x.rank)
             let batch = try sharedAxes(call, x.shape, indices.shape)
             guard axis >= batch else {
-                throw Failure(.invalidArgument, "The axis \(axis) lies among the \(batch) shared axes; it must come after them.")
+                throw Failure(
+                    .invalidArgument, "The axis \(axis) lies among the \(batch) shared axes; it must come after them.")
             }
             try validateIndices(call, below: x.shape[axis])
             return [TensorType(x.dtype, replaced(x.shape, axis, Array(indices.shape[batch...])))]
         },
         Op(
-            "gather_along_axis", .indexing, "along one axis, the elements of x at the indices; the other axes run in step",
+            "gather_along_axis", .indexing,
+            "along one axis, the elements of x at the indices; the other axes run in step",
             [x, indices, .int("axis", "the axis the indices count along", default: 0), validate]
         ) { call in
             let (x, indices) = (try call.type("x"), try call.type("indices"))
@@ -48,7 +50,8 @@ extension OpTable {
             return try scattered(call, data, updates: replaced(data.shape, axis, indices.shape))
         },
         Op(
-            "scatter_along_axis", .indexing, "data changed by the updates at the indices along one axis; the other axes run in step",
+            "scatter_along_axis", .indexing,
+            "data changed by the updates at the indices along one axis; the other axes run in step",
             [
                 data, indices, .tensor("updates", "one value for each index", .all),
                 .int("axis", "the axis the indices count along", default: 0), mode, validate,
@@ -60,7 +63,8 @@ extension OpTable {
             return try scattered(call, data, updates: indices.shape)
         },
         Op(
-            "scatter_nd", .indexing, "data with the slices at the index vectors in the last axis of indices changed by the updates",
+            "scatter_nd", .indexing,
+            "data with the slices at the index vectors in the last axis of indices changed by the updates",
             [data, indices, .tensor("updates", "one slice for each index vector", .all), mode, validate]
         ) { call in
             let (data, indices) = (try call.type("data"), try call.type("indices", rank: 1...Int.max))
@@ -72,7 +76,8 @@ extension OpTable {
         ) { call in
             let (x, update) = (try call.type("x"), try call.type("update"))
             guard x.dtype == update.dtype else {
-                throw Failure(.wrongType, "x is \(x.dtype.name) and update is \(update.dtype.name); both must be of one type.")
+                throw Failure(
+                    .wrongType, "x is \(x.dtype.name) and update is \(update.dtype.name); both must be of one type.")
             }
             let known = call.constant("begin") != nil && call.constant("end") != nil
             if let shape = try known ? SliceBounds(call).result : SliceBounds.resultWhateverBounds(call) {
@@ -81,7 +86,8 @@ extension OpTable {
                 let squeezed = try SliceMasks(call).squeeze.filter { $0 }.count
                 guard update.rank + squeezed == x.rank else {
                     throw Failure(
-                        .invalidArgument, "The update has rank \(update.rank); a slice of x has rank \(x.rank - squeezed).")
+                        .invalidArgument,
+                        "The update has rank \(update.rank); a slice of x has rank \(x.rank - squeezed).")
                 }
             }
             try call.expect("begin", [x.rank])
@@ -91,10 +97,13 @@ extension OpTable {
         Op(
             "topk", .indexing, "the k largest elements along an axis, and their positions",
             [
-                .tensor("x", "the values"), .int("k", "how many; -1 takes all", default: 1), .int("axis", "the axis to search", default: -1),
-                .bool("ascending", "take the smallest instead", default: false), .bool("sort", "give them in order", default: true),
+                .tensor("x", "the values"), .int("k", "how many; -1 takes all", default: 1),
+                .int("axis", "the axis to search", default: -1),
+                .bool("ascending", "take the smallest instead", default: false),
+                .bool("sort", "give them in order", default: true),
                 .bool("return_indices", "give the positions too", default: true),
-                .text("output_indices_dtype", "the element type of the positions: `int32` or `uint16`", default: "int32"),
+                .text(
+                    "output_indices_dtype", "the element type of the positions: `int32` or `uint16`", default: "int32"),
             ]
         ) { call in
             let x = try call.type("x")
@@ -103,7 +112,8 @@ extension OpTable {
             let k = try call.int("k", in: -1...Call.sizes.upperBound)
             shape[axis] = k == -1 ? x.shape[axis] : k
             guard shape[axis] <= x.shape[axis] else {
-                throw Failure(.outOfRange, "k is \(shape[axis]), more than the \(x.shape[axis]) elements of axis \(axis).")
+                throw Failure(
+                    .outOfRange, "k is \(shape[axis]), more than the \(x.shape[axis]) elements of axis \(axis).")
             }
             let dtype = try call.text("output_indices_dtype", among: ["int32", "uint16"])
             let positions = TensorType(dtype == "int32" ? .int32 : .uint16, shape)
@@ -120,7 +130,9 @@ extension OpTable {
                 let axis = try call.axis(rank: x.rank)
                 let k = function.int(x.shape[axis], name: "\(call.name)_k")
                 let arguments = call.operation.arguments + [Argument("k", [k])]
-                return Array(try function.append(Operation("topk", arguments, outputs: []), name: "\(call.name)_topk").dropFirst())
+                return Array(
+                    try function.append(Operation("topk", arguments, outputs: []), name: "\(call.name)_topk")
+                        .dropFirst())
             }
         ) { call in
             let x = try call.type("x")
@@ -134,7 +146,9 @@ extension OpTable {
                 .tensor("boxes", "[batch, 4, boxes]: centre x, centre y, width and height", .floats),
                 .tensor("scores", "[batch, classes, boxes]: the scores", .floats),
                 .float("iou_threshold", "boxes whose shared part of their union is larger are dropped"),
-                .float("score_threshold", "boxes whose scores are lower are dropped first; none where left out", optional: true),
+                .float(
+                    "score_threshold", "boxes whose scores are lower are dropped first; none where left out",
+                    optional: true),
                 .int("max_boxes", "how many boxes to give; the rest is filled up"),
                 .bool("per_class_suppression", "compare boxes of one class only", default: false),
             ]
@@ -143,7 +157,8 @@ extension OpTable {
             guard boxes.shape[1] == 4, scores.shape[0] == boxes.shape[0], scores.shape[2] == boxes.shape[2] else {
                 throw Failure(
                     .invalidArgument,
-                    "boxes \(boxes.shape) and scores \(scores.shape) do not fit; they must be [batch, 4, boxes] and [batch, classes, boxes].")
+                    "boxes \(boxes.shape) and scores \(scores.shape) do not fit; they must be [batch, 4, boxes] and [batch, classes, boxes]."
+                )
             }
             let (batch, most) = (boxes.shape[0], try call.int("max_boxes", in: Call.positive))
             let outputs = [
@@ -153,35 +168,46 @@ extension OpTable {
             return outputs + (call.has("score_threshold") ? [TensorType(.int32, [batch])] : [])
         },
         Op(
-            "non_zero", .indexing, "[count, rank]: the positions of all elements that are not 0", [.tensor("x", "the values", .all)]
+            "non_zero", .indexing, "[count, rank]: the positions of all elements that are not 0",
+            [.tensor("x", "the values", .all)]
         ) { call in
             let x = try call.type("x")
             guard let tensor = call.constant("x") else {
                 throw Failure(
-                    .unsupported, "The shape of the result depends on the elements of x, which are not known before the run; x must be a constant.")
+                    .unsupported,
+                    "The shape of the result depends on the elements of x, which are not known before the run; x must be a constant."
+                )
             }
-            return [TensorType(.int32, [(0..<tensor.count).reduce(0) { $0 + (tensor.double(at: $1) != 0 ? 1 : 0) }, x.rank])]
+            return [
+                TensorType(
+                    .int32, [(0..<tensor.count).reduce(0) { $0 + (tensor.double(at: $1) != 0 ? 1 : 0) }, x.rank])
+            ]
         },
     ]
 
     private static let x = Op.Parameter.tensor("x", "the values", .all)
     private static let data = Op.Parameter.tensor("data", "the values to change", .all)
-    private static let indices = Op.Parameter.tensor("indices", "the positions; negative ones count from the end", .integers)
-    private static let validate = Op.Parameter.bool("validate_indices", "fail where an index lies outside its axis", default: false)
+    private static let indices = Op.Parameter.tensor(
+        "indices", "the positions; negative ones count from the end", .integers)
+    private static let validate = Op.Parameter.bool(
+        "validate_indices", "fail where an index lies outside its axis", default: false)
     private static let mode = Op.Parameter.text("mode", "update, add, sub, mul, div, max or min", default: "add")
 
     /// The number of axes in front that two shapes share.
     private static func sharedAxes(_ call: Call, _ x: [Int], _ indices: [Int]) throws -> Int {
         let batch = try call.int("batch_dims", in: Call.sizes)
         guard batch < max(x.count, 1), batch <= indices.count, x.prefix(batch) == indices.prefix(batch) else {
-            throw Failure(.invalidArgument, "Shapes \(x) and \(indices) do not share \(batch) axes; those must be equal, and fewer than x has.")
+            throw Failure(
+                .invalidArgument,
+                "Shapes \(x) and \(indices) do not share \(batch) axes; those must be equal, and fewer than x has.")
         }
         return batch
     }
 
     private static func sameButAlong(_ axis: Int, _ x: [Int], _ indices: [Int]) throws {
         guard x.count == indices.count, x.indices.allSatisfy({ $0 == axis || x[$0] == indices[$0] }) else {
-            throw Failure(.invalidArgument, "Shapes \(x) and \(indices) do not fit; they must be equal but along axis \(axis).")
+            throw Failure(
+                .invalidArgument, "Shapes \(x) and \(indices) do not fit; they must be equal but along axis \(axis).")
         }
     }
 
@@ -197,7 +223,8 @@ extension OpTable {
         guard let depth = indices.last, indices.count > shared, depth <= x.count - shared else {
             throw Failure(
                 .invalidArgument,
-                "Index vectors of \(indices.last ?? 0) numbers are too long for a tensor of rank \(x.count) with \(shared) shared axes.")
+                "Index vectors of \(indices.last ?? 0) numbers are too long for a tensor of rank \(x.count) with \(shared) shared axes."
+            )
         }
         return indices.dropLast() + x[(shared + depth)...]
     }
@@ -205,7 +232,9 @@ extension OpTable {
     private static func scattered(_ call: Call, _ data: TensorType, updates: [Int]) throws -> [TensorType] {
         try call.expect("updates", updates)
         guard try call.type("updates").dtype == data.dtype else {
-            throw Failure(.wrongType, "The updates are \(try call.type("updates").dtype.name); they must be \(data.dtype.name) as data is.")
+            throw Failure(
+                .wrongType,
+                "The updates are \(try call.type("updates").dtype.name); they must be \(data.dtype.name) as data is.")
         }
         _ = try call.text("mode", among: ["update", "add", "sub", "mul", "div", "max", "min"])
         return [data]
@@ -217,7 +246,9 @@ extension OpTable {
         for position in 0..<indices.count {
             let index = indices.double(at: position)
             guard index >= 0, index < Double(size) else {
-                throw Failure(.outOfRange, "The index \(index) lies outside an axis of \(size) elements; it must be from 0 to \(size - 1).")
+                throw Failure(
+                    .outOfRange,
+                    "The index \(index) lies outside an axis of \(size) elements; it must be from 0 to \(size - 1).")
             }
         }
     }

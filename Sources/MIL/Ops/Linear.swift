@@ -35,7 +35,8 @@ extension OpTable {
         Op(
             "matmul", .linear, "the matrix product of the last two axes; the axes before them broadcast",
             [
-                .tensor("x", "[…, rows, inner] or [inner]: left matrices"), .tensor("y", "[…, inner, columns]: right matrices"),
+                .tensor("x", "[…, rows, inner] or [inner]: left matrices"),
+                .tensor("y", "[…, inner, columns]: right matrices"),
                 .bool("transpose_x", "swap the last two axes of x first", default: false),
                 .bool("transpose_y", "swap the last two axes of y first", default: false),
             ]
@@ -61,7 +62,9 @@ extension OpTable {
             let types = try call.types("values")
             let equation = try Einsum(call.text("equation"), types.map(\.shape))
             guard types[0].dtype == types[1].dtype else {
-                throw Failure(.wrongType, "The operands are \(types[0].dtype.name) and \(types[1].dtype.name); both must be of one type.")
+                throw Failure(
+                    .wrongType,
+                    "The operands are \(types[0].dtype.name) and \(types[1].dtype.name); both must be of one type.")
             }
             return [TensorType(types[0].dtype, equation.result.map { equation.sizes[$0] ?? 1 })]
         },
@@ -80,7 +83,9 @@ extension OpTable {
             var letters = equation.operands[side]
             var x = call.ids("values")[side]
             // Letters of one operand only that the result lacks are summed at once.
-            let alone = letters.indices.filter { !result.contains(letters[$0]) && !operands[1 - side].contains(letters[$0]) }
+            let alone = letters.indices.filter {
+                !result.contains(letters[$0]) && !operands[1 - side].contains(letters[$0])
+            }
             if !alone.isEmpty {
                 let axes = function.ints(alone, name: "\(name)_axes_\(side)")
                 x = try function.one("reduce_sum", name: "\(name)_sum_\(side)", ["x": [x], "axes": [axes]])
@@ -94,7 +99,8 @@ extension OpTable {
             let width = try kept.map { equation.sizes[$0] ?? 1 }.product()
             let depth = try summed.map { equation.sizes[$0] ?? 1 }.product()
             x = try function.reshape(
-                x, Array(shape.prefix(shared.count)) + (side == 0 ? [width, depth] : [depth, width]), name: "\(name)_\(side)")
+                x, Array(shape.prefix(shared.count)) + (side == 0 ? [width, depth] : [depth, width]),
+                name: "\(name)_\(side)")
             return (x, kept)
         }
 
@@ -103,7 +109,10 @@ extension OpTable {
         let product = try function.one("matmul", name: "\(name)_matmul", ["x": [left.value], "y": [right.value]])
         let order = shared + left.kept + right.kept
         let spread = try function.reshape(product, order.map { equation.sizes[$0] ?? 1 }, name: "\(name)_spread")
-        return [try function.transpose(spread, equation.result.compactMap { order.firstIndex(of: $0) }, name: "\(name)_order")]
+        return [
+            try function.transpose(
+                spread, equation.result.compactMap { order.firstIndex(of: $0) }, name: "\(name)_order")
+        ]
     }
 }
 
@@ -119,7 +128,8 @@ public struct MatmulShape: Sendable, Hashable {
 
     public init(_ x: [Int], _ y: [Int], transposeX: Bool = false, transposeY: Bool = false) throws {
         guard x.count >= 1, y.count >= 2 else {
-            throw Failure(.invalidArgument, "x has rank \(x.count) and y has rank \(y.count); they must have at least 1 and 2.")
+            throw Failure(
+                .invalidArgument, "x has rank \(x.count) and y has rank \(y.count); they must have at least 1 and 2.")
         }
         guard x.count >= 2 || !transposeX else {
             throw Failure(.invalidArgument, "x has rank 1 and cannot be transposed; it must have rank 2 or more.")
@@ -134,7 +144,8 @@ public struct MatmulShape: Sendable, Hashable {
         guard right[right.count - 2] == inner else {
             throw Failure(
                 .invalidArgument,
-                "Shapes \(x) and \(y) do not multiply: \(inner) columns on the left meet \(right[right.count - 2]) rows on the right.")
+                "Shapes \(x) and \(y) do not multiply: \(inner) columns on the left meet \(right[right.count - 2]) rows on the right."
+            )
         }
         batch = try broadcast(Array(left.dropLast(2)), Array(right.dropLast(2)))
         result = batch + (x.count == 1 ? [columns] : [rows, columns])
@@ -150,7 +161,9 @@ public struct Einsum: Sendable, Hashable {
     public let sizes: [Character: Int]
 
     public init(_ equation: String, _ shapes: [[Int]]) throws {
-        func wrong(_ why: String) -> Failure { Failure(.invalidArgument, "The equation '\(equation)' does not fit: \(why)") }
+        func wrong(_ why: String) -> Failure {
+            Failure(.invalidArgument, "The equation '\(equation)' does not fit: \(why)")
+        }
         let sides = equation.filter { $0 != " " }.split(separator: "->", omittingEmptySubsequences: false)
         guard sides.count == 2 else { throw wrong("it must have one `->`, before the result.") }
         let operands = sides[0].split(separator: ",", omittingEmptySubsequences: false).map(Array.init)
@@ -160,7 +173,8 @@ public struct Einsum: Sendable, Hashable {
         }
         var sizes: [Character: Int] = [:]
         for (letters, shape) in zip(operands, shapes) {
-            guard letters.count == shape.count, letters.allSatisfy(\.isLetter), Set(letters).count == letters.count else {
+            guard letters.count == shape.count, letters.allSatisfy(\.isLetter), Set(letters).count == letters.count
+            else {
                 throw wrong("'\(String(letters))' must be \(shape.count) different letters for the shape \(shape).")
             }
             for (letter, size) in zip(letters, shape) {

@@ -3,9 +3,11 @@
 extension OpTable {
     static let normalizationOps: [Op] = [
         Op(
-            "batch_norm", .normalization, "gamma · (x - mean) / √(variance + epsilon) + beta, one of each a channel (axis 1)",
+            "batch_norm", .normalization,
+            "gamma · (x - mean) / √(variance + epsilon) + beta, one of each a channel (axis 1)",
             [
-                .tensor("x", "[batch, channels, …]: the values", .floats), .tensor("mean", "[channels]: taken off", .floats),
+                .tensor("x", "[batch, channels, …]: the values", .floats),
+                .tensor("mean", "[channels]: taken off", .floats),
                 .tensor("variance", "[channels]: divided by its root", .floats),
                 .tensor("gamma", "[channels]: the scale; 1 where left out", .floats, optional: true),
                 .tensor("beta", "[channels]: the offset; 0 where left out", .floats, optional: true),
@@ -17,7 +19,8 @@ extension OpTable {
             return [x]
         },
         Op(
-            "instance_norm", .normalization, "x with mean 0 and variance 1 over the axes behind the channels, times gamma plus beta",
+            "instance_norm", .normalization,
+            "x with mean 0 and variance 1 over the axes behind the channels, times gamma plus beta",
             [
                 .tensor("x", "[batch, channels, …]: the values", .floats),
                 .tensor("gamma", "[channels]: the scale; 1 where left out", .floats, optional: true),
@@ -39,7 +42,8 @@ extension OpTable {
         Op(
             "layer_norm", .normalization, "x with mean 0 and variance 1 over the axes, times gamma plus beta",
             [
-                .tensor("x", "the values", .floats), .ints("axes", "the axes to normalize over; all where left out", optional: true),
+                .tensor("x", "the values", .floats),
+                .ints("axes", "the axes to normalize over; all where left out", optional: true),
                 .tensor("gamma", "the scale, in the shape of the axes; 1 where left out", .floats, optional: true),
                 .tensor("beta", "the offset, in the shape of the axes; 0 where left out", .floats, optional: true),
                 .float("epsilon", "added to the variance", default: 1e-5),
@@ -61,22 +65,28 @@ extension OpTable {
         },
         Op(
             "l2_norm", .normalization, "x / √(the sum of x² over the last three axes + epsilon)",
-            [.tensor("x", "[…, channels, height, width]: the values", .floats), .float("epsilon", "added to the sum", default: 1e-6)],
+            [
+                .tensor("x", "[…, channels, height, width]: the values", .floats),
+                .float("epsilon", "added to the sum", default: 1e-6),
+            ],
             expansion: { call, function in
                 let name = call.name
                 let axes = function.ints([-3, -2, -1], name: "\(name)_axes")
                 let keep = function.constant(Tensor(true), name: "\(name)_keep")
                 let x = try call.id("x")
-                let sum = try function.one("reduce_sum_square", name: "\(name)_sum", ["x": [x], "axes": [axes], "keep_dims": [keep]])
+                let sum = try function.one(
+                    "reduce_sum_square", name: "\(name)_sum", ["x": [x], "axes": [axes], "keep_dims": [keep]])
                 let epsilon = function.constant(Tensor(try call.float("epsilon")), name: "\(name)_epsilon")
                 let scale = try function.one("rsqrt", name: "\(name)_rsqrt", ["x": [sum], "epsilon": [epsilon]])
                 return [try function.one("mul", name: "\(name)_mul", ["x": [x], "y": [scale]])]
             }
         ) { [try $0.type("x", rank: 3...Int.max)] },
         Op(
-            "local_response_norm", .normalization, "x / (k + alpha / size · the sum of x² over `size` neighbouring channels)^beta",
+            "local_response_norm", .normalization,
+            "x / (k + alpha / size · the sum of x² over `size` neighbouring channels)^beta",
             [
-                .tensor("x", "[batch, channels, …]: the values", .floats), .int("size", "the number of channels summed"),
+                .tensor("x", "[batch, channels, …]: the values", .floats),
+                .int("size", "the number of channels summed"),
                 .float("alpha", "the scale of the sum", default: 1e-4), .float("beta", "the exponent", default: 0.75),
                 .float("k", "added to the sum", default: 1),
             ],
@@ -96,10 +106,12 @@ extension OpTable {
         let dtype = try function.tensorType(x).dtype
         let axes = function.ints(axes, name: "\(name)_axes")
         let keep = function.constant(Tensor(true), name: "\(name)_keep")
-        let mean = try function.one("reduce_mean", name: "\(name)_mean", ["x": [x], "axes": [axes], "keep_dims": [keep]])
+        let mean = try function.one(
+            "reduce_mean", name: "\(name)_mean", ["x": [x], "axes": [axes], "keep_dims": [keep]])
         let centred = try function.one("sub", name: "\(name)_centred", ["x": [x], "y": [mean]])
         let square = try function.one("square", name: "\(name)_square", ["x": [centred]])
-        let variance = try function.one("reduce_mean", name: "\(name)_variance", ["x": [square], "axes": [axes], "keep_dims": [keep]])
+        let variance = try function.one(
+            "reduce_mean", name: "\(name)_variance", ["x": [square], "axes": [axes], "keep_dims": [keep]])
         let epsilon = function.constant(Tensor(try call.float("epsilon")), name: "\(name)_epsilon")
         let scale = try function.one("rsqrt", name: "\(name)_rsqrt", ["x": [variance], "epsilon": [epsilon]])
         var result = try function.one("mul", name: "\(name)_mul", ["x": [centred], "y": [scale]])

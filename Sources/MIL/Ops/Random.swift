@@ -27,7 +27,8 @@ extension OpTable {
                 for (bound, value) in [("low", 0.0), ("high", 1.0)] {
                     arguments.append(Argument(bound, [function.number(value, as: dtype, name: "\(name)_\(bound)")]))
                 }
-                let even = try function.one(Operation("random_uniform", arguments, outputs: []), name: "\(name)_uniform")
+                let even = try function.one(
+                    Operation("random_uniform", arguments, outputs: []), name: "\(name)_uniform")
                 let edge = function.constant(call.constant("prob") ?? Tensor(Float(0.5)), name: "\(name)_prob")
                 let hit = try function.one("less", name: "\(name)_hit", ["x": [even], "y": [edge]])
                 return [try function.cast(hit, to: dtype, name: name)]
@@ -49,13 +50,16 @@ extension OpTable {
             let x = try call.type("x", rank: 1...Int.max)
             _ = try call.text("mode", among: ["logits", "probs"])
             _ = try call.int("seed")
-            guard x.shape.last != 0 else { throw Failure(.invalidArgument, "x has no categories to draw from; it must have one.") }
+            guard x.shape.last != 0 else {
+                throw Failure(.invalidArgument, "x has no categories to draw from; it must have one.")
+            }
             return [TensorType(x.dtype, x.shape.dropLast() + [try call.int("size", in: Call.positive)])]
         },
     ]
 
     private static let shape = Op.Parameter.tensor("shape", "the shape of the result", .integers)
-    private static let seed = Op.Parameter.int("seed", "where the sequence of numbers starts; -1 for anywhere", default: -1)
+    private static let seed = Op.Parameter.int(
+        "seed", "where the sequence of numbers starts; -1 for anywhere", default: -1)
 
     private static func made(_ call: Call, typedBy name: String, and other: String) throws -> [TensorType] {
         _ = try (call.float(name), call.float(other), call.int("seed"))

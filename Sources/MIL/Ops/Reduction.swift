@@ -76,7 +76,8 @@ extension OpTable {
 
     private static func requireElements(_ shape: [Int], _ axes: [Int], _ result: [Int]) throws {
         guard result.contains(0) || !axes.contains(where: { shape[$0] == 0 }) else {
-            throw Failure(.invalidArgument, "The axes \(axes) of shape \(shape) hold no elements; they must hold at least one.")
+            throw Failure(
+                .invalidArgument, "The axes \(axes) of shape \(shape) hold no elements; they must hold at least one.")
         }
     }
 
@@ -90,7 +91,9 @@ extension OpTable {
         for op in ops {
             var arguments = [Argument("x", [x])]
             if op.hasPrefix("reduce") { arguments += call.operation.arguments.filter { $0.name != "x" } }
-            if op == "log" { arguments.append(Argument("epsilon", [function.constant(Tensor(Float(0)), name: "\(name)_epsilon")])) }
+            if op == "log" {
+                arguments.append(Argument("epsilon", [function.constant(Tensor(Float(0)), name: "\(name)_epsilon")]))
+            }
             x = try function.one(Operation(op, arguments, outputs: []), name: "\(name)_\(op)")
         }
         return [viaFloat ? try function.cast(x, to: dtype, name: name) : x]
@@ -104,10 +107,12 @@ extension OpTable {
         let axes = try call.axes(rank: type.rank) ?? Array(type.shape.indices)
         let axesID = function.ints(axes, name: "\(name)_axes")
         let keep = function.constant(Tensor(true), name: "\(name)_keep")
-        let largest = try function.one("reduce_max", name: "\(name)_max", ["x": [x], "axes": [axesID], "keep_dims": [keep]])
+        let largest = try function.one(
+            "reduce_max", name: "\(name)_max", ["x": [x], "axes": [axesID], "keep_dims": [keep]])
         let shifted = try function.one("sub", name: "\(name)_sub", ["x": [x], "y": [largest]])
         let powers = try function.one("exp", name: "\(name)_exp", ["x": [shifted]])
-        let sum = try function.one("reduce_sum", name: "\(name)_sum", ["x": [powers], "axes": [axesID], "keep_dims": [keep]])
+        let sum = try function.one(
+            "reduce_sum", name: "\(name)_sum", ["x": [powers], "axes": [axesID], "keep_dims": [keep]])
         let zero = function.constant(Tensor(Float(0)), name: "\(name)_epsilon")
         let logarithm = try function.one("log", name: "\(name)_log", ["x": [sum], "epsilon": [zero]])
         var result = try function.one("add", name: "\(name)_add", ["x": [logarithm], "y": [largest]])

@@ -11,7 +11,9 @@ public func reshaped(_ shape: [Int], to wanted: [Int]) throws -> [Int] {
     let open = result.indices.filter { result[$0] == -1 }
     let count = try shape.product()
     let mismatch = Failure(.invalidArgument, "\(count) elements of shape \(shape) do not fill the new shape \(wanted).")
-    guard open.count <= 1 else { throw Failure(.invalidArgument, "The new shape \(wanted) has several -1; it may have one.") }
+    guard open.count <= 1 else {
+        throw Failure(.invalidArgument, "The new shape \(wanted) has several -1; it may have one.")
+    }
     if let index = open.first {
         result[index] = 1
         let known = try result.product()
@@ -24,7 +26,9 @@ public func reshaped(_ shape: [Int], to wanted: [Int]) throws -> [Int] {
 
 /// The shape of tensors joined along an axis; tensors of rank 0 join to a list.
 public func concatenated(_ shapes: [[Int]], axis: Int, interleave: Bool = false) throws -> [Int] {
-    guard var result = shapes.first else { throw Failure(.invalidArgument, "There are no tensors; at least one is needed.") }
+    guard var result = shapes.first else {
+        throw Failure(.invalidArgument, "There are no tensors; at least one is needed.")
+    }
     for shape in shapes where shape.count != result.count {
         throw Failure(.invalidArgument, "Shapes \(result) and \(shape) differ in rank; all must have one rank.")
     }
@@ -60,14 +64,16 @@ public struct SplitSizes: Sendable, Hashable {
         guard call.has("split_sizes") else {
             guard let parts else { throw Failure(.invalidArgument, "Either num_splits or split_sizes must be given.") }
             guard size % parts == 0 else {
-                throw Failure(.invalidArgument, "Axis \(axis) has \(size) elements; \(parts) parts must be equally long.")
+                throw Failure(
+                    .invalidArgument, "Axis \(axis) has \(size) elements; \(parts) parts must be equally long.")
             }
             sizes = Array(repeating: size / parts, count: parts)
             return
         }
         sizes = try call.ints("split_sizes", count: parts, in: Call.sizes)
         guard !sizes.isEmpty, sizes.reduce(0, +) == size else {
-            throw Failure(.invalidArgument, "The split_sizes \(sizes) must add up to the \(size) elements of axis \(axis).")
+            throw Failure(
+                .invalidArgument, "The split_sizes \(sizes) must add up to the \(size) elements of axis \(axis).")
         }
     }
 }
@@ -82,7 +88,9 @@ public struct Padding: Sendable, Hashable {
         let pad = try call.ints("pad", in: Call.sizes)
         guard pad.count % 2 == 0, pad.count <= 2 * shape.count else {
             throw Failure(
-                .invalidArgument, "The parameter 'pad' has \(pad.count) elements; it must have two for each of at most \(shape.count) axes.")
+                .invalidArgument,
+                "The parameter 'pad' has \(pad.count) elements; it must have two for each of at most \(shape.count) axes."
+            )
         }
         let untouched = Array(repeating: 0, count: shape.count - pad.count / 2)
         before = untouched + stride(from: 0, to: pad.count, by: 2).map { pad[$0] }

@@ -11,7 +11,8 @@ extension OpTable {
                 .constant("weight_ih", "[4 · hidden, inputs]: weights of the inputs", .floats),
                 .constant("weight_hh", "[4 · hidden, hidden]: weights of the hidden state", .floats),
                 .constant("bias", "[4 · hidden]: the offsets; 0 where left out", .floats, optional: true),
-                .constant("peephole", "[3 · hidden]: weights of the cell state; 0 where left out", .floats, optional: true),
+                .constant(
+                    "peephole", "[3 · hidden]: weights of the cell state; 0 where left out", .floats, optional: true),
                 .constant("weight_ih_back", "weight_ih of the backward direction", .floats, optional: true),
                 .constant("weight_hh_back", "weight_hh of the backward direction", .floats, optional: true),
                 .constant("bias_back", "bias of the backward direction", .floats, optional: true),
@@ -27,7 +28,9 @@ extension OpTable {
             let both = try call.text("direction", among: ["forward", "reverse", "bidirectional"]) == "bidirectional"
             for name in ["recurrent_activation", "cell_activation", "activation"] { try checkActivation(call, name) }
             if both, !call.has("weight_ih_back") || !call.has("weight_hh_back") {
-                throw Failure(.invalidArgument, "The direction is bidirectional; then weight_ih_back and weight_hh_back must be given.")
+                throw Failure(
+                    .invalidArgument,
+                    "The direction is bidirectional; then weight_ih_back and weight_hh_back must be given.")
             }
             let outputs = try recurrent(call, gates: 4, directions: both ? 2 : 1)
             try call.expect("initial_c", outputs[1].shape)
@@ -46,7 +49,9 @@ extension OpTable {
                 .text("recurrent_activation", "the function on the reset and update gates", default: "sigmoid"),
                 .text("activation", "the function on the output gate", default: "tanh"),
                 .bool("reset_after", "apply the reset gate after the product with weight_hh", default: false),
-                .constant("input_bias", "[3 · hidden]: offsets of the input products; 0 where left out", .floats, optional: true),
+                .constant(
+                    "input_bias", "[3 · hidden]: offsets of the input products; 0 where left out", .floats,
+                    optional: true),
             ]
         ) { call in
             _ = try call.text("direction", among: ["forward", "reverse"])
@@ -77,7 +82,8 @@ extension OpTable {
                 .tensor("key", "[batch, …, sources, size]: what it is compared with", .floats),
                 .tensor("value", "[batch, …, sources, width]: what is mixed", .floats),
                 .tensor(
-                    "attn_mask", "broadcasts to [batch, …, targets, sources]: false leaves a source out, a number is added",
+                    "attn_mask",
+                    "broadcasts to [batch, …, targets, sources]: false leaves a source out, a number is added",
                     Set<DataType>.floats.union([.bool]), optional: true),
             ],
             expansion: attention
@@ -101,7 +107,8 @@ extension OpTable {
                 let mask = try call.type("attn_mask")
                 let scores = Array(query.shape.dropLast()) + [key.shape[rank - 2]]
                 guard mask.shape.last == key.shape[rank - 2], try broadcast(mask.shape, scores) == scores else {
-                    throw Failure(.invalidArgument, "The attn_mask has shape \(mask.shape); it must broadcast to \(scores).")
+                    throw Failure(
+                        .invalidArgument, "The attn_mask has shape \(mask.shape); it must broadcast to \(scores).")
                 }
             }
             return [TensorType(query.dtype, query.shape.dropLast() + [value.shape[rank - 1]])]
@@ -137,10 +144,12 @@ extension OpTable {
         let query = try call.type("query")
         let flip = function.constant(Tensor(true), name: "\(name)_transpose_y")
         // The root of the scale goes into both operands: their product then stays within fp16.
-        let root = function.number(1 / Double(max(query.shape.last ?? 1, 1)).squareRoot().squareRoot(), as: query.dtype, name: "\(name)_scale")
+        let root = function.number(
+            1 / Double(max(query.shape.last ?? 1, 1)).squareRoot().squareRoot(), as: query.dtype, name: "\(name)_scale")
         let left = try function.one("mul", name: "\(name)_query", ["x": [call.id("query")], "y": [root]])
         let right = try function.one("mul", name: "\(name)_key", ["x": [call.id("key")], "y": [root]])
-        var scores = try function.one("matmul", name: "\(name)_scores", ["x": [left], "y": [right], "transpose_y": [flip]])
+        var scores = try function.one(
+            "matmul", name: "\(name)_scores", ["x": [left], "y": [right], "transpose_y": [flip]])
         if call.has("attn_mask") {
             var mask = try call.id("attn_mask")
             if try function.tensorType(mask).dtype == .bool {

@@ -7,7 +7,10 @@ extension OpTable {
                 "reshape", .shape, "x under another shape of as many elements",
                 [
                     x,
-                    .tensor("shape", "the new shape; 0 keeps the dimension counted from the right, one -1 takes what is left", .integers),
+                    .tensor(
+                        "shape",
+                        "the new shape; 0 keeps the dimension counted from the right, one -1 takes what is left",
+                        .integers),
                 ]
             ) { call in
                 let x = try call.type("x")
@@ -43,7 +46,11 @@ extension OpTable {
             },
             sameElements(
                 "squeeze", "x without axes of length 1",
-                [.tensor("axes", "the axes to take out, where their length is 1; all such axes where left out", .integers, optional: true)]
+                [
+                    .tensor(
+                        "axes", "the axes to take out, where their length is 1; all such axes where left out",
+                        .integers, optional: true)
+                ]
             ) { call in
                 let shape = try call.type("x").shape
                 let axes = try call.axes(rank: shape.count) ?? Array(shape.indices)
@@ -77,13 +84,18 @@ extension OpTable {
             ) { call in
                 let types = try oneType(call, "values")
                 let interleave = try call.bool("interleave")
-                return [TensorType(types[0].dtype, try concatenated(types.map(\.shape), axis: call.int("axis"), interleave: interleave))]
+                return [
+                    TensorType(
+                        types[0].dtype,
+                        try concatenated(types.map(\.shape), axis: call.int("axis"), interleave: interleave))
+                ]
             },
             Op(
                 "split", .shape, "x cut into parts along an axis",
                 [
                     x, .constant("num_splits", "how many equal parts", .integers, optional: true),
-                    .tensor("split_sizes", "the length of each part", .integers, optional: true), .int("axis", "the axis to cut"),
+                    .tensor("split_sizes", "the length of each part", .integers, optional: true),
+                    .int("axis", "the axis to cut"),
                 ],
                 expansion: split
             ) { call in
@@ -98,13 +110,16 @@ extension OpTable {
             ) { call in
                 let types = try oneType(call, "values")
                 for type in types where type.shape != types[0].shape {
-                    throw Failure(.invalidArgument, "Shapes \(types[0].shape) and \(type.shape) do not stack; they must be equal.")
+                    throw Failure(
+                        .invalidArgument, "Shapes \(types[0].shape) and \(type.shape) do not stack; they must be equal."
+                    )
                 }
                 let axis = try call.axis(rank: types[0].rank + 1)
                 return [TensorType(types[0].dtype, inserted(types[0].shape, axis, types.count))]
             },
             Op(
-                "tile", .shape, "x repeated along each axis", [x, .tensor("reps", "how often, for each axis", .integers)]
+                "tile", .shape, "x repeated along each axis",
+                [x, .tensor("reps", "how often, for each axis", .integers)]
             ) { call in
                 let x = try call.type("x")
                 let reps = try call.ints("reps", count: x.rank, in: Call.positive)
@@ -121,11 +136,13 @@ extension OpTable {
                 let x = try call.type("x")
                 let pad = try Padding(call)
                 let mode = try call.text("mode", among: ["constant", "reflect", "replicate"])
-                for (axis, size) in x.shape.enumerated() where mode != "constant" && pad.before[axis] + pad.after[axis] > 0 {
+                for (axis, size) in x.shape.enumerated()
+                where mode != "constant" && pad.before[axis] + pad.after[axis] > 0 {
                     guard size > (mode == "reflect" ? max(pad.before[axis], pad.after[axis]) : 0) else {
                         throw Failure(
                             .invalidArgument,
-                            "Axis \(axis) has \(size) elements; the mode \(mode) needs more to add \(pad.before[axis]) and \(pad.after[axis]).")
+                            "Axis \(axis) has \(size) elements; the mode \(mode) needs more to add \(pad.before[axis]) and \(pad.after[axis])."
+                        )
                     }
                 }
                 return [TensorType(x.dtype, pad.result(x.shape))]
@@ -143,7 +160,8 @@ extension OpTable {
                     return try function.append(
                         "slice_by_index", name: "\(name)_slice",
                         [
-                            "x": [call.id("x")], "begin": [zeros], "end": [zeros], "stride": [strides], "begin_mask": [whole],
+                            "x": [call.id("x")], "begin": [zeros], "end": [zeros], "stride": [strides],
+                            "begin_mask": [whole],
                             "end_mask": [whole],
                         ])
                 }
@@ -156,7 +174,8 @@ extension OpTable {
                 "reverse_sequence", .shape, "x with the first `lengths` elements of each sequence turned round",
                 [
                     x, .tensor("lengths", "[batch]: the length of each sequence", .integers),
-                    .int("seq_axis", "the axis of the sequences", default: 0), .int("batch_axis", "the axis of the batch", default: 0),
+                    .int("seq_axis", "the axis of the sequences", default: 0),
+                    .int("batch_axis", "the axis of the batch", default: 0),
                 ]
             ) { call in
                 let x = try call.type("x")
@@ -164,9 +183,12 @@ extension OpTable {
                 try call.expect("lengths", [x.shape[call.axis("batch_axis", rank: x.rank)]])
                 return [x]
             },
-            Op("slice_by_index", .shape, "the elements of x from begin to end, in steps", [x] + sliceParameters) { call in
+            Op("slice_by_index", .shape, "the elements of x from begin to end, in steps", [x] + sliceParameters) {
+                call in
                 let x = try call.type("x")
-                if call.constant("begin") == nil || call.constant("end") == nil, let shape = try SliceBounds.resultWhateverBounds(call) {
+                if call.constant("begin") == nil || call.constant("end") == nil,
+                    let shape = try SliceBounds.resultWhateverBounds(call)
+                {
                     try call.expect("begin", [x.rank])
                     try call.expect("end", [x.rank])
                     return [TensorType(x.dtype, shape)]
@@ -191,15 +213,24 @@ extension OpTable {
             },
             Op(
                 "sliding_windows", .shape, "windows of x along an axis; a new axis behind it counts within the window",
-                [x, .int("axis", "the axis to move along"), .int("size", "the length of a window"), .int("stride", "the step", default: 1)]
+                [
+                    x, .int("axis", "the axis to move along"), .int("size", "the length of a window"),
+                    .int("stride", "the step", default: 1),
+                ]
             ) { call in
                 let x = try call.type("x")
                 let axis = try call.axis(rank: x.rank)
-                let (size, stride) = (try call.int("size", in: Call.positive), try call.int("stride", in: Call.positive))
+                let (size, stride) = (
+                    try call.int("size", in: Call.positive), try call.int("stride", in: Call.positive)
+                )
                 guard size <= x.shape[axis] else {
-                    throw Failure(.invalidArgument, "Axis \(axis) has \(x.shape[axis]) elements, fewer than a window of \(size).")
+                    throw Failure(
+                        .invalidArgument, "Axis \(axis) has \(x.shape[axis]) elements, fewer than a window of \(size).")
                 }
-                return [TensorType(x.dtype, inserted(replaced(x.shape, axis, (x.shape[axis] - size) / stride + 1), axis + 1, size))]
+                return [
+                    TensorType(
+                        x.dtype, inserted(replaced(x.shape, axis, (x.shape[axis] - size) / stride + 1), axis + 1, size))
+                ]
             },
         ] + blockOps + makingOps
 
@@ -255,9 +286,12 @@ extension OpTable {
     /// The types of a list of tensors, at least one and all of one element type.
     private static func oneType(_ call: Call, _ name: String) throws -> [TensorType] {
         let types = try call.types(name)
-        guard let first = types.first else { throw Failure(.invalidArgument, "The parameter '\(name)' is empty; it needs a tensor.") }
+        guard let first = types.first else {
+            throw Failure(.invalidArgument, "The parameter '\(name)' is empty; it needs a tensor.")
+        }
         for type in types where type.dtype != first.dtype {
-            throw Failure(.wrongType, "The tensors are \(first.dtype.name) and \(type.dtype.name); all must be of one type.")
+            throw Failure(
+                .wrongType, "The tensors are \(first.dtype.name) and \(type.dtype.name); all must be of one type.")
         }
         return types
     }
@@ -266,14 +300,17 @@ extension OpTable {
         shape.enumerated().map { $0 == axis ? size : $1 }
     }
 
-    private static func inserted(_ shape: [Int], _ axis: Int, _ size: Int) -> [Int] { shape[..<axis] + [size] + shape[axis...] }
+    private static func inserted(_ shape: [Int], _ axis: Int, _ size: Int) -> [Int] {
+        shape[..<axis] + [size] + shape[axis...]
+    }
 
     /// The length of one axis of slice_by_size, checked against the shape.
     private static func checkSlice(_ begin: Int, _ size: Int, _ shape: [Int], _ axis: Int) throws -> Int {
         let length = size == -1 ? shape[axis] - begin : size
         guard length >= 0, begin + length <= shape[axis] else {
             throw Failure(
-                .outOfRange, "The slice of \(size) elements from \(begin) leaves axis \(axis), which has \(shape[axis]) elements.")
+                .outOfRange,
+                "The slice of \(size) elements from \(begin) leaves axis \(axis), which has \(shape[axis]) elements.")
         }
         return length
     }
@@ -284,10 +321,12 @@ extension OpTable {
         var start = 0
         return try parts.sizes.enumerated().map { index, size in
             let name = "\(call.name)_\(index)"
-            let begin = function.ints(replaced(Array(repeating: 0, count: x.rank), parts.axis, start), name: "\(name)_begin")
+            let begin = function.ints(
+                replaced(Array(repeating: 0, count: x.rank), parts.axis, start), name: "\(name)_begin")
             let sizes = function.ints(replaced(x.shape, parts.axis, size), name: "\(name)_size")
             start += size
-            return try function.one("slice_by_size", name: "\(name)_slice", ["x": [call.id("x")], "begin": [begin], "size": [sizes]])
+            return try function.one(
+                "slice_by_size", name: "\(name)_slice", ["x": [call.id("x")], "begin": [begin], "size": [sizes]])
         }
     }
 

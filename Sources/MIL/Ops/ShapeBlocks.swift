@@ -2,22 +2,35 @@
 
 extension OpTable {
     static let blockOps: [Op] = [
-        pixels("depth_to_space", "block_size", "channels of x spread over blocks of pixels; the block is the outer part of a channel") {
+        pixels(
+            "depth_to_space", "block_size",
+            "channels of x spread over blocks of pixels; the block is the outer part of a channel"
+        ) {
             try toSpace($0, $1, $2, blockFirst: true)
         },
-        pixels("pixel_shuffle", "upscale_factor", "channels of x spread over blocks of pixels; the block is the inner part of a channel") {
+        pixels(
+            "pixel_shuffle", "upscale_factor",
+            "channels of x spread over blocks of pixels; the block is the inner part of a channel"
+        ) {
             try toSpace($0, $1, $2, blockFirst: false)
         },
-        pixels("space_to_depth", "block_size", "blocks of pixels of x gathered as channels; the block is the outer part of a channel") {
+        pixels(
+            "space_to_depth", "block_size",
+            "blocks of pixels of x gathered as channels; the block is the outer part of a channel"
+        ) {
             try toDepth($0, $1, $2, blockFirst: true)
         },
-        pixels("pixel_unshuffle", "downscale_factor", "blocks of pixels of x gathered as channels; the block is the inner part of a channel") {
+        pixels(
+            "pixel_unshuffle", "downscale_factor",
+            "blocks of pixels of x gathered as channels; the block is the inner part of a channel"
+        ) {
             try toDepth($0, $1, $2, blockFirst: false)
         },
         Op(
             "space_to_batch", .shape, "blocks of pixels of x, padded with 0, gathered along the batch",
             [
-                .tensor("x", "[batch, channels, height, width]", .all), .ints("block_shape", "height and width of a block"),
+                .tensor("x", "[batch, channels, height, width]", .all),
+                .ints("block_shape", "height and width of a block"),
                 .ints("paddings", "[2, 2]: rows above and below, columns left and right"),
             ],
             expansion: { call, function in
@@ -32,13 +45,16 @@ extension OpTable {
         ) { call in
             let x = try call.type("x", rank: 4...4)
             let (block, edges) = try blockAndEdges(call, "paddings")
-            let shape = try (0..<2).map { try fit(x.shape[$0 + 2] + edges[2 * $0] + edges[2 * $0 + 1], block[$0], axis: $0 + 2) }
+            let shape = try (0..<2).map {
+                try fit(x.shape[$0 + 2] + edges[2 * $0] + edges[2 * $0 + 1], block[$0], axis: $0 + 2)
+            }
             return [TensorType(x.dtype, [try x.shape[0].times(block.product()), x.shape[1]] + shape)]
         },
         Op(
             "batch_to_space", .shape, "parts of the batch spread over blocks of pixels, then cropped",
             [
-                .tensor("x", "[batch, channels, height, width]", .all), .ints("block_shape", "height and width of a block"),
+                .tensor("x", "[batch, channels, height, width]", .all),
+                .ints("block_shape", "height and width of a block"),
                 .ints("crops", "[2, 2]: rows cut above and below, columns cut left and right"),
             ],
             expansion: { call, function in
@@ -50,8 +66,12 @@ extension OpTable {
                 let whole = try function.tensorType(spread).shape
                 let begin = function.ints([0, 0, edges[0], edges[2]], name: "\(name)_begin")
                 let size = function.ints(
-                    [whole[0], whole[1], whole[2] - edges[0] - edges[1], whole[3] - edges[2] - edges[3]], name: "\(name)_size")
-                return [try function.one("slice_by_size", name: "\(name)_crop", ["x": [spread], "begin": [begin], "size": [size]])]
+                    [whole[0], whole[1], whole[2] - edges[0] - edges[1], whole[3] - edges[2] - edges[3]],
+                    name: "\(name)_size")
+                return [
+                    try function.one(
+                        "slice_by_size", name: "\(name)_crop", ["x": [spread], "begin": [begin], "size": [size]])
+                ]
             }
         ) { call in
             let x = try call.type("x", rank: 4...4)
@@ -100,7 +120,9 @@ extension OpTable {
     private static func toSpace(_ shape: [Int], _ block: Int, _ area: Int, blockFirst: Bool) throws -> Rearrangement {
         let channels = try fit(shape[1], area, axis: 1)
         return Rearrangement(
-            split: [shape[0]] + (blockFirst ? [block, block, channels] : [channels, block, block]) + [shape[2], shape[3]],
+            split: [shape[0]] + (blockFirst ? [block, block, channels] : [channels, block, block]) + [
+                shape[2], shape[3],
+            ],
             permutation: blockFirst ? [0, 3, 4, 1, 5, 2] : [0, 1, 4, 2, 5, 3],
             result: [shape[0], channels, try shape[2].times(block), try shape[3].times(block)])
     }

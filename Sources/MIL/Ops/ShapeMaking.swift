@@ -25,7 +25,8 @@ extension OpTable {
         Op(
             "range_1d", .shape, "the numbers from start in steps, before end",
             [
-                .tensor("end", "where to stop, itself left out"), .tensor("start", "the first number"), .tensor("step", "the step"),
+                .tensor("end", "where to stop, itself left out"), .tensor("start", "the first number"),
+                .tensor("step", "the step"),
             ]
         ) { call in
             let types = try ["start", "end", "step"].map { try call.type($0) }
@@ -56,7 +57,8 @@ extension OpTable {
         Op(
             "band_part", .shape, "x with 0 outside a band around the diagonal of the last two axes",
             [
-                .tensor("x", "the matrices", .all), .int("lower", "diagonals kept below the main one; all where negative", default: -1),
+                .tensor("x", "the matrices", .all),
+                .int("lower", "diagonals kept below the main one; all where negative", default: -1),
                 .int("upper", "diagonals kept above the main one; all where negative", default: -1),
             ],
             expansion: band
@@ -75,11 +77,16 @@ extension OpTable {
     }
 
     /// The numbers 0, 1, … along one axis of a tensor of a rank.
-    private static func counting(_ function: inout Function, _ count: Int, axis: Int, rank: Int, name: String) throws -> ValueID {
+    private static func counting(_ function: inout Function, _ count: Int, axis: Int, rank: Int, name: String) throws
+        -> ValueID
+    {
         let zero = function.int(0, name: "\(name)_start")
         let numbers = try function.one(
             "range_1d", name: "\(name)_range",
-            ["end": [function.int(count, name: "\(name)_end")], "start": [zero], "step": [function.int(1, name: "\(name)_step")]])
+            [
+                "end": [function.int(count, name: "\(name)_end")], "start": [zero],
+                "step": [function.int(1, name: "\(name)_step")],
+            ])
         return try function.vector(numbers, along: axis, rank: rank, name: name)
     }
 
@@ -96,7 +103,9 @@ extension OpTable {
             throw Failure(.wrongType, "on_value and off_value must be constants.")
         }
         let values = (on: function.constant(on, name: "\(name)_on"), off: function.constant(off, name: "\(name)_off"))
-        return [try function.one("select", name: "\(name)_select", ["cond": [hit], "a": [values.on], "b": [values.off]])]
+        return [
+            try function.one("select", name: "\(name)_select", ["cond": [hit], "a": [values.on], "b": [values.off]])
+        ]
     }
 
     private static func band(_ call: Call, _ function: inout Function) throws -> [ValueID] {

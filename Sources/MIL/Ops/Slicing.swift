@@ -17,24 +17,32 @@ public struct SliceBounds: Sendable, Hashable {
     ) throws {
         let rank = shape.count
         for (name, count) in [("begin", begin.count), ("end", end.count)] where count != rank {
-            throw Failure(.invalidArgument, "The parameter '\(name)' has \(count) elements; x has rank \(rank) and needs as many.")
+            throw Failure(
+                .invalidArgument, "The parameter '\(name)' has \(count) elements; x has rank \(rank) and needs as many."
+            )
         }
         for (name, count) in [
-            ("stride", stride.count), ("begin_mask", beginMask.count), ("end_mask", endMask.count), ("squeeze_mask", squeezeMask.count),
+            ("stride", stride.count), ("begin_mask", beginMask.count), ("end_mask", endMask.count),
+            ("squeeze_mask", squeezeMask.count),
         ] where count != 0 && count != rank {
-            throw Failure(.invalidArgument, "The parameter '\(name)' has \(count) elements; x has rank \(rank) and needs as many.")
+            throw Failure(
+                .invalidArgument, "The parameter '\(name)' has \(count) elements; x has rank \(rank) and needs as many."
+            )
         }
         var (begins, strides, lengths): ([Int], [Int], [Int]) = ([], [], [])
         for axis in 0..<rank {
             let size = shape[axis]
             let step = stride.isEmpty ? 1 : stride[axis]
-            guard step != 0 else { throw Failure(.invalidArgument, "The stride of axis \(axis) is 0; it must be another number.") }
+            guard step != 0 else {
+                throw Failure(.invalidArgument, "The stride of axis \(axis) is 0; it must be another number.")
+            }
             let fromStart = !beginMask.isEmpty && beginMask[axis]
             let toEnd = !endMask.isEmpty && endMask[axis]
             if !squeezeMask.isEmpty && squeezeMask[axis] {
                 let index = fromStart ? 0 : begin[axis] < 0 ? begin[axis] + size : begin[axis]
                 guard (0..<size).contains(index) else {
-                    throw Failure(.outOfRange, "The index \(begin[axis]) lies outside axis \(axis), which has \(size) elements.")
+                    throw Failure(
+                        .outOfRange, "The index \(begin[axis]) lies outside axis \(axis), which has \(size) elements.")
                 }
                 begins.append(index)
                 strides.append(1)
@@ -67,7 +75,8 @@ public struct SliceBounds: Sendable, Hashable {
     /// The bounds with `begin` and `end` as they arrived at run time.
     public init(_ shape: [Int], begin: [Int], end: [Int], masks: SliceMasks) throws {
         try self.init(
-            shape, begin: begin, end: end, stride: masks.stride, beginMask: masks.begin, endMask: masks.end, squeezeMask: masks.squeeze)
+            shape, begin: begin, end: end, stride: masks.stride, beginMask: masks.begin, endMask: masks.end,
+            squeezeMask: masks.squeeze)
     }
 
     /// The shape of the slice where it does not depend on `begin` and `end`, for those that are known only at run time.
@@ -78,7 +87,8 @@ public struct SliceBounds: Sendable, Hashable {
         for axis in shape.indices {
             let squeezed = masks.squeeze.indices.contains(axis) && masks.squeeze[axis]
             let whole =
-                masks.begin.indices.contains(axis) && masks.begin[axis] && masks.end.indices.contains(axis) && masks.end[axis]
+                masks.begin.indices.contains(axis) && masks.begin[axis] && masks.end.indices.contains(axis)
+                && masks.end[axis]
             guard squeezed || whole else { return nil }
         }
         return try SliceBounds(shape, begin: zeros, end: zeros, masks: masks).result

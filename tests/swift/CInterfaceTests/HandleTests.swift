@@ -101,7 +101,9 @@ private final class Counter: Sendable {
                 }
             }
         }
-        for index in 0..<8 { try table.release(OpaquePointer(bitPattern: shared.pointer[index].load(ordering: .relaxed))) }
+        for index in 0..<8 {
+            try table.release(OpaquePointer(bitPattern: shared.pointer[index].load(ordering: .relaxed)))
+        }
         #expect(counter.count == 0)
         shared.pointer.deallocate()
     }

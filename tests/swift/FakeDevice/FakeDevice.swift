@@ -55,7 +55,9 @@ private struct FakeExecutable: Executable {
     init(_ function: Function) throws {
         func port(_ id: ValueID) throws -> Port {
             let type = try function.tensorType(id)
-            guard type.isFixed else { throw Failure(.bug, "'\(function[id].name)' reached the device with an open shape.") }
+            guard type.isFixed else {
+                throw Failure(.bug, "'\(function[id].name)' reached the device with an open shape.")
+            }
             return Port(name: function[id].name, type: type)
         }
         self.function = function
@@ -68,7 +70,8 @@ private struct FakeExecutable: Executable {
                     throw Failure(.unsupported, "The fake device does not know '\(operation.op)'.")
                 }
                 let output = try port(operation.outputs[0])
-                return Plan.Step(ops: [operation.op], output: output.name, type: output.type, kernel: "fake", reason: "only one")
+                return Plan.Step(
+                    ops: [operation.op], output: output.name, type: output.type, kernel: "fake", reason: "only one")
             }, workspaceBytes: 0, packedBytes: 0)
     }
 
@@ -79,7 +82,8 @@ private struct FakeExecutable: Executable {
         }
         func value(_ id: ValueID) -> Tensor { values[id] ?? function[id].constant! }
         for (step, operation) in function.operations.enumerated() {
-            let arguments = Dictionary(uniqueKeysWithValues: operation.arguments.map { ($0.name, $0.values.map(value)) })
+            let arguments = Dictionary(
+                uniqueKeysWithValues: operation.arguments.map { ($0.name, $0.values.map(value)) })
             let output = operation.outputs[0]
             let result = try FakeExecutable.ops[operation.op]!(arguments, function.tensorType(output))
             values[output] = result

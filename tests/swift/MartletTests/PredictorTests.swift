@@ -61,7 +61,10 @@ private func failure(_ body: () throws -> Void) -> Failure? {
         let cases: [([String: Tensor], Failure.Kind, String)] = [
             (["a": good, "x": good], .invalidArgument, "There is no input 'x'; there are 'a', 'b'."),
             (["a": good], .invalidArgument, "The input 'b' is missing; there are 'a', 'b'."),
-            (["a": good, "b": good.reshaped([3, 2])], .invalidArgument, "The input 'b' has shape [3, 2]; it must be [2, 3]."),
+            (
+                ["a": good, "b": good.reshaped([3, 2])], .invalidArgument,
+                "The input 'b' has shape [3, 2]; it must be [2, 3]."
+            ),
             (
                 ["a": good, "b": good.reshaped([6])], .invalidArgument,
                 "The input 'b' has 1 dimensions, [6]; it must have 2, [2, 3]."
@@ -74,7 +77,8 @@ private func failure(_ body: () throws -> Void) -> Failure? {
         for (inputs, kind, message) in cases {
             #expect(failure { _ = try predictor.predict(inputs) } == Failure(kind, message))
         }
-        #expect(failure { _ = try predictor.run([good]) }?.message == "1 inputs are given where 2 are needed: 'a', 'b'.")
+        #expect(
+            failure { _ = try predictor.run([good]) }?.message == "1 inputs are given where 2 are needed: 'a', 'b'.")
     }
 
     @Test func compilesOncePerShape() throws {
@@ -99,7 +103,8 @@ private func failure(_ body: () throws -> Void) -> Failure? {
     @Test func refusesShapesOutsideTheRange() throws {
         let predictor = try Predictor(flexible(.ranges([.init(1, 1), .init(2, 4)])), device: device)
         let x = Tensor([Float](repeating: 0, count: 5), shape: [1, 5])
-        #expect(failure { _ = try predictor(["x": x]) }?.message == "The input 'x' has shape [1, 5]; it must be [1, 2…4].")
+        #expect(
+            failure { _ = try predictor(["x": x]) }?.message == "The input 'x' has shape [1, 5]; it must be [1, 2…4].")
         #expect(try predictor.plan.steps[0].type.shape == [1, 2])
     }
 
@@ -140,7 +145,10 @@ private func failure(_ body: () throws -> Void) -> Failure? {
         turned.interfaces[0].inputs.reverse()
         turned.interfaces[0].outputs.reverse()
         let predictor = try Predictor(turned, device: device)
-        let (one, two) = (Tensor([Float](repeating: 1, count: 6), shape: [2, 3]), Tensor([Float](repeating: 2, count: 6), shape: [2, 3]))
+        let (one, two) = (
+            Tensor([Float](repeating: 1, count: 6), shape: [2, 3]),
+            Tensor([Float](repeating: 2, count: 6), shape: [2, 3])
+        )
         let results = try predictor.run([one, two])
         #expect(results.map { $0.double(at: 0) } == [3, 6])
     }
@@ -154,7 +162,8 @@ private func failure(_ body: () throws -> Void) -> Failure? {
             """)
         classifier.interfaces[0].outputs = [Feature("label", .string), Feature("all", .dictionary(key: .string))]
         classifier.interfaces[0].classifier = .init(
-            scores: "scores", labels: .strings(["cat", "dog", "bird"]), labelFeature: "label", probabilitiesFeature: "all")
+            scores: "scores", labels: .strings(["cat", "dog", "bird"]), labelFeature: "label",
+            probabilitiesFeature: "all")
         let predictor = try Predictor(classifier, device: device)
         let results = try predictor(["x": Tensor([0, 2, 1] as [Float], shape: [1, 3])])
         #expect(results["label"]?.strings == ["dog"])

@@ -49,7 +49,9 @@ import Testing
                 tensor<fp32, [?, ?, 1]> y = reshape(x = x, shape = target)[name = string("y")];
             } -> (y); }
             """)
-        open.interfaces[0].inputs = [Feature("x", .multiArray(.init(.float32, [2, 2], .ranges([.init(1, 9), .init(1, 9)]))))]
+        open.interfaces[0].inputs = [
+            Feature("x", .multiArray(.init(.float32, [2, 2], .ranges([.init(1, 9), .init(1, 9)]))))
+        ]
         let predictor = try Predictor(open, device: FakeDevice(), function: nil, evaluate: FakeDevice.evaluate)
         let y = try predictor(["x": Tensor([1, 2, 3] as [Float], shape: [3, 1])])["y"]
         #expect(y?.shape == [3, 1, 1])
@@ -57,7 +59,8 @@ import Testing
 
     @Test func theNumberOfInputsMustFit() throws {
         let open = try function(
-            "program(1.3) { func main<ios18>(tensor<fp32, [?]> x) { tensor<fp32, [?]> y = relu(x = x)[name = string(\"y\")]; } -> (y); }")
+            "program(1.3) { func main<ios18>(tensor<fp32, [?]> x) { tensor<fp32, [?]> y = relu(x = x)[name = string(\"y\")]; } -> (y); }"
+        )
         #expect(throws: Failure(.invalidArgument, "The function 'main' has 1 inputs, not 0.")) {
             try specialize(open, inputs: [])
         }

@@ -13,7 +13,9 @@ struct Options {
     init(_ words: ArraySlice<String>) throws {
         var words = words
         func value(of option: String) throws -> String {
-            guard let value = words.popFirst() else { throw Failure(.invalidArgument, "\(option) needs a value.\n\(usage)") }
+            guard let value = words.popFirst() else {
+                throw Failure(.invalidArgument, "\(option) needs a value.\n\(usage)")
+            }
             return value
         }
         func number<T: FixedWidthInteger>(of option: String) throws -> T {
@@ -34,7 +36,11 @@ struct Options {
                 throw Failure(.invalidArgument, "There is no option \(option).\n\(usage)")
             default:
                 let parts = word.split(separator: "=", maxSplits: 1).map(String.init)
-                if model.isEmpty { model = word } else if parts.count == 2 { files[parts[0]] = parts[1] } else {
+                if model.isEmpty {
+                    model = word
+                } else if parts.count == 2 {
+                    files[parts[0]] = parts[1]
+                } else {
                     throw Failure(.invalidArgument, "'\(word)' is neither an option nor NAME=FILE.\n\(usage)")
                 }
             }

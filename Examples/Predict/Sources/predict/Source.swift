@@ -45,7 +45,9 @@ func tensor(from path: String, for port: Port, usual: [Int]) throws -> Tensor {
         shape[open[0]] = elements.count / max(shape.reduce(1, *), 1)
     }
     guard elements.count == shape.reduce(1, *) else {
-        throw Failure(.invalidArgument, "'\(path)' holds \(elements.count) floats; '\(port.name)' of shape \(shape) needs another number.")
+        throw Failure(
+            .invalidArgument,
+            "'\(path)' holds \(elements.count) floats; '\(port.name)' of shape \(shape) needs another number.")
     }
     return Tensor(elements.map(Double.init), dtype: port.type.dtype, shape: shape)
 }

@@ -48,7 +48,9 @@ do {
             times.append(clock.now - start)
         }
         times.sort()
-        print("\(options.runs) more: median \(milliseconds(times[times.count / 2])) ms, best \(milliseconds(times[0])) ms")
+        print(
+            "\(options.runs) more: median \(milliseconds(times[times.count / 2])) ms, best \(milliseconds(times[0])) ms"
+        )
     }
     for port in predictor.outputs {
         guard let output = outputs[port.name] else { continue }
