@@ -350,7 +350,8 @@ test_python() {
 
 test_all() {
     build
-    has_packages pytest onnxruntime PIL ruff || pip_install pytest onnxruntime pillow ruff==0.17.6
+    has_packages pytest onnxruntime PIL ruff nbclient ipykernel ||
+        pip_install pytest onnxruntime pillow ruff==0.17.6 nbclient ipykernel
     build_model
     check "swift format" lint_swift
     check "ruff" lint_python

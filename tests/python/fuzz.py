@@ -13,11 +13,43 @@ import numpy as np
 
 import martlet
 
-WORDS = (
-    "valid same same_lower custom EXACT TANH_APPROXIMATION constant reflect replicate forward reverse bidirectional add "
-    "update mul fp32 int32 fp16 bool tanh sigmoid DEFAULT ALIGN_CORNERS STRICT_ALIGN_CORNERS UPSAMPLE OFFSET_CORNERS "
-    "ab,bc->ac bilinear nearest zeros border CENTER_SIZE_HEIGHT_FIRST linear relu nonsense"
-).split()
+WORDS = [
+    "valid",
+    "same",
+    "same_lower",
+    "custom",
+    "EXACT",
+    "TANH_APPROXIMATION",
+    "constant",
+    "reflect",
+    "replicate",
+    "forward",
+    "reverse",
+    "bidirectional",
+    "add",
+    "update",
+    "mul",
+    "fp32",
+    "int32",
+    "fp16",
+    "bool",
+    "tanh",
+    "sigmoid",
+    "DEFAULT",
+    "ALIGN_CORNERS",
+    "STRICT_ALIGN_CORNERS",
+    "UPSAMPLE",
+    "OFFSET_CORNERS",
+    "ab,bc->ac",
+    "bilinear",
+    "nearest",
+    "zeros",
+    "border",
+    "CENTER_SIZE_HEIGHT_FIRST",
+    "linear",
+    "relu",
+    "nonsense",
+]
 TYPES = {"fp32": "float32", "int32": "int32", "bool": "bool", "fp16": "float16"}
 TYPES |= {name: name for name in ("int8", "uint8", "int16", "uint16")}
 DEVICES = ["cpu", "cpu:declared", "cpu:portable"]
