@@ -17,7 +17,8 @@ public struct CPUDevice: Device {
     public static let declared = CPUDevice(
         name: "cpu:declared", words: "rounded to fp16 where the program says fp16", rounds: true, usesOneDNN: true)
     /// Without oneDNN: every kernel is Martlet's own.
-    public static let portable = CPUDevice(name: "cpu:portable", words: "own kernels only", rounds: false, usesOneDNN: false)
+    public static let portable = CPUDevice(
+        name: "cpu:portable", words: "own kernels only", rounds: false, usesOneDNN: false)
 
     public static let all: [any Device] = [reference, declared, portable]
 
@@ -70,9 +71,10 @@ public struct CPUDevice: Device {
                 counts.append((operation.op, 1, operation.outputs.first.map { function[$0].name } ?? ""))
             }
         }
-        let places = counts.map { op, count, first in "'\(op)' (\(count == 1 ? "once" : "\(count) times, first") for '\(first)')" }
-        throw Failure(
-            .unsupported, "The CPU engine has no kernel for what the function '\(function.name)' uses: \(places.joined(separator: ", ")).")
+        let places = counts.map { op, count, first in
+            "'\(op)' (\(count) times, first '\(first)' of function '\(function.name)')"
+        }
+        throw Failure(.unsupported, "The CPU engine has no kernels for these ops: \(places.joined(separator: ", ")).")
     }
 
     /// One operation on constants, run as a program of one line.

@@ -31,7 +31,9 @@ final class Lowerer {
         producer = Array(repeating: nil, count: function.values.count)
         isOutput = Set(function.outputs)
         for (index, operation) in function.operations.enumerated() {
-            for id in operation.inputs where readers[Int(id.index)].last != index { readers[Int(id.index)].append(index) }
+            for id in operation.inputs where readers[Int(id.index)].last != index {
+                readers[Int(id.index)].append(index)
+            }
             for id in operation.outputs { producer[Int(id.index)] = index }
         }
         attention = AttentionGroups(function, readers: readers, producer: producer, outputs: isOutput, rounded: rounded)
@@ -45,7 +47,11 @@ final class Lowerer {
             let type = try function.tensorType(id)
             assembly.buffers.append(.init(byteCount: type.byteCount, place: .input(position)))
             assembly.inputs.append(Port(name: function[id].name, type: type))
-            define(id, View(buffer: assembly.buffers.count - 1, dtype: type.dtype, offset: 0, shape: type.shape, strides: View.strides(of: type.shape)))
+            define(
+                id,
+                View(
+                    buffer: assembly.buffers.count - 1, dtype: type.dtype, offset: 0, shape: type.shape,
+                    strides: View.strides(of: type.shape)))
         }
         for (index, operation) in function.operations.enumerated() where !absorbed.contains(index) {
             if groups.isInner(index) { continue }
@@ -67,14 +73,19 @@ final class Lowerer {
 
     /// Dense and normalizing kernels compute in fp32; what else a row accepts must not reach them.
     private func checkTypes(_ call: Call) throws {
-        let families: Set<Op.Family> = [.linear, .convolution, .normalization, .sequence, .image]
+        let families: Set<Op.Family> = [.linear, .convolution, .normalization, .sequence]
         guard families.contains(call.op.family) || call.op.name == "softmax" else { return }
         for argument in call.operation.arguments where call.op.parameter(argument.name)?.isConstant == false {
             for id in argument.values {
                 let dtype = try function.tensorType(id).dtype
-                guard dtype == .float32 || (dtype.isWhole && dtype.size <= 4 && argument.name != "x" && argument.name != "y") else {
+                guard
+                    dtype == .float32
+                        || (dtype.isWhole && dtype.size <= 4 && argument.name != "x" && argument.name != "y")
+                else {
                     throw Failure(
-                        .unsupported, "The parameter '\(argument.name)' is \(dtype.name); the CPU engine computes this in fp32 or fp16.")
+                        .unsupported,
+                        "The parameter '\(argument.name)' is \(dtype.name); the CPU engine computes this in fp32 or fp16."
+                    )
                 }
             }
         }
@@ -89,7 +100,9 @@ final class Lowerer {
             guard let view = views[Int(id.index)], view.count > 0 else { continue }
             let code = [mk_instruction(opcode: Int32(MK_ROUND_HALF.rawValue), out: 1, a: 0, b: 0, c: 0, p: 0, q: 0)]
             let tape = try PreparedTape(shape: view.shape, leaves: [view], code: code, result: 1, output: view)
-            emit(call, kernel: "tape", reason: "rounded to fp16", output: id, reads: [view], writes: [view]) { tape.run($0) }
+            emit(call, kernel: "tape", reason: "rounded to fp16", output: id, reads: [view], writes: [view]) {
+                tape.run($0)
+            }
         }
     }
 
@@ -163,7 +176,8 @@ final class Lowerer {
         let index = Int(id.index)
         guard readers[index].count == 1, !isOutput.contains(id) else { return nil }
         let reader = function.operations[readers[index][0]]
-        guard reader.op == "transpose", let call = try? Call(reader, in: function), let rank = function[id].type.tensor?.rank,
+        guard reader.op == "transpose", let call = try? Call(reader, in: function),
+            let rank = function[id].type.tensor?.rank,
             let permutation = try? call.axes("perm", rank: rank)
         else { return nil }
         return permutation
@@ -194,20 +208,24 @@ final class Lowerer {
     }
 
     func emit(
-        _ call: Call, kernel: String, reason: String, covering ops: [String]? = nil, output: ValueID? = nil, reads: [View],
+        _ call: Call, kernel: String, reason: String, covering ops: [String]? = nil, output: ValueID? = nil,
+        reads: [View],
         writes: [View], inPlace: [(result: View, operand: View)] = [], run: @escaping Assembly.Action
     ) {
         let id = output ?? call.operation.outputs[0]
         let info = Plan.Step(
-            ops: ops ?? [call.op.name], output: function[id].name, type: function[id].type.tensor ?? TensorType(.bool, []),
+            ops: ops ?? [call.op.name], output: function[id].name,
+            type: function[id].type.tensor ?? TensorType(.bool, []),
             kernel: kernel, reason: reason)
         let pairs = inPlace.filter { result, operand in
-            result.dtype.size == operand.dtype.size && result.strides == operand.strides && result.shape == operand.shape
+            result.dtype.size == operand.dtype.size && result.strides == operand.strides
+                && result.shape == operand.shape
                 && operand.offset == 0 && result.offset == 0
         }
         assembly.steps.append(
             .init(
-                info: info, reads: reads, writes: writes, inPlace: pairs.map { ($0.result.buffer, $0.operand.buffer) }, run: run))
+                info: info, reads: reads, writes: writes, inPlace: pairs.map { ($0.result.buffer, $0.operand.buffer) },
+                run: run))
     }
 
     /// Room that a step may use while it runs.
@@ -258,7 +276,9 @@ final class Lowerer {
                                 ops: [], output: function[id].name, type: type, kernel: "copy",
                                 reason: "an output of its own in row-major order"),
                             reads: [source], writes: [target], inPlace: [],
-                            run: { frame in mk_copy(size, Int32(type.rank), shape, frame[target], to, frame[source], from) }))
+                            run: { frame in
+                                mk_copy(size, Int32(type.rank), shape, frame[target], to, frame[source], from)
+                            }))
                 }
                 view = target
             }
@@ -271,7 +291,8 @@ final class Lowerer {
             if case .workspace = buffer.place { sizes[index] = buffer.byteCount }
         }
         let plan = MemoryPlan(
-            steps: assembly.steps.map { ($0.reads + $0.writes).map(\.buffer) }, sizes: sizes, shared: assembly.steps.map(\.inPlace))
+            steps: assembly.steps.map { ($0.reads + $0.writes).map(\.buffer) }, sizes: sizes,
+            shared: assembly.steps.map(\.inPlace))
         for (index, offset) in plan.offsets { assembly.buffers[index].place = .workspace(offset: offset) }
         assembly.workspaceBytes = plan.byteCount
         try checkMemory()

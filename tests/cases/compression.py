@@ -88,8 +88,8 @@ STORED = int(MASK.sum())
 
 
 def dense_after(body):
-    """Sparse results as one dense tensor."""
-    return f"m, v = {body}; y = constexpr_sparse_to_dense(nonzero_data = v, mask = m);"
+    """Sparse results as one dense tensor, and their mask."""
+    return f"mask_after, v = {body}; y = constexpr_sparse_to_dense(nonzero_data = v, mask = mask_after);"
 
 
 CASES = [
@@ -109,7 +109,12 @@ CASES = [
         scale=constant(np.array(0.25)),
         axis=-1,
     ),
-    *one("constexpr_blockwise_shift_scale", blockwise, data=constant(bytes_of(4, 6, low=-128, high=127, dtype=INT8)), scale=constant(positive(2, 1))),
+    *one(
+        "constexpr_blockwise_shift_scale",
+        blockwise,
+        data=constant(bytes_of(4, 6, low=-128, high=127, dtype=INT8)),
+        scale=constant(positive(2, 1)),
+    ),
     *one(
         "constexpr_blockwise_shift_scale",
         blockwise,
@@ -120,9 +125,26 @@ CASES = [
     ),
     *one("constexpr_lut_to_dense", lut_to_dense, indices=constant(bytes_of(4, 6)), lut=constant(exact(1, 1, 256, 1))),
     *one("constexpr_lut_to_dense", lut_to_dense, indices=constant(bytes_of(4, 6)), lut=constant(exact(2, 3, 256, 1))),
-    *one("constexpr_lut_to_dense", lut_to_dense, indices=constant(bytes_of(2, 3)), lut=constant(exact(1, 3, 256, 2)), vector_axis=0),
-    *one("constexpr_lut_to_dense", lut_to_dense, indices=constant(bytes_of(2, 2, 3)), lut=constant(exact(2, 1, 1, 256, 3)), vector_axis=-1),
-    *one("constexpr_lut_to_dense", lut_to_dense, indices=constant(bytes_of(3, 5)), lut=constant(bytes_of(1, 1, 256, 1, low=-128, high=127, dtype=INT8))),
+    *one(
+        "constexpr_lut_to_dense",
+        lut_to_dense,
+        indices=constant(bytes_of(2, 3)),
+        lut=constant(exact(1, 3, 256, 2)),
+        vector_axis=0,
+    ),
+    *one(
+        "constexpr_lut_to_dense",
+        lut_to_dense,
+        indices=constant(bytes_of(2, 2, 3)),
+        lut=constant(exact(2, 1, 1, 256, 3)),
+        vector_axis=-1,
+    ),
+    *one(
+        "constexpr_lut_to_dense",
+        lut_to_dense,
+        indices=constant(bytes_of(3, 5)),
+        lut=constant(bytes_of(1, 1, 256, 1, low=-128, high=127, dtype=INT8)),
+    ),
     # Packed indices and masks come from older opsets only: uint8 among the outputs keeps the cases out of files.
     *[
         case
@@ -137,7 +159,12 @@ CASES = [
         )
     ],
     *one("constexpr_sparse_to_dense", sparse_to_dense, nonzero_data=constant(exact(STORED)), mask=constant(MASK)),
-    *one("constexpr_sparse_to_dense", sparse_to_dense, nonzero_data=constant(bytes_of(STORED, low=-9, high=9, dtype=INT8)), mask=constant(MASK)),
+    *one(
+        "constexpr_sparse_to_dense",
+        sparse_to_dense,
+        nonzero_data=constant(bytes_of(STORED, low=-9, high=9, dtype=INT8)),
+        mask=constant(MASK),
+    ),
     *one(
         "constexpr_sparse_to_dense",
         lambda nonzero_data, **_: sparse_to_dense(nonzero_data, MASK),
@@ -174,7 +201,10 @@ CASES = [
     ),
     *program(
         "constexpr_sparse_blockwise_shift_scale",
-        dense_after("constexpr_sparse_blockwise_shift_scale(data_mask = mask, nonzero_data = data, scale = scale, offset = offset)"),
+        dense_after(
+            "constexpr_sparse_blockwise_shift_scale(data_mask = mask, nonzero_data = data, scale = scale, "
+            "offset = offset)"
+        ),
         lambda mask, data, scale, offset: sparse_to_dense(sparse_blockwise(mask, data, scale, offset)[1], mask),
         mask=constant(MASK),
         data=constant(bytes_of(STORED, low=-128, high=127, dtype=INT8)),
@@ -191,12 +221,43 @@ CASES = [
         scale=constant(positive(1, 6)),
         half=1e-2,
     ),
-    *one("constexpr_cast", lambda source_val, output_dtype: source_val.astype(np.float32), source_val=constant(normal(3, 5)), output_dtype="fp32", dtypes=("fp16",)),
+    *one(
+        "constexpr_cast",
+        lambda source_val, output_dtype: source_val.astype(np.float32),
+        source_val=constant(normal(3, 5)),
+        output_dtype="fp32",
+        dtypes=("fp16",),
+    ),
     *one("quantize", quantize, input=exact(3, 5), scale=constant(np.array(0.25)), output_dtype="int8"),
-    *one("quantize", quantize, input=exact(3, 5), scale=constant(np.array([0.5, 2, 0.125])), zero_point=constant(np.array([3, 200, 128], UINT8)), axis=0, output_dtype="uint8"),
-    *one("quantize", quantize, input=exact(2, 3, 4) * 4, scale=constant(np.array([0.5, 0.03125, 1, 0.125])), zero_point=constant(np.array([3, -20, 0, 1], INT8)), axis=-1, output_dtype="int8"),
-    *one("dequantize", dequantize, input=bytes_of(3, 5, low=-128, high=127, dtype=INT8), scale=constant(np.array(0.25))),
-    *one("dequantize", dequantize, input=bytes_of(3, 5), scale=constant(np.array([0.5, 2, 0.125])), zero_point=constant(np.array([3, 200, 128], UINT8)), axis=-2),
+    *one(
+        "quantize",
+        quantize,
+        input=exact(3, 5),
+        scale=constant(np.array([0.5, 2, 0.125])),
+        zero_point=constant(np.array([3, 200, 128], UINT8)),
+        axis=0,
+        output_dtype="uint8",
+    ),
+    *one(
+        "quantize",
+        quantize,
+        input=exact(2, 3, 4) * 4,
+        scale=constant(np.array([0.5, 0.03125, 1, 0.125])),
+        zero_point=constant(np.array([3, -20, 0, 1], INT8)),
+        axis=-1,
+        output_dtype="int8",
+    ),
+    *one(
+        "dequantize", dequantize, input=bytes_of(3, 5, low=-128, high=127, dtype=INT8), scale=constant(np.array(0.25))
+    ),
+    *one(
+        "dequantize",
+        dequantize,
+        input=bytes_of(3, 5),
+        scale=constant(np.array([0.5, 2, 0.125])),
+        zero_point=constant(np.array([3, 200, 128], UINT8)),
+        axis=-2,
+    ),
     # A palettized weight that a layer reads.
     *program(
         "linear-of-a-palettized-weight",

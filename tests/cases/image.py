@@ -100,9 +100,12 @@ def crop_resize(
             box = box[[1, 0, 3, 2]]
         if normalized_coordinates:
             box = box * [height - 1, width - 1, height - 1, width - 1]
-        first, last = (box[:2] - box[2:] / 2, box[:2] + box[2:] / 2) if "CENTER" in box_coordinate_mode else (box[:2], box[2:])
+        first, last = (
+            (box[:2] - box[2:] / 2, box[:2] + box[2:] / 2) if "CENTER" in box_coordinate_mode else (box[:2], box[2:])
+        )
         rows, columns = (
-            grid(sampling_mode, count, first[axis], last[axis]) for axis, count in enumerate((target_height, target_width))
+            grid(sampling_mode, count, first[axis], last[axis])
+            for axis, count in enumerate((target_height, target_width))
         )
         image = x[index if box_indices is None else box_indices[index]]
         inside = ((rows >= 0) & (rows <= height - 1))[:, None] & ((columns >= 0) & (columns <= width - 1))
@@ -135,7 +138,9 @@ def sample(image, x, y, sampling_mode, padding_mode, padding_value):
     left, top = np.floor(x).astype(int), np.floor(y).astype(int)
     right, down = x - left, y - top
     return sum(
-        tap(image, top + i, left + j, padding_mode, padding_value) * (down if i else 1 - down) * (right if j else 1 - right)
+        tap(image, top + i, left + j, padding_mode, padding_value)
+        * (down if i else 1 - down)
+        * (right if j else 1 - right)
         for i in (0, 1)
         for j in (0, 1)
     )
@@ -170,7 +175,13 @@ def affine(x, transform_matrix, output_height, output_width, **modes):
     def positions(count):
         if mode == "unnormalized":
             return np.arange(count, dtype=np.float64)
-        parts = (np.arange(count) + 0.5) / count if not corners else np.linspace(0, 1, count) if count > 1 else np.full(1, 0.5)
+        parts = (
+            (np.arange(count) + 0.5) / count
+            if not corners
+            else np.linspace(0, 1, count)
+            if count > 1
+            else np.full(1, 0.5)
+        )
         return parts if mode == "normalized_zero_to_one" else 2 * parts - 1
 
     rows, columns = np.meshgrid(positions(output_height), positions(output_width), indexing="ij")
@@ -180,33 +191,138 @@ def affine(x, transform_matrix, output_height, output_width, **modes):
 
 
 RESIZING = [
-    *one("upsample_nearest_neighbor", upsample_nearest, x=normal(1, 2, 3, 5), scale_factor_height=2, scale_factor_width=3),
-    *one("upsample_nearest_neighbor", upsample_nearest, x=normal(2, 3, 5), scale_factor_height=1.5, scale_factor_width=2.5),
-    *one("upsample_nearest_neighbor", upsample_nearest, x=normal(1, 2, 4, 6), scale_factor_height=0.5, scale_factor_width=1.0),
+    *one(
+        "upsample_nearest_neighbor", upsample_nearest, x=normal(1, 2, 3, 5), scale_factor_height=2, scale_factor_width=3
+    ),
+    *one(
+        "upsample_nearest_neighbor",
+        upsample_nearest,
+        x=normal(2, 3, 5),
+        scale_factor_height=1.5,
+        scale_factor_width=2.5,
+    ),
+    *one(
+        "upsample_nearest_neighbor",
+        upsample_nearest,
+        x=normal(1, 2, 4, 6),
+        scale_factor_height=0.5,
+        scale_factor_width=1.0,
+    ),
     *one("upsample_nearest_neighbor", upsample_nearest, x=normal(1, 1, 2, 2)),
-    *one("resize_nearest_neighbor", lambda x, target_size_height, target_size_width: nearest(x, at_centres, target_size_height, target_size_width), x=normal(1, 2, 3, 5), target_size_height=7, target_size_width=2),
-    *one("resize_nearest_neighbor", lambda x, target_size_height, target_size_width: nearest(x, at_centres, target_size_height, target_size_width), x=normal(2, 1, 3, 2, 4), target_size_height=2, target_size_width=9),
+    *one(
+        "resize_nearest_neighbor",
+        lambda x, target_size_height, target_size_width: nearest(x, at_centres, target_size_height, target_size_width),
+        x=normal(1, 2, 3, 5),
+        target_size_height=7,
+        target_size_width=2,
+    ),
+    *one(
+        "resize_nearest_neighbor",
+        lambda x, target_size_height, target_size_width: nearest(x, at_centres, target_size_height, target_size_width),
+        x=normal(2, 1, 3, 2, 4),
+        target_size_height=2,
+        target_size_width=9,
+    ),
     *one("upsample_bilinear", upsample_linear, x=normal(1, 2, 3, 5), scale_factor_height=2, scale_factor_width=3),
-    *one("upsample_bilinear", upsample_linear, x=normal(1, 2, 3, 5), scale_factor_height=2, scale_factor_width=3, align_corners=False),
-    *one("upsample_bilinear", upsample_linear, x=normal(2, 3, 5), scale_factor_height=2.5, scale_factor_width=1.3, align_corners=False),
-    *one("upsample_bilinear", upsample_linear, x=normal(1, 2, 3, 5), scale_factor_height=2, scale_factor_width=2, align_corners=False, half_pixel_centers=False),
-    *one("upsample_bilinear", upsample_linear, x=normal(1, 2, 4, 6), scale_factor_height=0.5, scale_factor_width=0.5, align_corners=False),
+    *one(
+        "upsample_bilinear",
+        upsample_linear,
+        x=normal(1, 2, 3, 5),
+        scale_factor_height=2,
+        scale_factor_width=3,
+        align_corners=False,
+    ),
+    *one(
+        "upsample_bilinear",
+        upsample_linear,
+        x=normal(2, 3, 5),
+        scale_factor_height=2.5,
+        scale_factor_width=1.3,
+        align_corners=False,
+    ),
+    *one(
+        "upsample_bilinear",
+        upsample_linear,
+        x=normal(1, 2, 3, 5),
+        scale_factor_height=2,
+        scale_factor_width=2,
+        align_corners=False,
+        half_pixel_centers=False,
+    ),
+    *one(
+        "upsample_bilinear",
+        upsample_linear,
+        x=normal(1, 2, 4, 6),
+        scale_factor_height=0.5,
+        scale_factor_width=0.5,
+        align_corners=False,
+    ),
     *[
         case
         for mode in MODES
         for case in [
-            *one("resize_bilinear", resize_linear, x=normal(1, 2, 3, 5), target_size_height=7, target_size_width=4, sampling_mode=mode),
-            *one("resize_bilinear", resize_linear, x=normal(2, 3, 5, 4), target_size_height=1, target_size_width=8, sampling_mode=mode),
-            *one("resize_bilinear", resize_linear, x=normal(2, 1, 3), target_size_height=3, target_size_width=3, sampling_mode=mode),
-            *one("resize", resize, x=normal(1, 3, 4, 5), shape=[1, 3, 6, 7], resized_dims=constant(np.uint32(2)), sampling_mode=mode),
+            *one(
+                "resize_bilinear",
+                resize_linear,
+                x=normal(1, 2, 3, 5),
+                target_size_height=7,
+                target_size_width=4,
+                sampling_mode=mode,
+            ),
+            *one(
+                "resize_bilinear",
+                resize_linear,
+                x=normal(2, 3, 5, 4),
+                target_size_height=1,
+                target_size_width=8,
+                sampling_mode=mode,
+            ),
+            *one(
+                "resize_bilinear",
+                resize_linear,
+                x=normal(2, 1, 3),
+                target_size_height=3,
+                target_size_width=3,
+                sampling_mode=mode,
+            ),
+            *one(
+                "resize",
+                resize,
+                x=normal(1, 3, 4, 5),
+                shape=[1, 3, 6, 7],
+                resized_dims=constant(np.uint32(2)),
+                sampling_mode=mode,
+            ),
             *one("resize", resize, x=normal(3, 5), shape=[8], resized_dims=constant(np.uint32(1)), sampling_mode=mode),
-            *one("resize", resize, x=normal(2, 3, 4, 5), shape=[5, 0, 3], resized_dims=constant(np.uint32(3)), sampling_mode=mode),
-            *one("resize", resize, x=normal(1, 3, 4, 5), shape=[7, 3], resized_dims=constant(np.uint32(2)), interpolation_mode="NEAREST_NEIGHBOR", sampling_mode=mode),
+            *one(
+                "resize",
+                resize,
+                x=normal(2, 3, 4, 5),
+                shape=[5, 0, 3],
+                resized_dims=constant(np.uint32(3)),
+                sampling_mode=mode,
+            ),
+            *one(
+                "resize",
+                resize,
+                x=normal(1, 3, 4, 5),
+                shape=[7, 3],
+                resized_dims=constant(np.uint32(2)),
+                interpolation_mode="NEAREST_NEIGHBOR",
+                sampling_mode=mode,
+            ),
         ]
     ],
     *one("resize", resize, x=normal(2, 3, 4, 5), shape=[3, 2, 6, 4], resized_dims=constant(np.uint32(4))),
     *one("resize", resize, x=normal(4), shape=[7], resized_dims=constant(np.uint32(1))),
-    *one("resize", resize, x=whole(2, 3, 5), shape=[4, 4], resized_dims=constant(np.uint32(2)), interpolation_mode="NEAREST_NEIGHBOR"),
+    *one(
+        "resize",
+        resize,
+        x=whole(2, 3, 5),
+        shape=[4, 4],
+        resized_dims=constant(np.uint32(2)),
+        interpolation_mode="NEAREST_NEIGHBOR",
+    ),
     # The numbers that Core ML's documentation gives for an axis of two pixels.
     *[
         case
@@ -249,24 +365,116 @@ CENTRED = np.array([[1.5, 2, 2, 3], [1, 1.5, 1, 2.5]], np.float32)
 IMAGES = np.array([1, 0, 1], np.int32)
 
 CROPPING = [
-    *one("crop", lambda x, crop_height, crop_width: x[..., 1:3, 2:6], x=normal(2, 4, 6), crop_height=[1, 1], crop_width=[2, 0]),
-    *one("crop", lambda x, crop_height, crop_width: x[..., 0:1, 0:5], x=normal(1, 2, 3, 5), crop_height=[0, 2], crop_width=[0, 0]),
+    *one(
+        "crop",
+        lambda x, crop_height, crop_width: x[..., 1:3, 2:6],
+        x=normal(2, 4, 6),
+        crop_height=[1, 1],
+        crop_width=[2, 0],
+    ),
+    *one(
+        "crop",
+        lambda x, crop_height, crop_width: x[..., 0:1, 0:5],
+        x=normal(1, 2, 3, 5),
+        crop_height=[0, 2],
+        crop_width=[0, 0],
+    ),
     *[
         case
         for mode in MODES
         for case in [
-            *one("crop_resize", crop_resize, x=normal(2, 3, 4, 5), boxes=BOXES, box_indices=IMAGES, target_height=3, target_width=5, sampling_mode=mode),
-            *one("crop_resize", crop_resize, x=normal(2, 1, 4, 5), boxes=BOXES[:2], target_height=1, target_width=2, sampling_mode=mode, box_coordinate_mode="CORNERS_WIDTH_FIRST"),
+            *one(
+                "crop_resize",
+                crop_resize,
+                x=normal(2, 3, 4, 5),
+                boxes=BOXES,
+                box_indices=IMAGES,
+                target_height=3,
+                target_width=5,
+                sampling_mode=mode,
+            ),
+            *one(
+                "crop_resize",
+                crop_resize,
+                x=normal(2, 1, 4, 5),
+                boxes=BOXES[:2],
+                target_height=1,
+                target_width=2,
+                sampling_mode=mode,
+                box_coordinate_mode="CORNERS_WIDTH_FIRST",
+            ),
         ]
     ],
-    *one("crop_resize", crop_resize, x=normal(2, 2, 4, 5), boxes=CENTRED, target_height=2, target_width=3, sampling_mode="ALIGN_CORNERS", box_coordinate_mode="CENTER_SIZE_HEIGHT_FIRST"),
-    *one("crop_resize", crop_resize, x=normal(2, 2, 4, 5), boxes=CENTRED, target_height=2, target_width=3, sampling_mode="OFFSET_CORNERS", box_coordinate_mode="CENTER_SIZE_WIDTH_FIRST"),
-    *one("crop_resize", crop_resize, x=normal(2, 2, 5, 5), boxes=BOXES[:2] / 4, target_height=3, target_width=3, sampling_mode="ALIGN_CORNERS", normalized_coordinates=True),
-    *one("crop_resize", crop_resize, x=normal(1, 2, 5, 9), boxes=BOXES[2:] * 2, target_height=4, target_width=2, sampling_mode="OFFSET_CORNERS", spatial_scale=0.5),
+    *one(
+        "crop_resize",
+        crop_resize,
+        x=normal(2, 2, 4, 5),
+        boxes=CENTRED,
+        target_height=2,
+        target_width=3,
+        sampling_mode="ALIGN_CORNERS",
+        box_coordinate_mode="CENTER_SIZE_HEIGHT_FIRST",
+    ),
+    *one(
+        "crop_resize",
+        crop_resize,
+        x=normal(2, 2, 4, 5),
+        boxes=CENTRED,
+        target_height=2,
+        target_width=3,
+        sampling_mode="OFFSET_CORNERS",
+        box_coordinate_mode="CENTER_SIZE_WIDTH_FIRST",
+    ),
+    *one(
+        "crop_resize",
+        crop_resize,
+        x=normal(2, 2, 5, 5),
+        boxes=BOXES[:2] / 4,
+        target_height=3,
+        target_width=3,
+        sampling_mode="ALIGN_CORNERS",
+        normalized_coordinates=True,
+    ),
+    *one(
+        "crop_resize",
+        crop_resize,
+        x=normal(1, 2, 5, 9),
+        boxes=BOXES[2:] * 2,
+        target_height=4,
+        target_width=2,
+        sampling_mode="OFFSET_CORNERS",
+        spatial_scale=0.5,
+    ),
     # Turned round, and over the edges.
-    *one("crop_resize", crop_resize, x=normal(1, 1, 4, 5), boxes=BOXES[2:, [2, 3, 0, 1]], target_height=4, target_width=5, sampling_mode="STRICT_ALIGN_CORNERS"),
-    *one("crop_resize", crop_resize, x=normal(1, 2, 4, 5), boxes=BOXES[2:] * 2 - 1, target_height=4, target_width=5, sampling_mode="ALIGN_CORNERS", pad_value=-3.0),
-    *one("crop_resize", crop_resize, x=normal(2, 2, 4, 5), boxes=np.array([[1, 1, 2, 3]], np.uint16), box_indices=np.array([1], np.uint16), target_height=3, target_width=4, sampling_mode="ALIGN_CORNERS"),
+    *one(
+        "crop_resize",
+        crop_resize,
+        x=normal(1, 1, 4, 5),
+        boxes=BOXES[2:, [2, 3, 0, 1]],
+        target_height=4,
+        target_width=5,
+        sampling_mode="STRICT_ALIGN_CORNERS",
+    ),
+    *one(
+        "crop_resize",
+        crop_resize,
+        x=normal(1, 2, 4, 5),
+        boxes=BOXES[2:] * 2 - 1,
+        target_height=4,
+        target_width=5,
+        sampling_mode="ALIGN_CORNERS",
+        pad_value=-3.0,
+    ),
+    *one(
+        "crop_resize",
+        crop_resize,
+        x=normal(2, 2, 4, 5),
+        boxes=np.array([[1, 1, 2, 3]], np.uint16),
+        box_indices=np.array([1], np.uint16),
+        target_height=3,
+        target_width=4,
+        sampling_mode="ALIGN_CORNERS",
+    ),
     # A published case of Core ML's tools: the middle of 4 x 4 numbers.
     *one(
         "crop_resize",
@@ -291,17 +499,57 @@ SAMPLING = [
         for sampling in ("bilinear", "nearest")
         for padding in ("constant", "border", "reflection", "symmetric")
         for case in [
-            *one("resample", resample, x=normal(2, 3, 4, 5), coordinates=FAR, sampling_mode=sampling, padding_mode=padding, padding_value=0.5, coordinates_mode="unnormalized", align_corners=False),
+            *one(
+                "resample",
+                resample,
+                x=normal(2, 3, 4, 5),
+                coordinates=FAR,
+                sampling_mode=sampling,
+                padding_mode=padding,
+                padding_value=0.5,
+                coordinates_mode="unnormalized",
+                align_corners=False,
+            ),
             *[
                 case
                 for mode in ("normalized_minus_one_to_one", "normalized_zero_to_one")
                 for corners in (True, False)
-                for case in one("resample", resample, x=normal(2, 1, 5, 9), coordinates=NEAR, sampling_mode=sampling, padding_mode=padding, padding_value=0.0, coordinates_mode=mode, align_corners=corners)
+                for case in one(
+                    "resample",
+                    resample,
+                    x=normal(2, 1, 5, 9),
+                    coordinates=NEAR,
+                    sampling_mode=sampling,
+                    padding_mode=padding,
+                    padding_value=0.0,
+                    coordinates_mode=mode,
+                    align_corners=corners,
+                )
             ],
         ]
     ],
-    *one("resample", resample, x=normal(1, 2, 4, 5), coordinates=whole(1, 2, 3, 2, low=-2, high=5), sampling_mode="bilinear", padding_mode="border", padding_value=0.0, coordinates_mode="unnormalized", align_corners=True),
-    *one("resample", resample, x=normal(1, 2, 4, 5), coordinates=whole(1, 2, 3, 2, low=-2, high=5).astype(np.int8), sampling_mode="nearest", padding_mode="symmetric", padding_value=0.0, coordinates_mode="unnormalized", align_corners=True),
+    *one(
+        "resample",
+        resample,
+        x=normal(1, 2, 4, 5),
+        coordinates=whole(1, 2, 3, 2, low=-2, high=5),
+        sampling_mode="bilinear",
+        padding_mode="border",
+        padding_value=0.0,
+        coordinates_mode="unnormalized",
+        align_corners=True,
+    ),
+    *one(
+        "resample",
+        resample,
+        x=normal(1, 2, 4, 5),
+        coordinates=whole(1, 2, 3, 2, low=-2, high=5).astype(np.int8),
+        sampling_mode="nearest",
+        padding_mode="symmetric",
+        padding_value=0.0,
+        coordinates_mode="unnormalized",
+        align_corners=True,
+    ),
     *program(
         "resample-channels-last",
         """t = transpose(x = x, perm = [0, 3, 1, 2]);
@@ -311,9 +559,48 @@ SAMPLING = [
         x=normal(2, 4, 5, 3),
         c=FAR,
     ),
-    *one("affine", affine, x=normal(2, 3, 5, 9), transform_matrix=MATRIX, output_height=4, output_width=6, sampling_mode="bilinear", padding_mode="constant", padding_value=0.0, coordinates_mode="normalized_minus_one_to_one", align_corners=True, half=1e-2),
-    *one("affine", affine, x=normal(2, 3, 5, 9), transform_matrix=MATRICES, output_height=5, output_width=9, sampling_mode="bilinear", padding_mode="constant", padding_value=0.0, coordinates_mode="normalized_minus_one_to_one", align_corners=True, half=1e-2),
-    *one("affine", affine, x=normal(2, 3, 5, 9), transform_matrix=MATRICES, output_height=1, output_width=3, sampling_mode="bilinear", padding_mode="constant", padding_value=0.0, coordinates_mode="normalized_minus_one_to_one", align_corners=True, half=1e-2),
+    *one(
+        "affine",
+        affine,
+        x=normal(2, 3, 5, 9),
+        transform_matrix=MATRIX,
+        output_height=4,
+        output_width=6,
+        sampling_mode="bilinear",
+        padding_mode="constant",
+        padding_value=0.0,
+        coordinates_mode="normalized_minus_one_to_one",
+        align_corners=True,
+        half=1e-2,
+    ),
+    *one(
+        "affine",
+        affine,
+        x=normal(2, 3, 5, 9),
+        transform_matrix=MATRICES,
+        output_height=5,
+        output_width=9,
+        sampling_mode="bilinear",
+        padding_mode="constant",
+        padding_value=0.0,
+        coordinates_mode="normalized_minus_one_to_one",
+        align_corners=True,
+        half=1e-2,
+    ),
+    *one(
+        "affine",
+        affine,
+        x=normal(2, 3, 5, 9),
+        transform_matrix=MATRICES,
+        output_height=1,
+        output_width=3,
+        sampling_mode="bilinear",
+        padding_mode="constant",
+        padding_value=0.0,
+        coordinates_mode="normalized_minus_one_to_one",
+        align_corners=True,
+        half=1e-2,
+    ),
 ]
 
 CASES = [*RESIZING, *CROPPING, *SAMPLING]

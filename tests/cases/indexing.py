@@ -87,7 +87,8 @@ def argsort(x, axis=-1, ascending=False):
 def union_share(a, b):
     """The shared part of the union of two boxes (centre x, centre y, width, height)."""
     sides = [
-        max(0, min(a[i] + a[i + 2] / 2, b[i] + b[i + 2] / 2) - max(a[i] - a[i + 2] / 2, b[i] - b[i + 2] / 2)) for i in (0, 1)
+        max(0, min(a[i] + a[i + 2] / 2, b[i] + b[i + 2] / 2) - max(a[i] - a[i + 2] / 2, b[i] - b[i + 2] / 2))
+        for i in (0, 1)
     ]
     inner = sides[0] * sides[1]
     return inner / (a[2] * a[3] + b[2] * b[3] - inner)
@@ -97,7 +98,7 @@ def suppression(boxes, scores, iou_threshold, max_boxes, per_class_suppression=F
     chosen = []
     for box, score in zip(boxes, scores, strict=True):
         best, kind = score.max(axis=0), score.argmax(axis=0)
-        left = [index for index in np.argsort(-best, kind="stable")]
+        left = list(np.argsort(-best, kind="stable"))
         if score_threshold is not None:
             # The best box stays when none is good enough.
             left = [index for index in left if best[index] >= score_threshold] or left[:1]
@@ -113,7 +114,11 @@ def suppression(boxes, scores, iou_threshold, max_boxes, per_class_suppression=F
             ]
         chosen.append(kept)
     shape = len(boxes), max_boxes
-    results = np.zeros((shape[0], 4, max_boxes)), np.zeros((shape[0], scores.shape[1], max_boxes)), np.full(shape, -1, INT32)
+    results = (
+        np.zeros((shape[0], 4, max_boxes)),
+        np.zeros((shape[0], scores.shape[1], max_boxes)),
+        np.full(shape, -1, INT32),
+    )
     for batch, kept in enumerate(chosen):
         results[0][batch, :, : len(kept)] = boxes[batch][:, kept]
         results[1][batch, :, : len(kept)] = scores[batch][:, kept]
@@ -164,7 +169,9 @@ GATHERING = [
     *one("gather", gather, x=normal(2, 3, 4, 2), indices=whole(2, 3, 5, low=0, high=3), axis=2, batch_dims=2),
     *program(
         "gather-of-transposed",
-        "t = transpose(x = x, perm = [1, 0]); u = transpose(x = i, perm = [1, 0]); y = gather(x = t, indices = u, axis = 0);",
+        """t = transpose(x = x, perm = [1, 0]);
+        u = transpose(x = i, perm = [1, 0]);
+        y = gather(x = t, indices = u, axis = 0);""",
         lambda x, i: x.T[i.T],
         x=normal(3, 5),
         i=SPREAD,
@@ -203,7 +210,9 @@ SCATTERING = [
         for case in [
             *one("scatter", scatter, data=DATA, indices=PLACES, updates=UPDATES, axis=0, mode=mode),
             *one("scatter", scatter, data=whole(2, 5), indices=PLACES, updates=whole(2, 4, low=1), axis=1, mode=mode),
-            *one("scatter_along_axis", scatter_along, data=DATA, indices=SPREAD, updates=UPDATES[:2], axis=0, mode=mode),
+            *one(
+                "scatter_along_axis", scatter_along, data=DATA, indices=SPREAD, updates=UPDATES[:2], axis=0, mode=mode
+            ),
             *one(
                 "scatter_along_axis",
                 scatter_along,
@@ -213,21 +222,66 @@ SCATTERING = [
                 axis=-1,
                 mode=mode,
             ),
-            *one("scatter_nd", scatter_nd, data=DATA, indices=np.array([[4, 2], [0, -1], [4, 2]], INT32), updates=UPDATES[0], mode=mode),
-            *one("scatter_nd", scatter_nd, data=whole(4, 3), indices=np.array([[3], [-4]], INT32), updates=whole(2, 3, low=1), mode=mode),
+            *one(
+                "scatter_nd",
+                scatter_nd,
+                data=DATA,
+                indices=np.array([[4, 2], [0, -1], [4, 2]], INT32),
+                updates=UPDATES[0],
+                mode=mode,
+            ),
+            *one(
+                "scatter_nd",
+                scatter_nd,
+                data=whole(4, 3),
+                indices=np.array([[3], [-4]], INT32),
+                updates=whole(2, 3, low=1),
+                mode=mode,
+            ),
         ]
     ],
     *one("scatter", scatter, data=DATA, indices=np.array([1, 3], np.uint16), updates=UPDATES[:2]),
     *one("scatter", scatter, data=normal(2, 5, 3), indices=SPREAD, updates=normal(2, 2, 3, 3), axis=1),
-    *one("scatter", scatter, data=normal(2, 5), indices=constant(np.array(2, INT32)), updates=normal(2), axis=-1, mode="update"),
+    *one(
+        "scatter",
+        scatter,
+        data=normal(2, 5),
+        indices=constant(np.array(2, INT32)),
+        updates=normal(2),
+        axis=-1,
+        mode="update",
+    ),
     *one("scatter", scatter, data=DATA, indices=np.zeros((0,), INT32), updates=np.zeros((0, 3), np.float32)),
-    *one("scatter", scatter, data=counted(4, 2, dtype=np.int16), indices=np.array([1, 1], INT32), updates=counted(2, 2, dtype=np.int16)),
-    *one("scatter", scatter, data=counted(4) > 1, indices=np.array([1, 3], INT32), updates=counted(2) < 1, mode="update"),
-    *one("scatter_nd", scatter_nd, data=normal(2, 3, 4), indices=np.array([[[1, 2]], [[0, 0]]], np.int16), updates=normal(2, 1, 4)),
-    *one("scatter_along_axis", scatter_along, data=normal(2, 3, 4), indices=whole(2, 5, 4, low=-3, high=2), updates=normal(2, 5, 4), axis=1),
+    *one(
+        "scatter",
+        scatter,
+        data=counted(4, 2, dtype=np.int16),
+        indices=np.array([1, 1], INT32),
+        updates=counted(2, 2, dtype=np.int16),
+    ),
+    *one(
+        "scatter", scatter, data=counted(4) > 1, indices=np.array([1, 3], INT32), updates=counted(2) < 1, mode="update"
+    ),
+    *one(
+        "scatter_nd",
+        scatter_nd,
+        data=normal(2, 3, 4),
+        indices=np.array([[[1, 2]], [[0, 0]]], np.int16),
+        updates=normal(2, 1, 4),
+    ),
+    *one(
+        "scatter_along_axis",
+        scatter_along,
+        data=normal(2, 3, 4),
+        indices=whole(2, 5, 4, low=-3, high=2),
+        updates=normal(2, 5, 4),
+        axis=1,
+    ),
     *program(
         "scatter-of-transposed",
-        "t = transpose(x = x, perm = [1, 0]); u = transpose(x = v, perm = [1, 0]); y = scatter(data = t, indices = i, updates = u);",
+        """t = transpose(x = x, perm = [1, 0]);
+        u = transpose(x = v, perm = [1, 0]);
+        y = scatter(data = t, indices = i, updates = u);""",
         lambda x, i, v: scatter(x.T, i, v.T),
         x=normal(3, 5),
         i=np.array([1, 4], INT32),
@@ -258,11 +312,51 @@ SCATTERING = [
     ),
     *one("slice_update", slice_update, x=normal(4, 6), update=normal(2, 3), begin=[1, 2], end=[3, 5]),
     *one("slice_update", slice_update, x=normal(4, 6), update=normal(2, 3), begin=[-3, 5], end=[-1, 0], stride=[1, -2]),
-    *one("slice_update", slice_update, x=normal(4, 6), update=normal(6), begin=[-1, 1], end=[0, 4], begin_mask=[False, True], end_mask=[False, True], squeeze_mask=[True, False]),
-    *one("slice_update", slice_update, x=counted(4, 6, dtype=np.uint8), update=counted(2, 6, dtype=np.uint8), begin=[1, 0], end=[3, 6]),
-    *one("slice_update", slice_update, x=counted(4, 6, dtype=np.int16), update=counted(0, 6, dtype=np.int16), begin=[1, 0], end=[1, 6]),
-    *one("slice_update", slice_update, "begin-known-at-run-time", x=normal(4, 6), update=normal(2, 3), begin=np.array([1, 2], INT32), end=np.array([3, 5], INT32)),
-    *one("slice_update", slice_update, "begin-of-int16", x=counted(4, 6), update=counted(3, 2), begin=np.array([1, 2], np.int16), end=np.array([99, -2], np.int16)),
+    *one(
+        "slice_update",
+        slice_update,
+        x=normal(4, 6),
+        update=normal(6),
+        begin=[-1, 1],
+        end=[0, 4],
+        begin_mask=[False, True],
+        end_mask=[False, True],
+        squeeze_mask=[True, False],
+    ),
+    *one(
+        "slice_update",
+        slice_update,
+        x=counted(4, 6, dtype=np.uint8),
+        update=counted(2, 6, dtype=np.uint8),
+        begin=[1, 0],
+        end=[3, 6],
+    ),
+    *one(
+        "slice_update",
+        slice_update,
+        x=counted(4, 6, dtype=np.int16),
+        update=counted(0, 6, dtype=np.int16),
+        begin=[1, 0],
+        end=[1, 6],
+    ),
+    *one(
+        "slice_update",
+        slice_update,
+        "begin-known-at-run-time",
+        x=normal(4, 6),
+        update=normal(2, 3),
+        begin=np.array([1, 2], INT32),
+        end=np.array([3, 5], INT32),
+    ),
+    *one(
+        "slice_update",
+        slice_update,
+        "begin-of-int16",
+        x=counted(4, 6),
+        update=counted(3, 2),
+        begin=np.array([1, 2], np.int16),
+        end=np.array([99, -2], np.int16),
+    ),
     *program(
         "slice_update-in-place-and-transposed",
         """t = add(x = x, y = x);
@@ -314,8 +408,24 @@ SEARCHING = [
     *one("non_zero", lambda x: np.argwhere(x).astype(INT32), x=constant(np.array([0, 1, 0, -4], INT32))),
     *one("non_zero", lambda x: np.argwhere(x).astype(INT32), x=constant(np.array([[True, False], [False, True]]))),
     *one("non_zero", lambda x: np.argwhere(x).astype(INT32), x=constant(np.zeros((2, 2), INT32))),
-    *one("non_maximum_suppression", suppression, boxes=boxes(1, 12), scores=scores(1, 1, 12), iou_threshold=0.3, max_boxes=6, outputs=3),
-    *one("non_maximum_suppression", suppression, boxes=boxes(2, 20, 1), scores=scores(2, 3, 20), iou_threshold=0.2, max_boxes=25, outputs=3),
+    *one(
+        "non_maximum_suppression",
+        suppression,
+        boxes=boxes(1, 12),
+        scores=scores(1, 1, 12),
+        iou_threshold=0.3,
+        max_boxes=6,
+        outputs=3,
+    ),
+    *one(
+        "non_maximum_suppression",
+        suppression,
+        boxes=boxes(2, 20, 1),
+        scores=scores(2, 3, 20),
+        iou_threshold=0.2,
+        max_boxes=25,
+        outputs=3,
+    ),
     *one(
         "non_maximum_suppression",
         suppression,
@@ -326,7 +436,7 @@ SEARCHING = [
         per_class_suppression=True,
         outputs=3,
     ),
-    # A threshold of scores comes from models of older opsets only: a bool among the outputs keeps the case out of files.
+    # Only models of older opsets have a threshold of scores: a bool among the outputs keeps the case out of files.
     *[
         case
         for least in (0.05, 9.0)

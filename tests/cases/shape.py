@@ -24,7 +24,12 @@ def sliced(x, begin, end, stride=None, begin_mask=None, end_mask=None, squeeze_m
 
 def bounds(rank, begin, end, stride=None, begin_mask=None, end_mask=None, squeeze_mask=None):
     none = [False] * rank
-    stride, begin_mask, end_mask, squeeze_mask = stride or [1] * rank, begin_mask or none, end_mask or none, squeeze_mask or none
+    stride, begin_mask, end_mask, squeeze_mask = (
+        stride or [1] * rank,
+        begin_mask or none,
+        end_mask or none,
+        squeeze_mask or none,
+    )
     return tuple(
         (0 if begin_mask[axis] else int(begin[axis]))
         if squeeze_mask[axis]
@@ -37,7 +42,11 @@ def bounds(rank, begin, end, stride=None, begin_mask=None, end_mask=None, squeez
 
 def by_size(x, begin, size):
     starts = [int(start) + (extent if start < 0 else 0) for start, extent in zip(begin, x.shape, strict=True)]
-    return x[tuple(slice(start, None if length == -1 else start + length) for start, length in zip(starts, size, strict=True))]
+    return x[
+        tuple(
+            slice(start, None if length == -1 else start + length) for start, length in zip(starts, size, strict=True)
+        )
+    ]
 
 
 def concat(values, axis, interleave=False):
@@ -91,7 +100,8 @@ def pixel_shuffle(x, upscale_factor):
 def space_to_depth(x, block_size):
     # Each channel of the result is every block_size-th pixel from one place in the block on.
     return np.concatenate(
-        [x[:, :, row::block_size, column::block_size] for row in range(block_size) for column in range(block_size)], axis=1
+        [x[:, :, row::block_size, column::block_size] for row in range(block_size) for column in range(block_size)],
+        axis=1,
     )
 
 
@@ -231,7 +241,9 @@ JOINING = [
     *one("concat", concat, values=[TRUTH, ~TRUTH], axis=0, label="bool"),
     *program(
         "concat-of-transposed",
-        "t = transpose(x = a, perm = [0, 2, 3, 1]); u = transpose(x = b, perm = [0, 2, 3, 1]); y = concat(values = (t, u), axis = 3);",
+        """t = transpose(x = a, perm = [0, 2, 3, 1]);
+        u = transpose(x = b, perm = [0, 2, 3, 1]);
+        y = concat(values = (t, u), axis = 3);""",
         lambda a, b: np.concatenate([a.transpose(0, 2, 3, 1), b.transpose(0, 2, 3, 1)], axis=3),
         a=normal(1, 3, 4, 5),
         b=normal(1, 2, 4, 5),
@@ -247,7 +259,13 @@ JOINING = [
     *one("split", split, x=counted(7, 2), split_sizes=[2, 5], axis=0, outputs=2),
     *one("stack", lambda values, axis: np.stack(values, axis), values=[normal(2, 3), normal(2, 3, seed=1)], axis=0),
     *one("stack", lambda values, axis: np.stack(values, axis), values=[normal(2, 3), normal(2, 3, seed=1)], axis=-1),
-    *one("stack", lambda values, axis: np.stack(values, axis), values=[counted(2, 3), counted(2, 3) + 9], axis=1, label="int32"),
+    *one(
+        "stack",
+        lambda values, axis: np.stack(values, axis),
+        values=[counted(2, 3), counted(2, 3) + 9],
+        axis=1,
+        label="int32",
+    ),
     *one("tile", lambda x, reps: np.tile(x, reps), x=normal(2, 3), reps=[2, 3]),
     *one("tile", lambda x, reps: np.tile(x, reps), x=normal(1, 3, 2), reps=[3, 1, 2]),
     *one("tile", lambda x, reps: np.tile(x, reps), x=TRUTH, reps=[1, 2]),
@@ -268,7 +286,8 @@ JOINING = [
     *one("pad", pad, x=normal(0, 3), pad=[1, 1, 0, 1]),
     *program(
         "pad-of-transposed",
-        "t = transpose(x = x, perm = [0, 2, 1]); y = pad(x = t, pad = [1, 1, 2, 0], mode = \"reflect\", constant_val = 0.0);",
+        """t = transpose(x = x, perm = [0, 2, 1]);
+        y = pad(x = t, pad = [1, 1, 2, 0], mode = "reflect", constant_val = 0.0);""",
         lambda x: np.pad(x.transpose(0, 2, 1), [(0, 0), (1, 1), (2, 0)], mode="reflect"),
         x=normal(2, 4, 3),
     ),
@@ -284,8 +303,26 @@ SLICING = [
     *one("slice_by_index", sliced, x=normal(4, 6), begin=[1, 2], end=[3, 5]),
     *one("slice_by_index", sliced, x=normal(4, 6), begin=[-3, -5], end=[-1, 100]),
     *one("slice_by_index", sliced, x=normal(4, 6), begin=[0, 5], end=[4, 0], stride=[3, -2]),
-    *one("slice_by_index", sliced, x=normal(4, 6), begin=[0, 0], end=[0, 0], stride=[-1, -1], begin_mask=[True, True], end_mask=[True, True]),
-    *one("slice_by_index", sliced, x=normal(4, 6), begin=[3, 9], end=[9, 0], stride=[1, -3], begin_mask=[False, True], end_mask=[True, False]),
+    *one(
+        "slice_by_index",
+        sliced,
+        x=normal(4, 6),
+        begin=[0, 0],
+        end=[0, 0],
+        stride=[-1, -1],
+        begin_mask=[True, True],
+        end_mask=[True, True],
+    ),
+    *one(
+        "slice_by_index",
+        sliced,
+        x=normal(4, 6),
+        begin=[3, 9],
+        end=[9, 0],
+        stride=[1, -3],
+        begin_mask=[False, True],
+        end_mask=[True, False],
+    ),
     *one("slice_by_index", sliced, x=normal(4, 6), begin=[-1, 1], end=[0, 4], squeeze_mask=[True, False]),
     *one("slice_by_index", sliced, x=normal(4, 6), begin=[2, 1], end=[0, 0], squeeze_mask=[True, True]),
     *one("slice_by_index", sliced, x=counted(4, 6, dtype=np.int16), begin=[3, 0], end=[2, 6], label="nothing"),
@@ -293,7 +330,8 @@ SLICING = [
     *one("slice_by_index", sliced, x=TRUTH, begin=[0, 1], end=[3, 3]),
     *program(
         "slice_by_index-of-transposed",
-        "t = transpose(x = x, perm = [1, 0]); y = slice_by_index(x = t, begin = [5, 1], end = [0, 3], stride = [-2, 1]);",
+        """t = transpose(x = x, perm = [1, 0]);
+        y = slice_by_index(x = t, begin = [5, 1], end = [0, 3], stride = [-2, 1]);""",
         lambda x: x.T[5:0:-2, 1:3],
         x=normal(4, 6),
     ),
@@ -322,7 +360,14 @@ SLICING = [
     ),
     *one("slice_by_size", by_size, x=normal(4, 6), begin=[1, 2], size=[2, -1]),
     *one("slice_by_size", by_size, x=normal(4, 6), begin=[0, 6], size=[4, 0], label="nothing"),
-    *one("slice_by_size", by_size, "begin-known-at-run-time", x=normal(4, 6), begin=np.array([1, 3], np.int32), size=[2, 3]),
+    *one(
+        "slice_by_size",
+        by_size,
+        "begin-known-at-run-time",
+        x=normal(4, 6),
+        begin=np.array([1, 3], np.int32),
+        size=[2, 3],
+    ),
     *one("slice_by_size", by_size, "begin-of-uint16", x=counted(4, 6), begin=np.array([2, 0], np.uint16), size=[2, 1]),
     *one("slice_by_size", by_size, "begin-from-the-end", x=TRUTH, begin=np.array([-2, -4], np.int32), size=[2, 4]),
     *program(
@@ -336,9 +381,30 @@ SLICING = [
     *one("reverse", lambda x, axes: np.flip(x, axes), x=normal(2, 3, 5), axes=[-1, 0]),
     *one("reverse", lambda x, axes: np.flip(x, axes), x=TRUTH, axes=[1]),
     *one("reverse", lambda x, axes: np.flip(x, axes), x=normal(0, 3), axes=[0]),
-    *one("reverse_sequence", reverse_sequence, x=normal(3, 5), lengths=np.array([5, 0, 3], np.int32), seq_axis=1, batch_axis=0),
-    *one("reverse_sequence", reverse_sequence, x=normal(5, 3, 2), lengths=np.array([1, 4, 2], np.int32), seq_axis=0, batch_axis=-2),
-    *one("reverse_sequence", reverse_sequence, x=counted(2, 4, 3), lengths=constant(np.array([4, 2], np.int32)), seq_axis=-2, batch_axis=0),
+    *one(
+        "reverse_sequence",
+        reverse_sequence,
+        x=normal(3, 5),
+        lengths=np.array([5, 0, 3], np.int32),
+        seq_axis=1,
+        batch_axis=0,
+    ),
+    *one(
+        "reverse_sequence",
+        reverse_sequence,
+        x=normal(5, 3, 2),
+        lengths=np.array([1, 4, 2], np.int32),
+        seq_axis=0,
+        batch_axis=-2,
+    ),
+    *one(
+        "reverse_sequence",
+        reverse_sequence,
+        x=counted(2, 4, 3),
+        lengths=constant(np.array([4, 2], np.int32)),
+        seq_axis=-2,
+        batch_axis=0,
+    ),
     *one("sliding_windows", sliding_windows, x=normal(7), axis=0, size=3),
     *one("sliding_windows", sliding_windows, x=normal(2, 9, 3), axis=-2, size=4, stride=2),
     *one("sliding_windows", sliding_windows, x=counted(2, 5), axis=1, size=5, stride=3),
@@ -358,16 +424,39 @@ BLOCKS = [
     *one("space_to_depth", space_to_depth, x=normal(2, 3, 4, 6), block_size=2),
     *one("space_to_depth", space_to_depth, x=normal(1, 2, 3, 9), block_size=3),
     *one("pixel_unshuffle", pixel_unshuffle, x=normal(2, 3, 4, 6), downscale_factor=constant(np.uint32(2))),
-    *one("pixel_unshuffle", pixel_unshuffle, x=counted(1, 2, 6, 3, dtype=np.int16), downscale_factor=constant(np.uint32(3))),
+    *one(
+        "pixel_unshuffle",
+        pixel_unshuffle,
+        x=counted(1, 2, 6, 3, dtype=np.int16),
+        downscale_factor=constant(np.uint32(3)),
+    ),
     *program(
         "pixel_shuffle-channels-last",
         "t = transpose(x = x, perm = [0, 3, 1, 2]); y = pixel_shuffle(x = t, upscale_factor = 2);",
         lambda x: pixel_shuffle(x.transpose(0, 3, 1, 2), 2),
         x=normal(2, 3, 5, 8),
     ),
-    *one("space_to_batch", space_to_batch, x=normal(2, 3, 4, 6), block_shape=[2, 3], paddings=constant(np.zeros((2, 2), np.int32))),
-    *one("space_to_batch", space_to_batch, x=normal(1, 3, 4, 5), block_shape=[3, 2], paddings=constant(np.array([[2, 0], [1, 2]], np.int32))),
-    *one("batch_to_space", batch_to_space, x=normal(12, 3, 2, 3), block_shape=[2, 3], crops=constant(np.zeros((2, 2), np.int32))),
+    *one(
+        "space_to_batch",
+        space_to_batch,
+        x=normal(2, 3, 4, 6),
+        block_shape=[2, 3],
+        paddings=constant(np.zeros((2, 2), np.int32)),
+    ),
+    *one(
+        "space_to_batch",
+        space_to_batch,
+        x=normal(1, 3, 4, 5),
+        block_shape=[3, 2],
+        paddings=constant(np.array([[2, 0], [1, 2]], np.int32)),
+    ),
+    *one(
+        "batch_to_space",
+        batch_to_space,
+        x=normal(12, 3, 2, 3),
+        block_shape=[2, 3],
+        crops=constant(np.zeros((2, 2), np.int32)),
+    ),
     *one("batch_to_space", batch_to_space, x=normal(4, 1, 3, 2), block_shape=[2, 2], crops=constant(MATRIX)),
 ]
 
@@ -383,16 +472,57 @@ MAKING = [
         lambda value: np.full((2, 2), value),
         value=constant(np.float64(0.1)),
     ),
-    *one("fill_like", lambda ref_tensor, value: fill(ref_tensor.shape, value), ref_tensor=normal(2, 3), value=constant(np.int32(4))),
+    *one(
+        "fill_like",
+        lambda ref_tensor, value: fill(ref_tensor.shape, value),
+        ref_tensor=normal(2, 3),
+        value=constant(np.int32(4)),
+    ),
     *one("fill_like", lambda ref_tensor: fill(ref_tensor.shape), ref_tensor=TRUTH),
-    *one("range_1d", range_1d, end=constant(np.int32(7)), start=constant(np.int32(0)), step=constant(np.int32(2)), label="upwards"),
-    *one("range_1d", range_1d, end=constant(np.int32(-5)), start=constant(np.int32(4)), step=constant(np.int32(-3)), label="downwards"),
-    *one("range_1d", range_1d, end=constant(np.int32(3)), start=constant(np.int32(3)), step=constant(np.int32(1)), label="nothing"),
+    *one(
+        "range_1d",
+        range_1d,
+        end=constant(np.int32(7)),
+        start=constant(np.int32(0)),
+        step=constant(np.int32(2)),
+        label="upwards",
+    ),
+    *one(
+        "range_1d",
+        range_1d,
+        end=constant(np.int32(-5)),
+        start=constant(np.int32(4)),
+        step=constant(np.int32(-3)),
+        label="downwards",
+    ),
+    *one(
+        "range_1d",
+        range_1d,
+        end=constant(np.int32(3)),
+        start=constant(np.int32(3)),
+        step=constant(np.int32(1)),
+        label="nothing",
+    ),
     *one("range_1d", range_1d, end=constant(1.0), start=constant(-0.5), step=constant(0.25)),
     *one("one_hot", one_hot, indices=np.array([2, 0, 1], np.int32), one_hot_vector_size=4),
     *one("one_hot", one_hot, indices=np.array([[2, 0], [1, 3]], np.int32), one_hot_vector_size=4, axis=0),
-    *one("one_hot", one_hot, indices=np.array([[2, 0], [1, 9]], np.int32), one_hot_vector_size=3, axis=-2, on_value=constant(2.5), off_value=constant(-1.0)),
-    *one("one_hot", one_hot, indices=np.array([1, 1], np.uint16), one_hot_vector_size=2, on_value=constant(np.int32(5)), off_value=constant(np.int32(3))),
+    *one(
+        "one_hot",
+        one_hot,
+        indices=np.array([[2, 0], [1, 9]], np.int32),
+        one_hot_vector_size=3,
+        axis=-2,
+        on_value=constant(2.5),
+        off_value=constant(-1.0),
+    ),
+    *one(
+        "one_hot",
+        one_hot,
+        indices=np.array([1, 1], np.uint16),
+        one_hot_vector_size=2,
+        on_value=constant(np.int32(5)),
+        off_value=constant(np.int32(3)),
+    ),
     *one("one_hot", one_hot, indices=np.array([-1, 1], np.int32), one_hot_vector_size=2, label="negative"),
     *one("band_part", band_part, x=normal(4, 6), lower=1, upper=2),
     *one("band_part", band_part, x=normal(2, 5, 3), lower=-1, upper=0),

@@ -11,7 +11,8 @@ extension CPUKernels {
             var indices = try lowerer.dense(call.id("indices"), for: call)
             let lut = try lowerer.dense(call.id("lut"), for: call)
             guard call.has("shape") else {
-                return lowerer.define(id, try entries(lut, indices, axis: try vectorAxis(call, indices.rank), shape, call, lowerer))
+                return lowerer.define(
+                    id, try entries(lut, indices, axis: try vectorAxis(call, indices.rank), shape, call, lowerer))
             }
             let bits = lut.shape[0].trailingZeroBitCount
             indices = unpacked(indices, bits: bits, count: shape.reduce(1, *), call, lowerer)
@@ -44,9 +45,11 @@ extension CPUKernels {
             let (size, count, most) = (Int32(values.dtype.size), Int64(dense.count), Int64(room.count))
             let place = call.place
             lowerer.emit(
-                call, kernel: "collect", reason: "where the mask is set", output: outputs[1], reads: [dense, values], writes: [room]
+                call, kernel: "collect", reason: "where the mask is set", output: outputs[1], reads: [dense, values],
+                writes: [room]
             ) { frame in
-                let set = mk_collect(size, count, frame[dense].assumingMemoryBound(to: UInt8.self), most, frame[values], frame[room])
+                let set = mk_collect(
+                    size, count, frame[dense].assumingMemoryBound(to: UInt8.self), most, frame[values], frame[room])
                 try check(set, most, place)
             }
             lowerer.define(outputs[0], wide)
@@ -55,25 +58,25 @@ extension CPUKernels {
         Kernel(name: "constexpr_sparse_blockwise_shift_scale") { call, lowerer, _ in
             let outputs = call.operation.outputs
             let mask = try lowerer.dense(call.id("data_mask"), for: call)
-            func numbers(_ name: String) throws -> View {
-                lowerer.dense(try lowerer.converted(lowerer.view(call.id(name)), to: .float32, for: call), for: call)
-            }
-            let (data, scale) = (try numbers("nonzero_data"), try numbers("scale"))
-            let offset = try call.has("offset") ? numbers("offset") : nil
+            let (data, scale) = (try lowerer.numbers("nonzero_data", call), try lowerer.numbers("scale", call))
+            let offset = try call.has("offset") ? lowerer.numbers("offset", call) : nil
             let output = lowerer.allocate(data.shape, .float32)
             let shape = mask.shape.map(Int64.init)
             let block = zip(mask.shape, scale.shape).map { Int64($0 / max($1, 1)) }
             try checkRank(mask.rank)
             lowerer.emit(
-                call, kernel: "scale", reason: "block by block", output: outputs[1], reads: [mask, data, scale] + (offset.map { [$0] } ?? []),
+                call, kernel: "scale", reason: "block by block", output: outputs[1],
+                reads: [mask, data, scale] + (offset.map { [$0] } ?? []),
                 writes: [output]
             ) { frame in
                 mk_scale_sparse(
-                    Int32(shape.count), shape, block, frame[mask].assumingMemoryBound(to: UInt8.self), frame.floats(scale),
+                    Int32(shape.count), shape, block, frame[mask].assumingMemoryBound(to: UInt8.self),
+                    frame.floats(scale),
                     offset.map { frame.floats($0) }, Int64(data.count), frame.floats(data), frame.floats(output))
             }
             lowerer.define(outputs[0], mask)
-            lowerer.define(outputs[1], try lowerer.converted(output, to: lowerer.function.tensorType(outputs[1]).dtype, for: call))
+            lowerer.define(
+                outputs[1], try lowerer.converted(output, to: lowerer.function.tensorType(outputs[1]).dtype, for: call))
         },
     ]
 
@@ -83,13 +86,17 @@ extension CPUKernels {
 
     private static func checkRank(_ rank: Int) throws {
         guard rank <= MK_COPY_RANK else {
-            throw Failure(.unsupported, "A tensor of rank \(rank) is more than the kernels for compressed weights take (\(MK_COPY_RANK)).")
+            throw Failure(
+                .unsupported,
+                "A tensor of rank \(rank) is more than the kernels for compressed weights take (\(MK_COPY_RANK)).")
         }
     }
 
     private static func check(_ set: Int64, _ stored: Int64, _ place: String) throws {
         guard set == stored else {
-            throw Failure(.invalidArgument, "\(place): The mask sets \(set) elements; \(stored) are stored, and there must be as many.")
+            throw Failure(
+                .invalidArgument,
+                "\(place): The mask sets \(set) elements; \(stored) are stored, and there must be as many.")
         }
     }
 
@@ -114,18 +121,21 @@ extension CPUKernels {
         let block = zip(indices.shape, lut.shape).map { Int64($0 / max($1, 1)) }
         let (count, vector) = (lut.shape[lut.rank - 2], lut.shape[lut.rank - 1])
         let (size, place) = (Int32(lut.dtype.size), call.place)
-        lowerer.emit(call, kernel: "lookup", reason: "entries of a table", reads: [indices, lut], writes: [output]) { frame in
+        lowerer.emit(call, kernel: "lookup", reason: "entries of a table", reads: [indices, lut], writes: [output]) {
+            frame in
             let positions = frame[indices].assumingMemoryBound(to: UInt8.self)
             let bad = sizes.withUnsafeBufferPointer { sizes in
                 block.withUnsafeBufferPointer { block in
                     var tables = mk_tables(
-                        rank: Int32(sizes.count), shape: sizes.baseAddress, block: block.baseAddress, entries: Int64(count),
+                        rank: Int32(sizes.count), shape: sizes.baseAddress, block: block.baseAddress,
+                        entries: Int64(count),
                         vector: Int64(vector), values: UnsafeRawPointer(frame[lut]))
                     return mk_lookup(size, &tables, Int32(axis), positions, frame[output])
                 }
             }
             if bad >= 0 {
-                throw Failure(.outOfRange, "\(place): The index \(positions[Int(bad)]) is no entry of a table of \(count).")
+                throw Failure(
+                    .outOfRange, "\(place): The index \(positions[Int(bad)]) is no entry of a table of \(count).")
             }
         }
         return output
@@ -135,8 +145,10 @@ extension CPUKernels {
     private static func spread(_ data: View, _ mask: View, _ call: Call, _ lowerer: Lowerer) -> View {
         let output = lowerer.allocate([mask.count], data.dtype)
         let (size, count, stored, place) = (Int32(data.dtype.size), Int64(mask.count), Int64(data.count), call.place)
-        lowerer.emit(call, kernel: "spread", reason: "where the mask is set", reads: [data, mask], writes: [output]) { frame in
-            let set = mk_spread(size, count, frame[mask].assumingMemoryBound(to: UInt8.self), stored, frame[data], frame[output])
+        lowerer.emit(call, kernel: "spread", reason: "where the mask is set", reads: [data, mask], writes: [output]) {
+            frame in
+            let set = mk_spread(
+                size, count, frame[mask].assumingMemoryBound(to: UInt8.self), stored, frame[data], frame[output])
             try check(set, stored, place)
         }
         return output

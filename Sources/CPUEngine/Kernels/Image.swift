@@ -14,7 +14,8 @@ extension CPUKernels {
         },
         resize("resize_bilinear") { try grid($0.text("sampling_mode")) },
         resize(
-            "resize", isNearest: { try $0.text("interpolation_mode") == "NEAREST_NEIGHBOR" }, axes: { try $0.int("resized_dims") }
+            "resize", isNearest: { try $0.text("interpolation_mode") == "NEAREST_NEIGHBOR" },
+            axes: { try $0.int("resized_dims") }
         ) { (call: Call) throws -> Grid in
             let points = grid(try call.text("sampling_mode"))
             guard try call.text("interpolation_mode") == "NEAREST_NEIGHBOR" else { return points }
@@ -23,8 +24,7 @@ extension CPUKernels {
         },
         Kernel(name: "crop_resize") { call, lowerer, _ in try cropResize(call, lowerer) },
         Kernel(name: "resample") { call, lowerer, _ in
-            let coordinates = try lowerer.view(call.id("coordinates"))
-            let points = lowerer.dense(try lowerer.converted(coordinates, to: .float32, for: call), for: call)
+            let points = try lowerer.numbers("coordinates", call)
             let (rows, columns) = (points.shape[1], points.shape[2])
             try sample(call, lowerer, reads: [points]) { frame, batch, pixels, room in
                 let source = frame.floats(points) + batch * rows * columns * 2
@@ -35,7 +35,7 @@ extension CPUKernels {
             }
         },
         Kernel(name: "affine") { call, lowerer, _ in
-            let matrix = try lowerer.dense(call.id("transform_matrix"), for: call)
+            let matrix = try lowerer.numbers("transform_matrix", call)
             let (rows, columns) = (try call.int("output_height"), try call.int("output_width"))
             let (mode, corners) = (try call.text("coordinates_mode").lowercased(), try call.bool("align_corners"))
             let xs = (0..<columns).map { normalized($0, of: columns, mode, corners) }
@@ -62,7 +62,9 @@ extension CPUKernels {
     private static let nearestEdges: Grid = { size, count in (0..<count).map { Double($0 * size / count) } }
 
     /// The pixel that holds the centre of each new one.
-    private static let nearestCentres: Grid = { size, count in (0..<count).map { Double((2 * $0 + 1) * size / (2 * count)) } }
+    private static let nearestCentres: Grid = { size, count in
+        (0..<count).map { Double((2 * $0 + 1) * size / (2 * count)) }
+    }
 
     private static func grid(_ mode: String) -> Grid { { gridPoints(mode, from: 0, to: Double($0 - 1), count: $1) } }
 
@@ -94,7 +96,8 @@ extension CPUKernels {
             let (nearest, grid) = (try isNearest(call), try grid(call))
             var x = try lowerer.view(call.id("x"))
             guard x.count > 0 || type.count == 0 else {
-                throw Failure(.invalidArgument, "x of shape \(x.shape) has no elements to make a shape \(type.shape) of.")
+                throw Failure(
+                    .invalidArgument, "x of shape \(x.shape) has no elements to make a shape \(type.shape) of.")
             }
             if !nearest { x = try lowerer.converted(x, to: .float32, for: call) }
             let resized = (x.rank - (try axes(call)))..<x.rank
@@ -104,13 +107,17 @@ extension CPUKernels {
                 x = resizePair(x, axis, type.shape, nearest, call, lowerer) { resized.contains($0) ? grid : nil }
                 axis -= 2
             }
-            lowerer.define(id, try lowerer.converted(type.count > 0 ? x : lowerer.allocate(type.shape, x.dtype), to: type.dtype, for: call))
+            lowerer.define(
+                id,
+                try lowerer.converted(
+                    type.count > 0 ? x : lowerer.allocate(type.shape, x.dtype), to: type.dtype, for: call))
         }
     }
 
     /// x with `axis` and the one before it resized; an axis without a grid stays.
     private static func resizePair(
-        _ source: View, _ axis: Int, _ target: [Int], _ nearest: Bool, _ call: Call, _ lowerer: Lowerer, grid: (Int) -> Grid?
+        _ source: View, _ axis: Int, _ target: [Int], _ nearest: Bool, _ call: Call, _ lowerer: Lowerer,
+        grid: (Int) -> Grid?
     ) -> View {
         let channelsLast = View.channelsLast(rank: source.rank)
         let isLast = source.rank == 4 && axis == 3 && source.isDense(order: channelsLast) && !source.isDense()
@@ -127,7 +134,9 @@ extension CPUKernels {
         let output = lowerer.allocate(shape, x.dtype, order: isLast ? channelsLast : nil)
         let batch = Int64(isLast ? shape[0] : shape[..<max(axis - 1, 0)].reduce(1, *))
         let channels = Int64(isLast ? shape[1] : shape[(axis + 1)...].reduce(1, *))
-        let (from, to) = ((Int64(rows.size), Int64(columns.size)), (Int64(rows.points.count), Int64(columns.points.count)))
+        let (from, to) = (
+            (Int64(rows.size), Int64(columns.size)), (Int64(rows.points.count), Int64(columns.points.count))
+        )
         if nearest {
             let (rows, columns) = (rows.points.map { Int32($0) }, columns.points.map { Int32($0) })
             let bytes = channels * Int64(x.dtype.size)
@@ -154,7 +163,7 @@ extension CPUKernels {
         _ call: Call, _ lowerer: Lowerer, reads: [View],
         place: @escaping @Sendable (Frame, _ batch: Int, Pixels, _ room: UnsafeMutablePointer<Float>) -> Void
     ) throws {
-        let x = try lowerer.view(call.id("x"))
+        let x = try lowerer.converted(lowerer.view(call.id("x")), to: .float32, for: call)
         let output = try lowerer.allocate(for: call.operation.outputs[0])
         lowerer.define(call.operation.outputs[0], output)
         let nearest = try call.text("sampling_mode").lowercased() == "nearest"
@@ -172,7 +181,8 @@ extension CPUKernels {
         guard output.count > 0 else { return }
         lowerer.scratch(count * 2 * MemoryLayout<Float>.stride)
         lowerer.emit(
-            call, kernel: "sample", reason: nearest ? "the nearest pixel" : "four pixels mixed", reads: [x] + reads, writes: [output]
+            call, kernel: "sample", reason: nearest ? "the nearest pixel" : "four pixels mixed", reads: [x] + reads,
+            writes: [output]
         ) { frame in
             let room = frame.scratch.assumingMemoryBound(to: Float.self)
             for batch in 0..<x.shape[0] {
@@ -183,8 +193,8 @@ extension CPUKernels {
     }
 
     private static func cropResize(_ call: Call, _ lowerer: Lowerer) throws {
-        let x = try lowerer.view(call.id("x"))
-        let boxes = lowerer.dense(try lowerer.converted(lowerer.view(call.id("boxes")), to: .float32, for: call), for: call)
+        let x = try lowerer.converted(lowerer.view(call.id("x")), to: .float32, for: call)
+        let boxes = try lowerer.numbers("boxes", call)
         let indices = try call.has("box_indices") ? lowerer.indices(call, "box_indices") : nil
         let output = try lowerer.allocate(for: call.operation.outputs[0])
         lowerer.define(call.operation.outputs[0], output)
@@ -198,13 +208,15 @@ extension CPUKernels {
         let place = call.place
         lowerer.scratch(rows * columns * 2 * MemoryLayout<Float>.stride)
         lowerer.emit(
-            call, kernel: "sample", reason: "four pixels mixed", reads: [x, boxes] + (indices.map { [$0] } ?? []), writes: [output]
+            call, kernel: "sample", reason: "four pixels mixed", reads: [x, boxes] + (indices.map { [$0] } ?? []),
+            writes: [output]
         ) { frame in
             let room = frame.scratch.assumingMemoryBound(to: Float.self)
             let images = indices.map(frame.integers) ?? Array(0..<boxes.shape[0])
             for (index, image) in images.enumerated() {
                 guard (0..<x.shape[0]).contains(image) else {
-                    throw Failure(.outOfRange, "\(place): The box_indices hold \(image); there are \(x.shape[0]) images.")
+                    throw Failure(
+                        .outOfRange, "\(place): The box_indices hold \(image); there are \(x.shape[0]) images.")
                 }
                 let box = (0..<4).map { Double(frame.floats(boxes)[4 * index + $0]) * scale }
                 func points(_ first: Int, _ size: Double, _ count: Int) -> [Float] {
@@ -271,7 +283,8 @@ private struct Taps: Sendable {
             high.withUnsafeBufferPointer { high in
                 weight.withUnsafeBufferPointer { weight in
                     var axis = mk_resize_axis(
-                        in: Int64(size), out: Int64(low.count), low: low.baseAddress, high: high.baseAddress, weight: weight.baseAddress)
+                        in: Int64(size), out: Int64(low.count), low: low.baseAddress, high: high.baseAddress,
+                        weight: weight.baseAddress)
                     body(&axis)
                 }
             }
@@ -286,11 +299,13 @@ extension Frame {
         _ coordinates: UnsafePointer<Float>, _ output: View, at target: Int
     ) {
         var image = mk_sample_image(
-            channels: Int64(x.shape[1]), height: Int64(x.shape[2]), width: Int64(x.shape[3]), channel_stride: Int64(x.strides[1]),
+            channels: Int64(x.shape[1]), height: Int64(x.shape[2]), width: Int64(x.shape[3]),
+            channel_stride: Int64(x.strides[1]),
             row_stride: Int64(x.strides[2]), column_stride: Int64(x.strides[3]),
             pixels: UnsafePointer(floats(x) + batch * x.strides[0]))
         mk_sample(
-            nearest ? 1 : 0, padding, value, &image, Int64(count), coordinates, floats(output) + target * output.strides[0],
+            nearest ? 1 : 0, padding, value, &image, Int64(count), coordinates,
+            floats(output) + target * output.strides[0],
             Int64(output.strides[3]), Int64(output.strides[1]))
     }
 }

@@ -25,7 +25,8 @@ extension CPUKernels {
                 for index in 0..<batches {
                     let positions = frame[indices] + index * count * width
                     let bad = mk_gather(
-                        Int64(outer), Int64(size), Int64(inner), frame[x] + index * outer * size * inner, Int32(width), positions,
+                        Int64(outer), Int64(size), Int64(inner), frame[x] + index * outer * size * inner, Int32(width),
+                        positions,
                         Int64(count), frame[output] + index * outer * count * inner)
                     if bad >= 0 { throw outOfRange(positions, Int(bad), width, size, place) }
                 }
@@ -42,7 +43,8 @@ extension CPUKernels {
             let (outer, size, inner) = CPUEngine.split(x.shape, at: axis)
             let (element, width, place) = (Int32(x.dtype.size), indices.dtype.size, call.place)
             let count = Int64(indices.shape[axis])
-            lowerer.emit(call, kernel: "gather", reason: "elements copied", reads: [x, indices], writes: [output]) { frame in
+            lowerer.emit(call, kernel: "gather", reason: "elements copied", reads: [x, indices], writes: [output]) {
+                frame in
                 let bad = mk_gather_along_axis(
                     element, outer, size, inner, frame[x], Int32(width), frame[indices], count, frame[output])
                 if bad >= 0 { throw outOfRange(frame[indices], Int(bad), width, Int(size), place) }
@@ -61,9 +63,11 @@ extension CPUKernels {
             let count = indices.shape.dropLast().reduce(1, *) / batches
             let bytes = x.shape[(batch + depth)...].reduce(1, *) * x.dtype.size
             let (width, place) = (indices.dtype.size, call.place)
-            lowerer.emit(call, kernel: "gather", reason: "slices copied", reads: [x, indices], writes: [output]) { frame in
+            lowerer.emit(call, kernel: "gather", reason: "slices copied", reads: [x, indices], writes: [output]) {
+                frame in
                 let bad = mk_gather_nd(
-                    Int64(batches), Int32(depth), sizes, Int64(bytes), frame[x], Int32(width), frame[indices], Int64(count),
+                    Int64(batches), Int32(depth), sizes, Int64(bytes), frame[x], Int32(width), frame[indices],
+                    Int64(count),
                     frame[output])
                 if bad >= 0 { throw outOfRange(frame[indices], Int(bad), width, Int(sizes[Int(bad) % depth]), place) }
             }
@@ -90,7 +94,8 @@ extension CPUKernels {
             let inner = Int64(data.shape[depth...].reduce(1, *))
             let (width, count) = (Int32(indices.dtype.size), Int64(indices.shape.dropLast().reduce(1, *)))
             return Scatter(sizes: sizes) { mode, whole, dst, positions, updates in
-                mk_scatter_nd(mode, whole, Int32(depth), sizes.map(Int64.init), inner, dst, width, positions, count, updates)
+                mk_scatter_nd(
+                    mode, whole, Int32(depth), sizes.map(Int64.init), inner, dst, width, positions, count, updates)
             }
         },
         Kernel(name: "slice_update") { call, lowerer, _ in
@@ -109,7 +114,8 @@ extension CPUKernels {
                 let bounds = try reader.read(frame)
                 guard bounds.result == update.shape else {
                     throw Failure(
-                        .invalidArgument, "\(place): The update has shape \(update.shape); the slice has shape \(bounds.result).")
+                        .invalidArgument,
+                        "\(place): The update has shape \(update.shape); the slice has shape \(bounds.result).")
                 }
                 if frame[output] != frame[x] { frame[output].copyMemory(from: frame[x], byteCount: bytes) }
                 frame.copy(
@@ -129,7 +135,8 @@ extension CPUKernels {
             lowerer.scratch(mk_topk_workspace(size))
             if values.count > 0 {
                 lowerer.emit(
-                    call, kernel: "topk", reason: "equal elements keep their order", reads: [x], writes: [values, positions]
+                    call, kernel: "topk", reason: "equal elements keep their order", reads: [x],
+                    writes: [values, positions]
                 ) { frame in
                     mk_topk(
                         whole, ascending ? 1 : 0, outer, size, inner, frame[x], k, frame[values],
@@ -138,26 +145,32 @@ extension CPUKernels {
             }
             lowerer.define(outputs[0], try lowerer.converted(values, to: type.dtype, for: call))
             guard outputs.count > 1 else { return }
-            lowerer.define(outputs[1], try lowerer.converted(positions, to: lowerer.function.tensorType(outputs[1]).dtype, for: call))
+            lowerer.define(
+                outputs[1],
+                try lowerer.converted(positions, to: lowerer.function.tensorType(outputs[1]).dtype, for: call))
         },
         Kernel(name: "non_zero") { call, lowerer, _ in
             let x = try lowerer.dense(call.id("x"), for: call)
             let output = try lowerer.allocate(for: call.operation.outputs[0], order: [0, 1])
             lowerer.define(call.operation.outputs[0], output)
             guard x.dtype.isWhole || x.dtype == .float32 else {
-                throw Failure(.unsupported, "The CPU engine has no such kernel for \(x.dtype.name); cast to fp32 or int32.")
+                throw Failure(
+                    .unsupported, "The CPU engine has no such kernel for \(x.dtype.name); cast to fp32 or int32.")
             }
             let (size, whole, shape) = (Int32(x.dtype.size), x.dtype.isWhole, x.shape.map(Int64.init))
             guard output.count > 0 else { return }
-            lowerer.emit(call, kernel: "non_zero", reason: "in row-major order", reads: [x], writes: [output]) { frame in
+            lowerer.emit(call, kernel: "non_zero", reason: "in row-major order", reads: [x], writes: [output]) {
+                frame in
                 mk_non_zero(
-                    size, whole ? 1 : 0, Int32(shape.count), shape, frame[x], frame[output].assumingMemoryBound(to: Int32.self))
+                    size, whole ? 1 : 0, Int32(shape.count), shape, frame[x],
+                    frame[output].assumingMemoryBound(to: Int32.self))
             }
         },
         Kernel(name: "non_maximum_suppression") { call, lowerer, _ in
-            let (boxes, scores) = (try lowerer.dense(call.id("boxes"), for: call), try lowerer.dense(call.id("scores"), for: call))
+            let (boxes, scores) = (try lowerer.numbers("boxes", call), try lowerer.numbers("scores", call))
             let suppression = Suppression(
-                boxes: boxes.shape[2], classes: scores.shape[1], most: try call.int("max_boxes"), overlap: try call.float("iou_threshold"),
+                boxes: boxes.shape[2], classes: scores.shape[1], most: try call.int("max_boxes"),
+                overlap: try call.float("iou_threshold"),
                 least: try call.has("score_threshold") ? call.float("score_threshold") : nil,
                 isPerClass: try call.bool("per_class_suppression"))
             let outputs = try call.operation.outputs.map { id in
@@ -168,7 +181,8 @@ extension CPUKernels {
             }
             let batches = boxes.shape[0]
             lowerer.emit(
-                call, kernel: "suppression", reason: "best first, against those kept", reads: [boxes, scores], writes: outputs
+                call, kernel: "suppression", reason: "best first, against those kept", reads: [boxes, scores],
+                writes: outputs
             ) { frame in
                 for batch in 0..<batches {
                     suppression.run(
@@ -183,12 +197,15 @@ extension CPUKernels {
         },
     ]
 
-    private static func outOfRange(_ indices: UnsafeRawPointer, _ position: Int, _ width: Int, _ size: Int, _ place: String) -> Failure {
+    private static func outOfRange(
+        _ indices: UnsafeRawPointer, _ position: Int, _ width: Int, _ size: Int, _ place: String
+    ) -> Failure {
         let value =
             width == 8
             ? Int(indices.load(fromByteOffset: position * 8, as: Int64.self))
             : Int(indices.load(fromByteOffset: position * 4, as: Int32.self))
-        return Failure(.outOfRange, "\(place): the index \(value) at position \(position) lies outside an axis of size \(size).")
+        return Failure(
+            .outOfRange, "\(place): the index \(value) at position \(position) lies outside an axis of size \(size).")
     }
 
     /// What one scatter does to the result, which holds the data: -1, or the position of an index out of range.
@@ -200,30 +217,38 @@ extension CPUKernels {
     }
 
     private static let scatterModes: [String: mk_scatter_mode] = [
-        "update": MK_SCATTER_UPDATE, "add": MK_SCATTER_ADD, "sub": MK_SCATTER_SUB, "mul": MK_SCATTER_MUL, "div": MK_SCATTER_DIV,
+        "update": MK_SCATTER_UPDATE, "add": MK_SCATTER_ADD, "sub": MK_SCATTER_SUB, "mul": MK_SCATTER_MUL,
+        "div": MK_SCATTER_DIV,
         "max": MK_SCATTER_MAX, "min": MK_SCATTER_MIN,
     ]
 
-    private static func scatter(_ name: String, _ plan: @escaping @Sendable (Call, View, View) throws -> Scatter) -> Kernel {
+    private static func scatter(_ name: String, _ plan: @escaping @Sendable (Call, View, View) throws -> Scatter)
+        -> Kernel
+    {
         Kernel(name: name) { call, lowerer, _ in
             let id = call.operation.outputs[0]
             let data = try lowerer.dense(lowerer.lanes(call.id("data"), for: call), for: call)
             let updates = try lowerer.dense(lowerer.lanes(call.id("updates"), for: call), for: call)
             let indices = try lowerer.indices(call)
             let whole = try wholeLanes(data)
-            guard let mode = try scatterModes[call.text("mode")] else { throw Failure(.bug, "A scatter has no such mode.") }
+            guard let mode = try scatterModes[call.text("mode")] else {
+                throw Failure(.bug, "A scatter has no such mode.")
+            }
             let scatter = try plan(call, data, indices)
             let output = lowerer.allocate(data.shape, data.dtype)
             let (bytes, width, place) = (data.count * data.dtype.size, indices.dtype.size, call.place)
             // What is read after the data is written must not lie in the same memory.
             let isAlone = data.buffer != updates.buffer && data.buffer != indices.buffer
             lowerer.emit(
-                call, kernel: "scatter", reason: "in the order of the updates", reads: [data, indices, updates], writes: [output],
+                call, kernel: "scatter", reason: "in the order of the updates", reads: [data, indices, updates],
+                writes: [output],
                 inPlace: isAlone ? [(output, data)] : []
             ) { frame in
                 if frame[output] != frame[data] { frame[output].copyMemory(from: frame[data], byteCount: bytes) }
                 let bad = Int(scatter.change(mode, whole, frame[output], frame[indices], frame[updates]))
-                if bad >= 0 { throw outOfRange(frame[indices], bad, width, scatter.sizes[bad % scatter.sizes.count], place) }
+                if bad >= 0 {
+                    throw outOfRange(frame[indices], bad, width, scatter.sizes[bad % scatter.sizes.count], place)
+                }
             }
             lowerer.define(id, try lowerer.converted(output, to: lowerer.function.tensorType(id).dtype, for: call))
         }
@@ -245,7 +270,9 @@ extension Lowerer {
             }
         let code = [mk_instruction(opcode: Int32(opcode.rawValue), out: 1, a: 0, b: 0, c: 0, p: 0, q: 0)]
         let tape = try PreparedTape(shape: view.shape, leaves: [view], code: code, result: 1, output: result)
-        emit(call, kernel: "tape", reason: "\(view.dtype.name) as \(dtype.name)", reads: [view], writes: [result]) { tape.run($0) }
+        emit(call, kernel: "tape", reason: "\(view.dtype.name) as \(dtype.name)", reads: [view], writes: [result]) {
+            tape.run($0)
+        }
         return result
     }
 
@@ -253,6 +280,11 @@ extension Lowerer {
     func lanes(_ id: ValueID, for call: Call) throws -> View {
         let view = try view(id)
         return try converted(view, to: view.dtype.isWhole ? .int32 : .float32, for: call)
+    }
+
+    /// A value as fp32 in row-major order.
+    func numbers(_ name: String, _ call: Call) throws -> View {
+        try dense(converted(view(call.id(name)), to: .float32, for: call), for: call)
     }
 
     /// Indices as the kernels read them: int32 or int64, in row-major order.
@@ -276,7 +308,8 @@ private struct Suppression: Sendable {
     /// with 0, positions with -1. Where no box reaches `least`, the best one is kept, so that there is always one.
     func run(
         boxes box: UnsafePointer<Float>, scores: UnsafePointer<Float>, keptBoxes: UnsafeMutablePointer<Float>,
-        keptScores: UnsafeMutablePointer<Float>, positions: UnsafeMutablePointer<Int32>, count: UnsafeMutablePointer<Int32>?
+        keptScores: UnsafeMutablePointer<Float>, positions: UnsafeMutablePointer<Int32>,
+        count: UnsafeMutablePointer<Int32>?
     ) {
         let best = (0..<boxes).map { index in
             (0..<classes).reduce((score: -Float.infinity, kind: 0)) { best, kind in

@@ -20,15 +20,17 @@ extension CPUKernels {
             }
         },
         Kernel(name: "random_categorical") { call, lowerer, _ in
-            let x = try lowerer.dense(call.id("x"), for: call)
+            let x = try lowerer.numbers("x", call)
             let output = lowerer.allocate(try lowerer.function.tensorType(call.operation.outputs[0]).shape, .float32)
             lowerer.define(call.operation.outputs[0], output)
             let (logits, size) = (try call.text("mode") == "logits", try call.int("size"))
             let (rows, categories) = (x.shape.dropLast().reduce(1, *), x.shape[x.rank - 1])
             let seed = try seed(call)
-            lowerer.emit(call, kernel: "random", reason: "drawn by running sums", reads: [x], writes: [output]) { frame in
+            lowerer.emit(call, kernel: "random", reason: "drawn by running sums", reads: [x], writes: [output]) {
+                frame in
                 mk_random_categorical(
-                    seed(), logits ? 1 : 0, Int64(rows), Int64(categories), Int64(size), frame.floats(x), frame.floats(output))
+                    seed(), logits ? 1 : 0, Int64(rows), Int64(categories), Int64(size), frame.floats(x),
+                    frame.floats(output))
             }
         },
     ]

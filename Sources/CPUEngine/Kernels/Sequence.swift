@@ -20,7 +20,8 @@ extension CPUKernels {
 
     /// softmax(scale · query · keyᵀ + mask) · value in one step.
     static func attention(
-        _ call: Call, _ lowerer: Lowerer, output id: ValueID, query: View, key: View, value: View, mask: View?, scale: Float,
+        _ call: Call, _ lowerer: Lowerer, output id: ValueID, query: View, key: View, value: View, mask: View?,
+        scale: Float,
         covering ops: [String]? = nil
     ) throws {
         let type = try lowerer.function.tensorType(id)
@@ -50,11 +51,17 @@ extension CPUKernels {
         problem.depth = Int64(q.shape[3])
         problem.value_depth = Int64(v.shape[3])
         problem.scale = scale
-        (problem.q_batch, problem.q_head, problem.q_row) = (Int64(q.strides[0]), Int64(q.strides[1]), Int64(q.strides[2]))
+        (problem.q_batch, problem.q_head, problem.q_row) = (
+            Int64(q.strides[0]), Int64(q.strides[1]), Int64(q.strides[2])
+        )
         (problem.k_batch, problem.k_head) = (Int64(k.strides[0]), Int64(k.strides[1]))
         (problem.k_row, problem.k_column) = (Int64(k.strides[2]), Int64(k.strides[3]))
-        (problem.v_batch, problem.v_head, problem.v_row) = (Int64(v.strides[0]), Int64(v.strides[1]), Int64(v.strides[2]))
-        (problem.o_batch, problem.o_head, problem.o_row) = (Int64(o.strides[0]), Int64(o.strides[1]), Int64(o.strides[2]))
+        (problem.v_batch, problem.v_head, problem.v_row) = (
+            Int64(v.strides[0]), Int64(v.strides[1]), Int64(v.strides[2])
+        )
+        (problem.o_batch, problem.o_head, problem.o_row) = (
+            Int64(o.strides[0]), Int64(o.strides[1]), Int64(o.strides[2])
+        )
         var added: View?
         if let mask {
             let scores = Array(type.shape.dropLast()) + [k.shape[2]]
@@ -68,7 +75,9 @@ extension CPUKernels {
                     mk_instruction(opcode: Int32(MK_SELECT.rawValue), out: 3, a: 0, b: 1, c: 2, p: 0, q: 0)
                 ]
                 let tape = try PreparedTape(shape: mask.shape, leaves: leaves, code: code, result: 3, output: numbers)
-                lowerer.emit(call, kernel: "tape", reason: "the mask as numbers", reads: leaves, writes: [numbers]) { tape.run($0) }
+                lowerer.emit(call, kernel: "tape", reason: "the mask as numbers", reads: leaves, writes: [numbers]) {
+                    tape.run($0)
+                }
                 view = numbers
             }
             let whole = view.broadcast(to: scores)
@@ -87,7 +96,8 @@ extension CPUKernels {
         lowerer.scratch(withUnsafePointer(to: problem) { mk_attention_workspace($0) })
         let (prepared, maskView) = (Uncheckable(problem), added)
         lowerer.emit(
-            call, kernel: "attention", reason: "scores stay in the cache", covering: ops, output: id, reads: [q, k, v] + (added.map { [$0] } ?? []),
+            call, kernel: "attention", reason: "scores stay in the cache", covering: ops, output: id,
+            reads: [q, k, v] + (added.map { [$0] } ?? []),
             writes: [output]
         ) { frame in
             var problem = prepared.value
@@ -107,10 +117,13 @@ extension CPUKernels {
         let direction = try call.text("direction")
         let hidden = try call.type("weight_hh").shape[1]
         let (steps, batch, inputs) = (x.shape[0], x.shape[1], x.shape[2])
-        let (h0, c0) = (try lowerer.dense(call.id("initial_h"), for: call), try lowerer.dense(call.id("initial_c"), for: call))
+        let (h0, c0) = (
+            try lowerer.dense(call.id("initial_h"), for: call), try lowerer.dense(call.id("initial_c"), for: call)
+        )
         let whole = try call.bool("output_sequence")
         let width = h0.shape[1]
-        let sequence = lowerer.allocate([whole ? steps : 1, batch, width], .float32, order: lowerer.wantedOrder(of: all))
+        let sequence = lowerer.allocate(
+            [whole ? steps : 1, batch, width], .float32, order: lowerer.wantedOrder(of: all))
         let (h, c) = (try lowerer.allocate(for: lastH), try lowerer.allocate(for: lastC))
         lowerer.define(all, whole ? sequence : h.inserting([0], rank: 3))
         lowerer.define(lastH, h)
@@ -122,7 +135,9 @@ extension CPUKernels {
         let ends = direction == "bidirectional" ? ["", "_back"] : [""]
         for (index, end) in ends.enumerated() {
             func weights(_ name: String) -> Tensor? { call.constant(name + end).map(lowerer.widened) }
-            guard let inputWeights = call.constant("weight_ih" + end), let hiddenWeights = call.constant("weight_hh" + end) else {
+            guard let inputWeights = call.constant("weight_ih" + end),
+                let hiddenWeights = call.constant("weight_hh" + end)
+            else {
                 throw Failure(.unsupported, "The weights of an lstm must be known before the run.")
             }
             let packed = Storage(byteCount: mk_lstm_pack_size(Int64(inputs), Int64(hidden)))
@@ -169,12 +184,18 @@ extension CPUKernels {
 
     private static func recurrent(_ call: Call, _ lowerer: Lowerer, gates: Int) throws {
         let (all, last) = (call.operation.outputs[0], call.operation.outputs[1])
-        let (x, initial) = (try lowerer.dense(call.id("x"), for: call), try lowerer.dense(call.id("initial_h"), for: call))
+        let (x, initial) = (
+            try lowerer.dense(call.id("x"), for: call), try lowerer.dense(call.id("initial_h"), for: call)
+        )
         let whole = try call.bool("output_sequence")
-        let (state, sequence) = (lowerer.allocate(initial.shape, .float32), lowerer.allocate([x.shape[0]] + initial.shape, .float32))
+        let (state, sequence) = (
+            lowerer.allocate(initial.shape, .float32), lowerer.allocate([x.shape[0]] + initial.shape, .float32)
+        )
         lowerer.define(all, whole ? sequence : state.inserting([0], rank: 3))
         lowerer.define(last, state)
-        func weights(_ name: String) -> Tensor? { call.op.parameter(name) == nil ? nil : call.constant(name).map(lowerer.widened) }
+        func weights(_ name: String) -> Tensor? {
+            call.op.parameter(name) == nil ? nil : call.constant(name).map(lowerer.widened)
+        }
         let tensors = ["weight_ih", "weight_hh", "bias", "input_bias"].map(weights)
         var problem = mk_recurrent_problem()
         (problem.steps, problem.batch, problem.inputs) = (Int64(x.shape[0]), Int64(x.shape[1]), Int64(x.shape[2]))
@@ -211,7 +232,9 @@ extension CPUKernels {
         case "linear": return MK_RECURRENT_LINEAR
         case "hard_sigmoid", "sigmoid_hard": return MK_RECURRENT_HARD_SIGMOID
         case "scaled_tanh": return MK_RECURRENT_SCALED_TANH
-        default: throw Failure(.unsupported, "A recurrent layer with the function '\(name)' has no kernel on the CPU engine.")
+        default:
+            throw Failure(
+                .unsupported, "A recurrent layer with the function '\(name)' has no kernel on the CPU engine.")
         }
     }
 }

@@ -29,17 +29,19 @@ extension CPUKernels {
                 return try moving(call, lowerer, x, by: reader.views) { try reader.read($0) }
             }
             let part = x.part(start: bounds.begin, step: bounds.stride, sizes: bounds.length)
-            lowerer.define(call.operation.outputs[0], part.reshaped(shape) ?? lowerer.dense(part, for: call).reshaped(shape)!)
+            lowerer.define(
+                call.operation.outputs[0], part.reshaped(shape) ?? lowerer.dense(part, for: call).reshaped(shape)!)
         },
         Kernel(name: "slice_by_size") { call, lowerer, _ in
             let x = try lowerer.view(call.id("x"))
             let sizes = try lowerer.function.tensorType(call.operation.outputs[0]).shape
-            @Sendable func bounds(_ begin: [Int]) throws -> SliceBounds {
-                let begin = zip(begin, x.shape).map { $0 < 0 ? $0 + $1 : $0 }
+            @Sendable func bounds(_ given: [Int]) throws -> SliceBounds {
+                let begin = zip(given, x.shape).map { $0 < 0 ? $0 + $1 : $0 }
                 for axis in x.shape.indices where begin[axis] < 0 || begin[axis] + sizes[axis] > x.shape[axis] {
                     throw Failure(
                         .outOfRange,
-                        "The slice of \(sizes[axis]) elements from \(begin[axis]) leaves axis \(axis), which has \(x.shape[axis]) elements.")
+                        "The slice of \(sizes[axis]) elements from \(given[axis]) leaves axis \(axis), which has \(x.shape[axis]) elements."
+                    )
                 }
                 return try SliceBounds(x.shape, begin: begin, end: zip(begin, sizes).map { $0 + $1 })
             }
@@ -71,7 +73,8 @@ extension CPUKernels {
             let views = try call.ids("values").map(lowerer.view)
             let type = try lowerer.function.tensorType(call.operation.outputs[0])
             let axis = try call.axis(rank: type.rank)
-            try assemble(views, call, lowerer, interleave: call.has("interleave") && call.bool("interleave"), axis: axis, type)
+            try assemble(
+                views, call, lowerer, interleave: call.has("interleave") && call.bool("interleave"), axis: axis, type)
         },
         Kernel(name: "stack") { call, lowerer, _ in
             let type = try lowerer.function.tensorType(call.operation.outputs[0])
@@ -109,14 +112,20 @@ extension CPUKernels {
             if mode == "constant" {
                 let output = lowerer.allocate(type.shape, type.dtype, order: order)
                 lowerer.define(id, output)
-                let value = Tensor([call.constant("constant_val").map { $0.double(at: 0) } ?? 0], dtype: type.dtype, shape: [])
+                let value = Tensor(
+                    [call.constant("constant_val").map { $0.double(at: 0) } ?? 0], dtype: type.dtype, shape: [])
                 var middle = output
-                for axis in first..<x.rank { middle = middle.part(axis: axis, start: pad[2 * (axis - first)], size: x.shape[axis]) }
+                for axis in first..<x.rank {
+                    middle = middle.part(axis: axis, start: pad[2 * (axis - first)], size: x.shape[axis])
+                }
                 let (source, target) = (x, middle)
                 let (size, rank, count) = (Int32(type.dtype.size), Int32(type.rank), Int64(type.count))
-                let (shape, to, from) = (x.shape.map(Int64.init), target.strides.map(Int64.init), source.strides.map(Int64.init))
+                let (shape, to, from) = (
+                    x.shape.map(Int64.init), target.strides.map(Int64.init), source.strides.map(Int64.init)
+                )
                 guard count > 0 else { return }
-                lowerer.emit(call, kernel: "pad", reason: "filled, then copied in", reads: [x], writes: [output]) { frame in
+                lowerer.emit(call, kernel: "pad", reason: "filled, then copied in", reads: [x], writes: [output]) {
+                    frame in
                     mk_fill(size, frame[output], count, value.pointer)
                     if source.count > 0 { mk_copy(size, rank, shape, frame[target], to, frame[source], from) }
                 }
@@ -133,7 +142,8 @@ extension CPUKernels {
                 let (outer, size, inner) = CPUEngine.split(source.shape, at: axis)
                 let width = Int32(x.dtype.size)
                 lowerer.emit(call, kernel: "pad", reason: mode, reads: [source], writes: [output]) { frame in
-                    mk_pad(kind, width, outer, size, inner, Int64(before), Int64(after), nil, frame[source], frame[output])
+                    mk_pad(
+                        kind, width, outer, size, inner, Int64(before), Int64(after), nil, frame[source], frame[output])
                 }
                 x = output
             }
@@ -173,18 +183,28 @@ extension CPUKernels {
             let output = lowerer.allocate(x.shape, x.dtype)
             lowerer.define(call.operation.outputs[0], output)
             guard x.count > 0 else { return }
-            lowerer.emit(call, kernel: "copy", reason: "each sequence in two parts", reads: [x, lengths], writes: [output]) { frame in
+            lowerer.emit(
+                call, kernel: "copy", reason: "each sequence in two parts", reads: [x, lengths], writes: [output]
+            ) { frame in
                 for (index, length) in frame.integers(lengths).enumerated() {
                     guard (0...x.shape[axis]).contains(length) else {
-                        throw Failure(.outOfRange, "The lengths hold \(length); a sequence has \(x.shape[axis]) elements.").at(call.place)
+                        throw Failure(
+                            .outOfRange, "The lengths hold \(length); a sequence has \(x.shape[axis]) elements."
+                        ).at(call.place)
                     }
-                    let (from, to) = (x.part(axis: batch, start: index, size: 1), output.part(axis: batch, start: index, size: 1))
+                    let (from, to) = (
+                        x.part(axis: batch, start: index, size: 1), output.part(axis: batch, start: index, size: 1)
+                    )
                     let whole = from.shape.map { _ in 0 }
                     var (start, step, sizes) = (whole, whole.map { _ in 1 }, from.shape)
                     (start[axis], step[axis], sizes[axis]) = (length - 1, -1, length)
-                    frame.copy(from.part(start: start, step: step, sizes: sizes), to: to.part(axis: axis, start: 0, size: length))
+                    frame.copy(
+                        from.part(start: start, step: step, sizes: sizes),
+                        to: to.part(axis: axis, start: 0, size: length))
                     let rest = x.shape[axis] - length
-                    frame.copy(from.part(axis: axis, start: length, size: rest), to: to.part(axis: axis, start: length, size: rest))
+                    frame.copy(
+                        from.part(axis: axis, start: length, size: rest),
+                        to: to.part(axis: axis, start: length, size: rest))
                 }
             }
         },
@@ -219,7 +239,8 @@ extension CPUKernels {
     ]
 
     /// An op whose result is another view of x.
-    private static func view(_ name: String, _ body: @escaping @Sendable (View, Call, Lowerer) throws -> View) -> Kernel {
+    private static func view(_ name: String, _ body: @escaping @Sendable (View, Call, Lowerer) throws -> View) -> Kernel
+    {
         Kernel(name: name) { call, lowerer, _ in
             lowerer.define(call.operation.outputs[0], try body(lowerer.view(call.id("x")), call, lowerer))
         }
@@ -227,18 +248,23 @@ extension CPUKernels {
 
     /// A part of x whose place is known only when the step runs, copied out.
     private static func moving(
-        _ call: Call, _ lowerer: Lowerer, _ x: View, by views: [View], bounds: @escaping @Sendable (Frame) throws -> SliceBounds
+        _ call: Call, _ lowerer: Lowerer, _ x: View, by views: [View],
+        bounds: @escaping @Sendable (Frame) throws -> SliceBounds
     ) throws {
         let output = try lowerer.allocate(for: call.operation.outputs[0])
         lowerer.define(call.operation.outputs[0], output)
         guard output.count > 0 else { return }
         let place = call.place
-        lowerer.emit(call, kernel: "copy", reason: "where the slice begins is not known before", reads: [x] + views, writes: [output]) {
+        lowerer.emit(
+            call, kernel: "copy", reason: "where the slice begins is not known before", reads: [x] + views,
+            writes: [output]
+        ) {
             frame in
             do {
                 let bounds = try bounds(frame)
                 let part = x.part(start: bounds.begin, step: bounds.stride, sizes: bounds.length)
-                frame.copy(part, to: output.inserting(bounds.squeezed.indices.filter { bounds.squeezed[$0] }, rank: x.rank))
+                frame.copy(
+                    part, to: output.inserting(bounds.squeezed.indices.filter { bounds.squeezed[$0] }, rank: x.rank))
             } catch let failure as Failure {
                 throw failure.at(place)
             }
@@ -263,7 +289,8 @@ extension CPUKernels {
         let id = call.operation.outputs[0]
         // As the largest part lies, if it is dense.
         let model = views.max { $0.count < $1.count }
-        let order = lowerer.wantedOrder(of: id) ?? model.flatMap { $0.isDense(order: $0.memoryOrder) ? $0.memoryOrder : nil }
+        let order =
+            lowerer.wantedOrder(of: id) ?? model.flatMap { $0.isDense(order: $0.memoryOrder) ? $0.memoryOrder : nil }
         let output = lowerer.allocate(type.shape, type.dtype, order: order)
         lowerer.define(id, output)
         let parts = views.filter { $0.count > 0 }
@@ -277,9 +304,13 @@ extension CPUKernels {
         }
         let (size, rank) = (Int32(type.dtype.size), Int32(type.rank))
         let copies = moves.map { source, target in
-            (source, target, source.shape.map(Int64.init), source.strides.map(Int64.init), target.strides.map(Int64.init))
+            (
+                source, target, source.shape.map(Int64.init), source.strides.map(Int64.init),
+                target.strides.map(Int64.init)
+            )
         }
-        lowerer.emit(call, kernel: "copy", reason: "\(parts.count) parts side by side", reads: parts, writes: [output]) { frame in
+        lowerer.emit(call, kernel: "copy", reason: "\(parts.count) parts side by side", reads: parts, writes: [output])
+        { frame in
             for (source, target, shape, from, to) in copies {
                 mk_copy(size, rank, shape, frame[target], to, frame[source], from)
             }
@@ -312,7 +343,8 @@ extension Frame {
     func integers(_ view: View) -> [Int] {
         (0..<view.count).map {
             view.dtype == .int64
-                ? Int(self[view].load(fromByteOffset: $0 * 8, as: Int64.self)) : Int(self[view].load(fromByteOffset: $0 * 4, as: Int32.self))
+                ? Int(self[view].load(fromByteOffset: $0 * 8, as: Int64.self))
+                : Int(self[view].load(fromByteOffset: $0 * 4, as: Int32.self))
         }
     }
 
@@ -320,7 +352,8 @@ extension Frame {
     func copy(_ source: View, to target: View) {
         guard source.count > 0 else { return }
         mk_copy(
-            Int32(source.dtype.size), Int32(source.rank), source.shape.map(Int64.init), self[target], target.strides.map(Int64.init),
+            Int32(source.dtype.size), Int32(source.rank), source.shape.map(Int64.init), self[target],
+            target.strides.map(Int64.init),
             self[source], source.strides.map(Int64.init))
     }
 }
