@@ -72,12 +72,9 @@ public struct CPUDevice: Device {
             }
         }
         let places = counts.map { op, count, first in
-            "'\(op)' (\(count == 1 ? "once" : "\(count) times, first") for '\(first)')"
+            "'\(op)' (\(count) times, first '\(first)' of function '\(function.name)')"
         }
-        throw Failure(
-            .unsupported,
-            "The CPU engine has no kernel for what the function '\(function.name)' uses: \(places.joined(separator: ", "))."
-        )
+        throw Failure(.unsupported, "The CPU engine has no kernels for these ops: \(places.joined(separator: ", ")).")
     }
 
     /// One operation on constants, run as a program of one line.

@@ -76,7 +76,7 @@ final class Lowerer {
 
     /// Dense and normalizing kernels compute in fp32, and whole numbers of up to 32 bits; wider types must not reach them.
     private func checkTypes(_ call: Call) throws {
-        let families: Set<Op.Family> = [.linear, .convolution, .normalization, .sequence, .image]
+        let families: Set<Op.Family> = [.linear, .convolution, .normalization, .sequence]
         guard families.contains(call.op.family) || call.op.name == "softmax" else { return }
         for argument in call.operation.arguments where call.op.parameter(argument.name)?.isConstant == false {
             for id in argument.values {

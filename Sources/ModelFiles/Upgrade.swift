@@ -92,7 +92,10 @@ enum Upgrade {
         let x = operation.inputs.first.flatMap { function[$0].type.tensor }
         return op.parameters.compactMap { parameter in
             guard operation[parameter.name] == nil, isKnown(parameter.name, of: op.name, opset) else { return nil }
-            if let value = parameter.defaultValue { return (parameter.name, value.asFloat(like: x?.dtype)) }
+            if let value = parameter.defaultValue {
+                let wanted = x.flatMap { parameter.dtypes.contains($0.dtype) ? $0.dtype : nil }
+                return (parameter.name, value.asFloat(like: wanted))
+            }
             guard let x, let value = shaped(parameter.name, op.family, rank: x.rank) else { return nil }
             return (parameter.name, value)
         }

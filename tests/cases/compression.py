@@ -88,8 +88,8 @@ STORED = int(MASK.sum())
 
 
 def dense_after(body):
-    """Sparse results as one dense tensor."""
-    return f"m, v = {body}; y = constexpr_sparse_to_dense(nonzero_data = v, mask = m);"
+    """Sparse results as one dense tensor, and their mask."""
+    return f"mask_after, v = {body}; y = constexpr_sparse_to_dense(nonzero_data = v, mask = mask_after);"
 
 
 CASES = [
@@ -202,8 +202,8 @@ CASES = [
     *program(
         "constexpr_sparse_blockwise_shift_scale",
         dense_after(
-            "constexpr_sparse_blockwise_shift_scale("
-            "data_mask = mask, nonzero_data = data, scale = scale, offset = offset)"
+            "constexpr_sparse_blockwise_shift_scale(data_mask = mask, nonzero_data = data, scale = scale, "
+            "offset = offset)"
         ),
         lambda mask, data, scale, offset: sparse_to_dense(sparse_blockwise(mask, data, scale, offset)[1], mask),
         mask=constant(MASK),

@@ -169,8 +169,9 @@ GATHERING = [
     *one("gather", gather, x=normal(2, 3, 4, 2), indices=whole(2, 3, 5, low=0, high=3), axis=2, batch_dims=2),
     *program(
         "gather-of-transposed",
-        "t = transpose(x = x, perm = [1, 0]); u = transpose(x = i, perm = [1, 0]);"
-        " y = gather(x = t, indices = u, axis = 0);",
+        """t = transpose(x = x, perm = [1, 0]);
+        u = transpose(x = i, perm = [1, 0]);
+        y = gather(x = t, indices = u, axis = 0);""",
         lambda x, i: x.T[i.T],
         x=normal(3, 5),
         i=SPREAD,
@@ -278,8 +279,9 @@ SCATTERING = [
     ),
     *program(
         "scatter-of-transposed",
-        "t = transpose(x = x, perm = [1, 0]); u = transpose(x = v, perm = [1, 0]);"
-        " y = scatter(data = t, indices = i, updates = u);",
+        """t = transpose(x = x, perm = [1, 0]);
+        u = transpose(x = v, perm = [1, 0]);
+        y = scatter(data = t, indices = i, updates = u);""",
         lambda x, i, v: scatter(x.T, i, v.T),
         x=normal(3, 5),
         i=np.array([1, 4], INT32),
@@ -434,7 +436,7 @@ SEARCHING = [
         per_class_suppression=True,
         outputs=3,
     ),
-    # A threshold of scores comes from older opsets only: a bool among the outputs keeps the case out of files.
+    # Only models of older opsets have a threshold of scores: a bool among the outputs keeps the case out of files.
     *[
         case
         for least in (0.05, 9.0)

@@ -87,8 +87,8 @@ CASES = [
     ),
     *program(
         "random_bernoulli-never-and-always",
-        "a = random_bernoulli(shape = [999], prob = zero, seed = 5);"
-        " b = random_bernoulli(shape = [999], prob = one, seed = 5);",
+        """a = random_bernoulli(shape = [999], prob = zero, seed = 5);
+        b = random_bernoulli(shape = [999], prob = one, seed = 5);""",
         lambda zero, one: (np.zeros(999), np.ones(999)),
         outputs=("a", "b"),
         zero=constant(0.0),

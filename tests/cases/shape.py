@@ -241,8 +241,9 @@ JOINING = [
     *one("concat", concat, values=[TRUTH, ~TRUTH], axis=0, label="bool"),
     *program(
         "concat-of-transposed",
-        "t = transpose(x = a, perm = [0, 2, 3, 1]); u = transpose(x = b, perm = [0, 2, 3, 1]);"
-        " y = concat(values = (t, u), axis = 3);",
+        """t = transpose(x = a, perm = [0, 2, 3, 1]);
+        u = transpose(x = b, perm = [0, 2, 3, 1]);
+        y = concat(values = (t, u), axis = 3);""",
         lambda a, b: np.concatenate([a.transpose(0, 2, 3, 1), b.transpose(0, 2, 3, 1)], axis=3),
         a=normal(1, 3, 4, 5),
         b=normal(1, 2, 4, 5),
@@ -285,8 +286,8 @@ JOINING = [
     *one("pad", pad, x=normal(0, 3), pad=[1, 1, 0, 1]),
     *program(
         "pad-of-transposed",
-        "t = transpose(x = x, perm = [0, 2, 1]);"
-        ' y = pad(x = t, pad = [1, 1, 2, 0], mode = "reflect", constant_val = 0.0);',
+        """t = transpose(x = x, perm = [0, 2, 1]);
+        y = pad(x = t, pad = [1, 1, 2, 0], mode = "reflect", constant_val = 0.0);""",
         lambda x: np.pad(x.transpose(0, 2, 1), [(0, 0), (1, 1), (2, 0)], mode="reflect"),
         x=normal(2, 4, 3),
     ),
@@ -329,8 +330,8 @@ SLICING = [
     *one("slice_by_index", sliced, x=TRUTH, begin=[0, 1], end=[3, 3]),
     *program(
         "slice_by_index-of-transposed",
-        "t = transpose(x = x, perm = [1, 0]);"
-        " y = slice_by_index(x = t, begin = [5, 1], end = [0, 3], stride = [-2, 1]);",
+        """t = transpose(x = x, perm = [1, 0]);
+        y = slice_by_index(x = t, begin = [5, 1], end = [0, 3], stride = [-2, 1]);""",
         lambda x: x.T[5:0:-2, 1:3],
         x=normal(4, 6),
     ),

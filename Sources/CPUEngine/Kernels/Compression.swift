@@ -58,11 +58,8 @@ extension CPUKernels {
         Kernel(name: "constexpr_sparse_blockwise_shift_scale") { call, lowerer, _ in
             let outputs = call.operation.outputs
             let mask = try lowerer.dense(call.id("data_mask"), for: call)
-            func numbers(_ name: String) throws -> View {
-                lowerer.dense(try lowerer.converted(lowerer.view(call.id(name)), to: .float32, for: call), for: call)
-            }
-            let (data, scale) = (try numbers("nonzero_data"), try numbers("scale"))
-            let offset = try call.has("offset") ? numbers("offset") : nil
+            let (data, scale) = (try lowerer.numbers("nonzero_data", call), try lowerer.numbers("scale", call))
+            let offset = try call.has("offset") ? lowerer.numbers("offset", call) : nil
             let output = lowerer.allocate(data.shape, .float32)
             let shape = mask.shape.map(Int64.init)
             let block = zip(mask.shape, scale.shape).map { Int64($0 / max($1, 1)) }

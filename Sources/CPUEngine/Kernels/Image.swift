@@ -24,8 +24,7 @@ extension CPUKernels {
         },
         Kernel(name: "crop_resize") { call, lowerer, _ in try cropResize(call, lowerer) },
         Kernel(name: "resample") { call, lowerer, _ in
-            let coordinates = try lowerer.view(call.id("coordinates"))
-            let points = lowerer.dense(try lowerer.converted(coordinates, to: .float32, for: call), for: call)
+            let points = try lowerer.numbers("coordinates", call)
             let (rows, columns) = (points.shape[1], points.shape[2])
             try sample(call, lowerer, reads: [points]) { frame, batch, pixels, room in
                 let source = frame.floats(points) + batch * rows * columns * 2
@@ -36,7 +35,7 @@ extension CPUKernels {
             }
         },
         Kernel(name: "affine") { call, lowerer, _ in
-            let matrix = try lowerer.dense(call.id("transform_matrix"), for: call)
+            let matrix = try lowerer.numbers("transform_matrix", call)
             let (rows, columns) = (try call.int("output_height"), try call.int("output_width"))
             let (mode, corners) = (try call.text("coordinates_mode").lowercased(), try call.bool("align_corners"))
             let xs = (0..<columns).map { normalized($0, of: columns, mode, corners) }
@@ -164,7 +163,7 @@ extension CPUKernels {
         _ call: Call, _ lowerer: Lowerer, reads: [View],
         place: @escaping @Sendable (Frame, _ batch: Int, Pixels, _ room: UnsafeMutablePointer<Float>) -> Void
     ) throws {
-        let x = try lowerer.view(call.id("x"))
+        let x = try lowerer.converted(lowerer.view(call.id("x")), to: .float32, for: call)
         let output = try lowerer.allocate(for: call.operation.outputs[0])
         lowerer.define(call.operation.outputs[0], output)
         let nearest = try call.text("sampling_mode").lowercased() == "nearest"
@@ -194,9 +193,8 @@ extension CPUKernels {
     }
 
     private static func cropResize(_ call: Call, _ lowerer: Lowerer) throws {
-        let x = try lowerer.view(call.id("x"))
-        let boxes = lowerer.dense(
-            try lowerer.converted(lowerer.view(call.id("boxes")), to: .float32, for: call), for: call)
+        let x = try lowerer.converted(lowerer.view(call.id("x")), to: .float32, for: call)
+        let boxes = try lowerer.numbers("boxes", call)
         let indices = try call.has("box_indices") ? lowerer.indices(call, "box_indices") : nil
         let output = try lowerer.allocate(for: call.operation.outputs[0])
         lowerer.define(call.operation.outputs[0], output)

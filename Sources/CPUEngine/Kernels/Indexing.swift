@@ -167,9 +167,7 @@ extension CPUKernels {
             }
         },
         Kernel(name: "non_maximum_suppression") { call, lowerer, _ in
-            let (boxes, scores) = (
-                try lowerer.dense(call.id("boxes"), for: call), try lowerer.dense(call.id("scores"), for: call)
-            )
+            let (boxes, scores) = (try lowerer.numbers("boxes", call), try lowerer.numbers("scores", call))
             let suppression = Suppression(
                 boxes: boxes.shape[2], classes: scores.shape[1], most: try call.int("max_boxes"),
                 overlap: try call.float("iou_threshold"),
@@ -282,6 +280,11 @@ extension Lowerer {
     func lanes(_ id: ValueID, for call: Call) throws -> View {
         let view = try view(id)
         return try converted(view, to: view.dtype.isWhole ? .int32 : .float32, for: call)
+    }
+
+    /// A value as fp32 in row-major order.
+    func numbers(_ name: String, _ call: Call) throws -> View {
+        try dense(converted(view(call.id(name)), to: .float32, for: call), for: call)
     }
 
     /// Indices as the kernels read them: int32 or int64, in row-major order.

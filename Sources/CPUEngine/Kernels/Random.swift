@@ -20,7 +20,7 @@ extension CPUKernels {
             }
         },
         Kernel(name: "random_categorical") { call, lowerer, _ in
-            let x = try lowerer.dense(call.id("x"), for: call)
+            let x = try lowerer.numbers("x", call)
             let output = lowerer.allocate(try lowerer.function.tensorType(call.operation.outputs[0]).shape, .float32)
             lowerer.define(call.operation.outputs[0], output)
             let (logits, size) = (try call.text("mode") == "logits", try call.int("size"))

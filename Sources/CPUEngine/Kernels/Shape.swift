@@ -35,12 +35,12 @@ extension CPUKernels {
         Kernel(name: "slice_by_size") { call, lowerer, _ in
             let x = try lowerer.view(call.id("x"))
             let sizes = try lowerer.function.tensorType(call.operation.outputs[0]).shape
-            @Sendable func bounds(_ begin: [Int]) throws -> SliceBounds {
-                let begin = zip(begin, x.shape).map { $0 < 0 ? $0 + $1 : $0 }
+            @Sendable func bounds(_ given: [Int]) throws -> SliceBounds {
+                let begin = zip(given, x.shape).map { $0 < 0 ? $0 + $1 : $0 }
                 for axis in x.shape.indices where begin[axis] < 0 || begin[axis] + sizes[axis] > x.shape[axis] {
                     throw Failure(
                         .outOfRange,
-                        "The slice of \(sizes[axis]) elements from \(begin[axis]) leaves axis \(axis), which has \(x.shape[axis]) elements."
+                        "The slice of \(sizes[axis]) elements from \(given[axis]) leaves axis \(axis), which has \(x.shape[axis]) elements."
                     )
                 }
                 return try SliceBounds(x.shape, begin: begin, end: zip(begin, sizes).map { $0 + $1 })
