@@ -22,9 +22,7 @@ IN_FILES = {"float16", "float32", "float64", "int8", "int32"}
 WITHOUT_KERNEL: set[str] = set()
 
 # Ops that no case uses yet, by family. An op with a case must go from here.
-WITHOUT_CASE: set[str] = {
-    "non_zero",
-}
+WITHOUT_CASE: set[str] = set()
 
 # Compressed weights with masks, which files do not hold bit by bit yet.
 WITH_MASKS = {"constexpr_sparse_to_dense", "constexpr_lut_to_sparse", "constexpr_sparse_blockwise_shift_scale"}
