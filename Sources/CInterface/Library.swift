@@ -41,15 +41,7 @@ public func mlt_info(_ out: UnsafeMutablePointer<OpaquePointer?>?) -> mlt_status
 }
 
 @_cdecl("mlt_set_num_threads")
-public func mlt_set_num_threads(_ count: Int32) -> mlt_status {
-    status {
-        guard count >= 0 else {
-            throw Failure(
-                .invalidArgument, "\(count) threads are not possible; 0 takes every processor, 1 or more that many.")
-        }
-        Threads.set(Int(count))
-    }
-}
+public func mlt_set_num_threads(_ count: Int32) -> mlt_status { status { try Threads.set(Int(count)) } }
 
 @_cdecl("mlt_num_threads")
 public func mlt_num_threads(_ out: UnsafeMutablePointer<Int32>?) -> mlt_status {

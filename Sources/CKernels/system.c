@@ -39,6 +39,17 @@ int64_t mk_available_memory(void) {
     for (char line[128]; file && kilobytes < 0 && fgets(line, sizeof line, file);)
         sscanf(line, "MemAvailable: %" SCNd64, &kilobytes);
     if (file) fclose(file);
+    // A container may give less than the machine has.
+    int64_t most = -1, used = 0;
+    if ((file = fopen("/sys/fs/cgroup/memory.max", "r"))) {
+        if (fscanf(file, "%" SCNd64, &most) != 1) most = -1;
+        fclose(file);
+    }
+    if (most >= 0 && (file = fopen("/sys/fs/cgroup/memory.current", "r"))) {
+        if (fscanf(file, "%" SCNd64, &used) != 1) used = 0;
+        fclose(file);
+        if (kilobytes < 0 || most - used < kilobytes * 1024) return most - used;
+    }
     return kilobytes >= 0 ? kilobytes * 1024 : (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
 #endif
 }

@@ -81,6 +81,8 @@ struct AttentionGroups {
             group.ops.append("matmul")
             (group.query, group.key) = (query, key)
             (group.queryIsTransposed, group.keyIsTransposed) = (transposeX, !transposeY)
+            // What another group computes as a whole cannot be a part of this one.
+            guard chain.allSatisfy({ groups[$0] == nil && !inner.contains($0) }) else { continue }
             groups[last] = group
             inner.formUnion(chain)
         }

@@ -44,8 +44,8 @@ public struct CPUDevice: Device {
     private func executable(_ function: Function, usesOneDNN: Bool) throws -> CPUExecutable {
         var ready = function
         let rounded = try ready.widenHalf(rounding: rounds)
-        return try CPUExecutable(device: name) { [ready] in
-            _ = Threads.prepare()
+        return try CPUExecutable(device: name) { [ready] threads in
+            Threads.take(threads)
             return try Lowerer(ready, usesOneDNN: usesOneDNN, rounded: rounded).lower()
         }
     }

@@ -9,20 +9,22 @@ final class CPUExecutable: Executable {
     let inputs: [Port]
     let outputs: [Port]
     let plan: Plan
-    private let lower: @Sendable () throws -> Assembly
+    /// Makes the steps for a number of threads, which is then the calling thread's.
+    private let lower: @Sendable (_ threads: Int) throws -> Assembly
     /// What is prepared, under the number of threads as its tag.
     private let place = Slot()
     private let preparing = Mutex(())
 
-    init(device: String, lower: @escaping @Sendable () throws -> Assembly) throws {
-        let assembly = try lower()
+    init(device: String, lower: @escaping @Sendable (_ threads: Int) throws -> Assembly) throws {
+        let threads = Threads.count
+        let assembly = try lower(threads)
         self.lower = lower
         inputs = assembly.inputs
         outputs = assembly.outputs
         plan = Plan(
             device: device, steps: assembly.steps.map(\.info), workspaceBytes: assembly.workspaceBytes,
             packedBytes: assembly.packedBytes)
-        place.fill(Prepared(assembly), tag: UInt32(Threads.count))
+        place.fill(Prepared(assembly), tag: UInt32(threads))
     }
 
     func run(_ inputs: [Tensor], observing observer: Observer?) throws -> [Tensor] {
@@ -34,23 +36,35 @@ final class CPUExecutable: Executable {
                 tensor.dtype == port.type.dtype ? .invalidArgument : .wrongType,
                 "The input '\(port.name)' is a \(tensor.type); it must be a \(port.type).")
         }
-        let results = outputs.map { Tensor($0.type, storage: Storage(byteCount: $0.type.byteCount)) }
-        let threads = UInt32(Threads.prepare())
-        if let object = place.enter(tag: threads) {
-            defer { _ = place.leave() }
-            try unsafeDowncast(object, to: Prepared.self).run(inputs, results, observer)
-        } else {
+        let results = try outputs.map { Tensor($0.type, storage: try Storage(allocating: $0.type.byteCount)) }
+        // Read once: whoever changes the number meanwhile changes it for later runs.
+        let threads = Threads.prepare()
+        if try !runPrepared(threads, inputs, results, observer) {
             try prepare(for: threads).run(inputs, results, observer)
         }
         return results
     }
 
+    /// Runs what is prepared for this number of threads; false where nothing is.
+    private func runPrepared(
+        _ threads: Int, _ inputs: [Tensor], _ results: [Tensor], _ observer: Observer?
+    ) throws -> Bool {
+        guard let object = place.enter(tag: UInt32(threads)) else { return false }
+        defer { _ = place.leave() }
+        try unsafeDowncast(object, to: Prepared.self).run(inputs, results, observer)
+        return true
+    }
+
     /// Prepares the function for another number of threads. Runs that still use the old form finish with it.
-    private func prepare(for threads: UInt32) throws -> Prepared {
+    private func prepare(for threads: Int) throws -> Prepared {
         try preparing.withLock { _ in
-            let prepared = Prepared(try lower())
-            let old = place.tag
-            if place.isEmpty || place.end(tag: old).cleared { place.fill(prepared, tag: threads) }
+            // Another thread may have done it while this one waited.
+            if let object = place.enter(tag: UInt32(threads)) {
+                defer { _ = place.leave() }
+                return unsafeDowncast(object, to: Prepared.self)
+            }
+            let prepared = Prepared(try lower(threads))
+            if place.isEmpty || place.end(tag: place.tag).cleared { place.fill(prepared, tag: UInt32(threads)) }
             return prepared
         }
     }

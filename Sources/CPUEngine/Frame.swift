@@ -5,21 +5,23 @@ import MIL
 final class Frame {
     /// Base address of each buffer: constants and workspace are fixed, inputs and outputs change with each run.
     let buffers: UnsafeMutablePointer<UnsafeMutableRawPointer>
-    private let workspace: UnsafeMutableRawPointer
+    private let workspace: Storage
+    private let room: Storage
     let scratch: UnsafeMutableRawPointer
     #if ONEDNN
         let primitives: PrimitiveArguments
     #endif
 
     init(_ layout: Assembly) throws {
-        workspace = .allocate(byteCount: max(layout.workspaceBytes, 64), alignment: 64)
-        scratch = .allocate(byteCount: max(layout.scratchBytes, 64), alignment: 64)
+        workspace = try Storage(allocating: max(layout.workspaceBytes, 64))
+        room = try Storage(allocating: max(layout.scratchBytes, 64))
+        scratch = room.pointer
         buffers = .allocate(capacity: max(layout.buffers.count, 1))
         for (index, buffer) in layout.buffers.enumerated() {
             switch buffer.place {
             case .constant(let tensor): buffers[index] = tensor.pointer
-            case .workspace(let offset): buffers[index] = workspace + offset
-            case .input, .output: buffers[index] = workspace
+            case .workspace(let offset): buffers[index] = workspace.pointer + offset
+            case .input, .output: buffers[index] = workspace.pointer
             }
         }
         #if ONEDNN
@@ -28,8 +30,6 @@ final class Frame {
     }
 
     deinit {
-        workspace.deallocate()
-        scratch.deallocate()
         buffers.deallocate()
     }
 

@@ -37,7 +37,8 @@ final class Lowerer {
             for id in operation.outputs { producer[Int(id.index)] = index }
         }
         attention = AttentionGroups(function, readers: readers, producer: producer, outputs: isOutput, rounded: rounded)
-        groups = ElementwiseGroups(function, readers: readers, outputs: isOutput, except: attention.inner)
+        groups = ElementwiseGroups(
+            function, readers: readers, outputs: isOutput, except: attention.inner, rounded: rounded)
         absorbed = attention.inner
     }
 
@@ -310,7 +311,8 @@ final class Lowerer {
             shared: assembly.steps.map(\.inPlace))
         for (index, offset) in plan.offsets { assembly.buffers[index].place = .workspace(offset: offset) }
         assembly.workspaceBytes = plan.byteCount
-        try checkMemory(assembly.workspaceBytes + assembly.outputs.map(\.type.byteCount).reduce(0, +))
+        try checkMemory(
+            assembly.workspaceBytes + assembly.scratchBytes + assembly.outputs.map(\.type.byteCount).reduce(0, +))
     }
 
     /// Refuses what this machine cannot hold, before the system ends the process for it.

@@ -179,7 +179,7 @@
     /// Memory in the layout a primitive wants, filled once from a constant.
     func packed(_ source: UnsafeMutableRawPointer, _ from: Descriptor, to target: Descriptor) throws -> Storage {
         guard let engine = DNNLEngine.shared?.handle else { throw Failure(.bug, "oneDNN has no CPU engine here.") }
-        let storage = Storage(byteCount: target.byteCount)
+        let storage = try Storage(allocating: target.byteCount)
         var description: dnnl_primitive_desc_t?
         try check(
             dnnl_reorder_primitive_desc_create(&description, from.handle, engine, target.handle, engine, nil),

@@ -125,10 +125,11 @@ final class PreparedTape: @unchecked Sendable {
         tape.initialize(to: mk_tape())
         // Walk in the order of the result's memory, so that it is written from end to end.
         let order = output.memoryOrder
-        guard order.count <= MK_TAPE_RANK, code.count <= MK_TAPE_INSTRUCTIONS else {
+        guard order.count <= MK_TAPE_RANK else {
             throw Failure(
                 .unsupported, "A tensor of rank \(order.count) is more than the elementwise kernels take (8).")
         }
+        guard code.count <= MK_TAPE_INSTRUCTIONS else { throw Failure(.bug, "A fused chain is too long.") }
         tape.pointee.rank = Int32(order.count)
         tape.pointee.inputs = Int32(leaves.count)
         tape.pointee.outputs = 1

@@ -1,3 +1,11 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
 /// Bytes with an owner: memory of our own, a mapped file, or somebody else's buffer. Never changes once shared.
 public final class Storage: @unchecked Sendable {
     public let pointer: UnsafeMutableRawPointer
@@ -12,6 +20,19 @@ public final class Storage: @unchecked Sendable {
         pointer = .allocate(byteCount: max(byteCount, 1), alignment: 64)
         isMapped = false
         release = nil
+    }
+
+    /// New memory like that of `init(byteCount:)`, or a failure where the system has none to give.
+    public init(allocating byteCount: Int) throws {
+        var start: UnsafeMutableRawPointer?
+        guard posix_memalign(&start, 64, max(byteCount, 1)) == 0, let start else {
+            throw Failure(.outOfMemory, "The system has no \(byteCount >> 20) MiB to give.")
+        }
+        self.byteCount = byteCount
+        pointer = start
+        isMapped = false
+        let address = UInt(bitPattern: start)
+        release = { free(UnsafeMutableRawPointer(bitPattern: address)) }
     }
 
     /// Memory that somebody else owns; `release` runs when the last tensor over it is gone.
@@ -49,7 +70,7 @@ public struct Tensor: Sendable {
 
     /// New elements, not cleared.
     public init(uninitialized type: TensorType) throws {
-        self.init(type, storage: Storage(byteCount: try type.checkedByteCount()))
+        self.init(type, storage: try Storage(allocating: type.checkedByteCount()))
     }
 
     /// A tensor of strings.

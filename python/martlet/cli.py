@@ -32,6 +32,10 @@ def command(function: Callable[..., Any]) -> click.Command:
     def guarded(as_json: bool, **options: Any) -> None:
         try:
             function(as_json=as_json, **options)
+        except BrokenPipeError:
+            # Whoever read us has seen enough; nothing more can be said there.
+            sys.stdout = None
+            raise SystemExit(0) from None
         except (martlet.Error, OSError, ValueError, EOFError, BadZipFile) as error:
             message = " ".join(str(error).split())
             if as_json:
@@ -46,7 +50,7 @@ def command(function: Callable[..., Any]) -> click.Command:
 MODEL = click.argument("path", type=click.Path(path_type=Path))
 DEVICE = click.option("--device", help="One of `martlet devices`.")
 FUNCTION = click.option("--function", help="Which function of the model.")
-THREADS = click.option("--threads", type=click.IntRange(min=0), help="Threads of one run; 0: all processors.")
+THREADS = click.option("--threads", type=click.IntRange(0, 256), help="Threads of one run; 0: all processors.")
 
 
 @click.group(epilog=COMPLETION, context_settings={"help_option_names": ["-h", "--help"]})
@@ -87,6 +91,8 @@ def info(as_json: bool) -> None:
 @FUNCTION
 def inspect(path: Path, plan: bool, device: str | None, function: str | None, as_json: bool) -> None:
     """Show what a model takes and gives, its ops, weights, precision and metadata."""
+    if (device or function) and not plan:
+        raise click.UsageError("--device and --function choose what is compiled: give --plan, too.")
     handle = models.read(path)
     found = answer(lib.mlt_model_info, handle)
     steps = martlet.Model(handle, device, function).plan() if plan else None
@@ -127,7 +133,13 @@ def inspect(path: Path, plan: bool, device: str | None, function: str | None, as
 @click.option(
     "--input", "given", multiple=True, metavar="NAME=FILE", help="An .npy file or an image; or one FILE.npz for all."
 )
-@click.option("--random", "seed", type=int, metavar="SEED", help="Random values for the inputs that are not given.")
+@click.option(
+    "--random",
+    "seed",
+    type=click.IntRange(min=0),
+    metavar="SEED",
+    help="Random values for the inputs that are not given.",
+)
 @click.option("--output", type=click.Path(path_type=Path), help="Write all outputs to this .npz file.")
 @DEVICE
 @FUNCTION
@@ -166,7 +178,7 @@ def run(
 @MODEL
 @click.option("--runs", type=click.IntRange(min=1), default=100, show_default=True, help="Timed runs.")
 @click.option("--warmup", type=click.IntRange(min=0), default=10, show_default=True, help="Runs before those.")
-@click.option("--seed", type=int, default=0, help="For the random inputs.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="For the random inputs.")
 @THREADS
 @DEVICE
 @FUNCTION

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any, TypedDict
 
 from martlet._native import answer, check, ffi, lib, ready
+from martlet.errors import WrongTypeError
 
 __all__ = [
     "DeviceInfo",
@@ -84,10 +86,16 @@ def set_num_threads(count: int) -> None:
     """Sets how many threads one run may take; 0 takes every processor this process may use.
 
     Raises:
-        InvalidArgumentError: `count` is negative.
+        InvalidArgumentError: `count` is not one of 0 to 256.
+        WrongTypeError: `count` is not a whole number.
     """
     ready()
-    check(lib.mlt_set_num_threads(count))
+    try:
+        number = operator.index(count)
+    except TypeError:
+        raise WrongTypeError(f"The number of threads is {count!r}; it must be a whole number.") from None
+    # What no int32 holds is as impossible as the largest one.
+    check(lib.mlt_set_num_threads(max(min(number, 2**31 - 1), -1)))
 
 
 def get_num_threads() -> int:

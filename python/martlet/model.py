@@ -55,7 +55,7 @@ def parse(text: str, device: str | None = None, function: str | None = None) -> 
     """
     ready()
     out = ffi.new("mlt_model **")
-    check(lib.mlt_model_parse(out, text.encode()))
+    check(lib.mlt_model_parse(out, encoded(text, "text")))
     return Model(own(out[0]), device, function)
 
 
@@ -63,7 +63,7 @@ def read(path: str | os.PathLike[str]) -> Any:
     """The handle of a model that is not compiled."""
     ready()
     out = ffi.new("mlt_model **")
-    check(lib.mlt_model_load(out, os.fsencode(path)))
+    check(lib.mlt_model_load(out, encoded(path, "path")))
     return own(out[0])
 
 
@@ -89,7 +89,7 @@ class Model:
         self._model = handle
         self._info: dict[str, Any] = answer(lib.mlt_model_info, handle)
         out = ffi.new("mlt_executable **")
-        check(lib.mlt_compile(out, handle, encoded(device), encoded(function)))
+        check(lib.mlt_compile(out, handle, name_or_null(device, "device"), name_or_null(function, "function")))
         self._executable = own(out[0])
         compiled = answer(lib.mlt_executable_info, self._executable)
         self.device = compiled["device"]
@@ -151,7 +151,7 @@ class Model:
             InvalidArgumentError: There is something at `path` that is no model package.
             UnsupportedError: The model has a type that packages cannot hold, such as a truth value as an input.
         """
-        check(lib.mlt_model_save(self._model, os.fsencode(path)))
+        check(lib.mlt_model_save(self._model, encoded(path, "path")))
 
     def _run(self, arrays: Sequence[NDArray[Any] | None]) -> dict[str, NDArray[Any]]:
         """Calls the library. It reads the arrays in place, so they stay referenced here until it is done."""
@@ -279,8 +279,22 @@ class Outlet:
         return array
 
 
-def encoded(name: str | None) -> Any:
-    return ffi.NULL if name is None else name.encode()
+def encoded(value: str | os.PathLike[str], what: str) -> bytes:
+    """A text or path as the C strings of the library, which end at the first NUL."""
+    try:
+        text = os.fsencode(value) if what == "path" else value.encode()  # type: ignore[union-attr]
+    except (AttributeError, TypeError):
+        raise WrongTypeError(f"The {what} is a {type(value).__name__}; it must be a str.") from None
+    except UnicodeEncodeError:
+        raise InvalidArgumentError(f"The {what} has characters that are not Unicode text.") from None
+    if b"\0" in text:
+        raise InvalidArgumentError(f"The {what} has a NUL character.")
+    return text
+
+
+def name_or_null(value: str | None, what: str) -> Any:
+    """An optional name for the library."""
+    return ffi.NULL if value is None else encoded(value, what)
 
 
 def port(compiled: dict[str, Any], declared: list[dict[str, Any]]) -> Port:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tests.cases import Case, constant, normal, program
+from tests.cases import Case, constant, normal, positive, program
 
 Values = dict[str, np.ndarray]
 
@@ -132,4 +132,69 @@ def graph(seed: int) -> list[Case]:
     )
 
 
-CASES = [case for seed in range(60) for case in graph(seed)]
+def wrapped(x: np.ndarray, dtype: type) -> np.ndarray:
+    return x.astype(dtype).astype(np.int32)
+
+
+def powers_in_turn(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    for _ in range(30):
+        x = x**y
+    return x
+
+
+def normalized_in_turn(x: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    for _ in range(20):
+        x = (x - mean[:, None]) / np.sqrt(variance[:, None] + 1e-5)
+    return x
+
+
+CASES = [
+    *(case for seed in range(60) for case in graph(seed)),
+    # What two fused groups would both take in, and chains that are longer than one tape.
+    *program(
+        "attention-on-attention",
+        """a = matmul(x = q, y = k, transpose_y = true); b = softmax(x = a); c = matmul(x = b, y = v);
+        d = softmax(x = c); y = matmul(x = d, y = v);""",
+        lambda q, k, v: (softmax(softmax(q @ k.swapaxes(-1, -2)) @ v) @ v,),
+        q=normal(2, 5, 4),
+        k=normal(2, 6, 4, seed=1),
+        v=normal(2, 6, 6, seed=2),
+        half=1e-2,
+    ),
+    *(
+        case
+        for dtype in (np.int8, np.uint8, np.int16, np.uint16)
+        for case in program(
+            f"narrow-{dtype.__name__}",
+            f'a = cast(x = x, dtype = "{dtype.__name__}"); y = cast(x = a, dtype = "int32");',
+            lambda x, dtype=dtype: (wrapped(x, dtype),),
+            x=np.array([300, -200, 5, 70000], np.int32),
+            core_ml=False,
+        )
+    ),
+    *program(
+        "long-chain-pow",
+        "\n".join(f"a{i + 1} = pow(x = {'x' if i == 0 else f'a{i}'}, y = y);" for i in range(30))
+        + "y0 = identity(x = a30);",
+        lambda x, y: (powers_in_turn(x, y),),
+        ("y0",),
+        x=np.array([-1, 1, 1, -1, 0], np.int32),
+        y=np.array([1, 2, 3, 3, 1], np.int32),
+        core_ml=False,
+    ),
+    *program(
+        "long-chain-batch_norm",
+        "m = relu(x = mean); s = exp(x = variance);"
+        + "\n".join(
+            f"a{i + 1} = batch_norm(x = {'x' if i == 0 else f'a{i}'}, mean = m, variance = s);" for i in range(20)
+        )
+        + "y = identity(x = a20);",
+        lambda x, mean, variance: (normalized_in_turn(x, np.maximum(mean, 0), np.exp(variance)),),
+        x=normal(2, 3, 4),
+        mean=normal(3, seed=1),
+        variance=positive(3, low=0, high=0.1),
+        tolerance=1e-4,
+        dtypes=("fp32",),
+        core_ml=False,
+    ),
+]

@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -332,3 +334,53 @@ def test_a_refused_value_leaves_the_model_usable(sum_model):
     with pytest.raises(martlet.Error):
         sum_model(a=A.reshape(6), b=A)
     np.testing.assert_array_equal(sum_model(a=A, b=A)["sum"], A + A)
+
+
+@pytest.mark.parametrize("text", [None, b"program", 3])
+def test_text_that_is_no_text(text):
+    with pytest.raises(martlet.WrongTypeError, match="text"):
+        martlet.parse(text)
+
+
+def test_text_with_what_is_no_character():
+    with pytest.raises(martlet.InvalidArgumentError, match="Unicode"):
+        martlet.parse("program\udcff")
+
+
+def test_nul_does_not_cut_a_path_or_a_text(tmp_path):
+    path = tmp_path / "whole.mlpackage"
+    text = "program(1.3) { func main<ios18>(tensor<fp32, [2]> x) { y = relu(x = x); } -> (y); }"
+    martlet.parse(text).save(path)
+    with pytest.raises(martlet.InvalidArgumentError, match="NUL"):
+        martlet.load(f"{path}\0more")
+    with pytest.raises(martlet.InvalidArgumentError, match="NUL"):
+        martlet.parse(f"{text}\0more")
+
+
+def test_device_that_is_no_name(tmp_path):
+    with pytest.raises(martlet.WrongTypeError, match="device"):
+        martlet.parse("program(1.3) { func main<ios18>(tensor<fp32, [2]> x) { y = relu(x = x); } -> (y); }", device=3)
+
+
+SCARCE = """
+import resource
+import numpy as np
+import martlet
+
+text = "program(1.3) { func main<ios18>(tensor<fp32, [1, 134217728]> x) { y = relu(x = x); } -> (y); }"
+model = martlet.parse(text)
+x = np.zeros((1, 134217728), np.float32)
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (64 << 20), resource.RLIM_INFINITY))
+try:
+    model(x=x)
+except MemoryError as error:
+    print("refused:", error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
+def test_memory_that_the_system_does_not_give():
+    done = subprocess.run([sys.executable, "-c", SCARCE], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "refused: The system has no 512 MiB" in done.stdout

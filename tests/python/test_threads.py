@@ -1,11 +1,16 @@
 """Threads: many may predict with one model, and Python goes on meanwhile."""
 
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pytest
 from conftest import HEAVY, OPEN, WEIGHTS
+
+import martlet
 
 
 def test_eight_threads_on_one_model(load):
@@ -70,3 +75,58 @@ def test_python_goes_on_during_a_prediction(load):
     during = sum(began < moment < ended for moment in seen)
     # A prediction that held Python's lock would let the watcher look between predictions only.
     assert during >= 10, f"the other thread ran {during} times in {ended - began:.2f} s"
+
+
+CHANGES = """
+import sys, threading
+import numpy as np
+import martlet
+
+generator = np.random.default_rng(0)
+weights = generator.normal(size=(2, 64, 64)).astype(np.float32)
+text = "program(1.3) { func main<ios18>(tensor<fp32, [16, 64]> x) {"
+for index in range(2):
+    text += f"w{index} = const()[val = tensor<fp32, [64, 64]>({weights[index].ravel().tolist()})];"
+text += "h = matmul(x = x, y = w0); r = relu(x = h); y = matmul(x = r, y = w1);"
+text += "z = softmax(x = y, axis = -1); } -> (z); }"
+x = generator.normal(size=(16, 64)).astype(np.float32)
+exact = np.maximum(x.astype(np.float64) @ weights[0], 0) @ weights[1]
+exact = np.exp(exact - exact.max(-1, keepdims=True))
+exact /= exact.sum(-1, keepdims=True)
+model = martlet.parse(text, device=sys.argv[1])
+stop, wrong = threading.Event(), []
+
+def work():
+    while not stop.is_set():
+        if np.abs(model(x=x)["z"] - exact).max() > 1e-5:
+            wrong.append(1)
+
+workers = [threading.Thread(target=work) for _ in range(4)]
+for worker in workers:
+    worker.start()
+for turn in range(300):
+    martlet.set_num_threads((1, 8, 2, 3)[turn % 4])
+stop.set()
+for worker in workers:
+    worker.join()
+assert not wrong
+"""
+
+
+@pytest.mark.parametrize("device", ["cpu", "cpu:portable"])
+def test_the_number_of_threads_may_change_during_predictions(device):
+    done = subprocess.run([sys.executable, "-c", CHANGES, device], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("count", [-1, 257, 10**6, 2**31, 10**20])
+def test_impossible_numbers_of_threads_are_refused(count):
+    before = martlet.get_num_threads()
+    with pytest.raises(martlet.InvalidArgumentError, match="threads are not possible"):
+        martlet.set_num_threads(count)
+    assert martlet.get_num_threads() == before
+
+
+def test_a_number_of_threads_is_whole():
+    with pytest.raises(martlet.WrongTypeError, match="whole number"):
+        martlet.set_num_threads(1.5)

@@ -63,7 +63,7 @@ mlt_status mlt_ops(mlt_text **out);
 mlt_status mlt_devices(mlt_text **out);
 mlt_status mlt_info(mlt_text **out);
 
-// Threads used by one run; 0 takes every processor this process may use.
+// Threads used by one run, 1 to 256; 0 takes every processor this process may use. Runs that are under way keep theirs.
 mlt_status mlt_set_num_threads(int32_t count);
 mlt_status mlt_num_threads(int32_t *out);
 

@@ -105,7 +105,7 @@ struct Convolution {
         problem.pad_end = threeAxes(window.padsAfter, 0)
         problem.transposed = transposed ? 1 : 0
         let prepared = problem
-        let packed = Storage(byteCount: withUnsafePointer(to: prepared) { mk_convolution_pack_size($0) })
+        let packed = try Storage(allocating: withUnsafePointer(to: prepared) { mk_convolution_pack_size($0) })
         lowerer.packing(weight) {
             let plain = lowerer.widened(weight)
             withUnsafePointer(to: prepared) { mk_convolution_pack($0, plain.floats, packed.pointer) }
@@ -157,7 +157,7 @@ struct Convolution {
         guard output.count > 0 else { return }
         // Weights [outputs, channels, kernel] as a matrix [kernel · channels, outputs].
         let (m, n, k) = (window.output[0], outputs, kernel * channels)
-        let matrix = Storage(byteCount: k * n * 4)
+        let matrix = try Storage(allocating: k * n * 4)
         lowerer.packing(weight) {
             let plain = lowerer.widened(weight)
             mk_copy(
@@ -165,7 +165,7 @@ struct Convolution {
                 plain.pointer, [1, Int64(kernel), Int64(channels * kernel)])
             withExtendedLifetime(plain) {}
         }
-        let packed = Storage(byteCount: mk_gemm_pack_size(Int64(k), Int64(n)))
+        let packed = try Storage(allocating: mk_gemm_pack_size(Int64(k), Int64(n)))
         mk_gemm_pack(Int64(k), Int64(n), matrix.pointer, MK_FP32, Int64(n), 1, packed.pointer)
         withExtendedLifetime(matrix) {}
         lowerer.countPacked(packed.byteCount)

@@ -93,7 +93,7 @@ struct MatrixProduct {
                 return
             }
         #endif
-        let packed = Storage(byteCount: mk_gemm_pack_size(Int64(k), Int64(n)))
+        let packed = try Storage(allocating: mk_gemm_pack_size(Int64(k), Int64(n)))
         lowerer.packing(weight) {
             mk_gemm_pack(
                 Int64(k), Int64(n), weight.pointer, weight.dtype == .float16 ? MK_FP16 : MK_FP32,

@@ -140,7 +140,7 @@ extension CPUKernels {
             else {
                 throw Failure(.unsupported, "The weights of an lstm must be known before the run.")
             }
-            let packed = Storage(byteCount: mk_lstm_pack_size(Int64(inputs), Int64(hidden)))
+            let packed = try Storage(allocating: mk_lstm_pack_size(Int64(inputs), Int64(hidden)))
             lowerer.packing(inputWeights) {
                 lowerer.packing(hiddenWeights) {
                     let (first, second) = (lowerer.widened(inputWeights), lowerer.widened(hiddenWeights))
@@ -178,6 +178,7 @@ extension CPUKernels {
                 problem.last_h = frame.floats(h) + start
                 problem.last_c = frame.floats(c) + start
                 mk_lstm(&problem, frame.scratch)
+                withExtendedLifetime(prepared) {}
             }
         }
     }
