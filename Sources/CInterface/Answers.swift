@@ -215,8 +215,12 @@ private var swiftVersion: String {
         "6.4"
     #elseif compiler(>=6.3)
         "6.3"
-    #else
+    #elseif compiler(>=6.2)
         "6.2"
+    #elseif compiler(>=6.1)
+        "6.1"
+    #else
+        "6.0"
     #endif
 }
 
