@@ -55,7 +55,8 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env=os.environ | {"OMP_NUM_THREADS": str(threads)},
+            # NumPy's own threads wait by spinning after its import, which would disturb the first prediction of each.
+            env=os.environ | {"OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": "1"},
         )
 
     def ask(self, what: str, **details: float) -> dict:

@@ -103,7 +103,7 @@ static void pack_part(void *context, int part, int parts) {
 
 void mk_gemm_pack(int64_t K, int64_t N, const void *B, mk_dtype dtype, int64_t b_row, int64_t b_column, void *packed) {
     struct packing packing = {K, N, B, dtype, b_row, b_column, packed};
-    int64_t parts = least(mk_threads(), K * N < 16384 ? 1 : divide_up(N, tile_columns()));
+    int64_t parts = least(mk_threads(), K * N < 1 << 20 ? 1 : divide_up(N, tile_columns()));
     mk_parallel((int)greatest(parts, 1), pack_part, &packing);
 }
 

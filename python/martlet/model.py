@@ -26,6 +26,8 @@ TENSORS, VIEW = ffi.typeof("mlt_tensor *[]"), ffi.typeof("mlt_view *")
 def load(path: str | os.PathLike[str], device: str | None = None, function: str | None = None) -> Model:
     """Loads a Core ML package and compiles it.
 
+    Weights are used where the file is mapped: a package must not be cut while its model is in use.
+
     Args:
         path: An `.mlpackage`.
         device: A name out of `martlet.devices()`; by default the first that is available.

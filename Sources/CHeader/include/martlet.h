@@ -78,7 +78,7 @@ mlt_status mlt_tensor_wrap(mlt_tensor **out, mlt_dtype dtype, int32_t rank, cons
                            size_t bytes, void (*release)(void *context), void *context);
 mlt_status mlt_tensor_view(mlt_view *out, const mlt_tensor *tensor);
 
-// Models: from an .mlpackage, or from MIL text.
+// Models: from an .mlpackage, or from MIL text. Weights stay mapped: a package must not be cut while a model is in use.
 mlt_status mlt_model_load(mlt_model **out, const char *path);
 mlt_status mlt_model_parse(mlt_model **out, const char *text);
 mlt_status mlt_model_save(const mlt_model *model, const char *path);
