@@ -11,15 +11,24 @@ import martlet
 from tests.models.catalog import MODELS, TOLERANCES, arrays
 from tests.models.check import largest_error
 
-EVERY = [(model, precision) for model in MODELS.values() for precision in model.precisions]
+# The engine as it is, and without oneDNN; the mode that rounds is for what says fp16.
+DEVICES = {"fp32": ("cpu", "cpu:portable"), "fp16": ("cpu", "cpu:portable", "cpu:declared")}
+EVERY = [
+    (model, precision, device)
+    for model in MODELS.values()
+    for precision in model.precisions
+    for device in DEVICES[precision]
+]
 
 
-@pytest.mark.parametrize(("model", "precision"), EVERY, ids=[f"{model.name}-{kind}" for model, kind in EVERY])
-def test_outputs(model, precision):
+@pytest.mark.parametrize(
+    ("model", "precision", "device"), EVERY, ids=[f"{model.name}-{kind}-{device}" for model, kind, device in EVERY]
+)
+def test_outputs(model, precision, device):
     folder = model.folder()
     if folder is None:
         pytest.skip(f"not built: python tests/models/build.py {model.name} (needs torch and coremltools)")
-    ours = martlet.load(folder / f"{precision}.mlpackage")
+    ours = martlet.load(folder / f"{precision}.mlpackage", device=device)
     outputs = ours.predict(arrays(folder / "inputs.npz"))
     errors = largest_error(outputs, arrays(folder / "expected.npz"))
     assert set(errors) == set(model.outputs)

@@ -78,18 +78,18 @@ def test_python_goes_on_during_a_prediction(load):
 
 
 CHANGES = """
-import sys, threading
+import sys, threading, time
 import numpy as np
 import martlet
 
 generator = np.random.default_rng(0)
-weights = generator.normal(size=(2, 64, 64)).astype(np.float32)
-text = "program(1.3) { func main<ios18>(tensor<fp32, [16, 64]> x) {"
+weights = (generator.normal(size=(2, 256, 256)) / 16).astype(np.float32)
+text = "program(1.3) { func main<ios18>(tensor<fp32, [200, 256]> x) {"
 for index in range(2):
-    text += f"w{index} = const()[val = tensor<fp32, [64, 64]>({weights[index].ravel().tolist()})];"
+    text += f"w{index} = const()[val = tensor<fp32, [256, 256]>({weights[index].ravel().tolist()})];"
 text += "h = matmul(x = x, y = w0); r = relu(x = h); y = matmul(x = r, y = w1);"
 text += "z = softmax(x = y, axis = -1); } -> (z); }"
-x = generator.normal(size=(16, 64)).astype(np.float32)
+x = generator.normal(size=(200, 256)).astype(np.float32)
 exact = np.maximum(x.astype(np.float64) @ weights[0], 0) @ weights[1]
 exact = np.exp(exact - exact.max(-1, keepdims=True))
 exact /= exact.sum(-1, keepdims=True)
@@ -104,8 +104,9 @@ def work():
 workers = [threading.Thread(target=work) for _ in range(4)]
 for worker in workers:
     worker.start()
-for turn in range(300):
-    martlet.set_num_threads((1, 8, 2, 3)[turn % 4])
+for turn in range(1500):
+    martlet.set_num_threads((1, 8)[turn % 2])
+    time.sleep(0.001)
 stop.set()
 for worker in workers:
     worker.join()
