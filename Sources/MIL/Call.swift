@@ -96,10 +96,16 @@ public struct Call: Sendable {
         return function[id].constant
     }
 
-    private func known<T>(_ name: String, _ what: String, _ read: (Tensor) -> T?) throws -> T {
+    /// The constant bound to a parameter; a failure where it is only computed during the run.
+    public func known(_ name: String) throws -> Tensor {
         guard let tensor = constant(name) else {
             throw Failure(.unsupported, "The parameter '\(name)' must be known before the run.")
         }
+        return tensor
+    }
+
+    private func known<T>(_ name: String, _ what: String, _ read: (Tensor) -> T?) throws -> T {
+        let tensor = try known(name)
         guard tensor.count <= Call.longestList else {
             throw Failure(
                 .invalidArgument,

@@ -58,13 +58,8 @@ struct Convolution {
 
     func lower() throws {
         let window = try Window(convolution: call)
-        guard let weight = call.constant("weight") else {
-            throw Failure(.unsupported, "The parameter 'weight' must be known before the run.")
-        }
-        let bias = call.constant("bias").map(lowerer.widened)
-        if call.has("bias"), bias == nil {
-            throw Failure(.unsupported, "The parameter 'bias' must be known before the run.")
-        }
+        let weight = try call.known("weight")
+        let bias = try call.has("bias") ? lowerer.widened(call.known("bias")) : nil
         let groups = try call.int("groups")
         let id = call.operation.outputs[0]
         let rank = weight.shape.count
@@ -192,13 +187,8 @@ struct Convolution {
 
     func lowerTransposed() throws {
         let window = try Window(transposedConvolution: call)
-        guard let weight = call.constant("weight") else {
-            throw Failure(.unsupported, "The parameter 'weight' must be known before the run.")
-        }
-        let bias = call.constant("bias").map(lowerer.widened)
-        if call.has("bias"), bias == nil {
-            throw Failure(.unsupported, "The parameter 'bias' must be known before the run.")
-        }
+        let weight = try call.known("weight")
+        let bias = try call.has("bias") ? lowerer.widened(call.known("bias")) : nil
         let groups = try call.int("groups")
         let id = call.operation.outputs[0]
         let order = View.channelsLast(rank: weight.shape.count)

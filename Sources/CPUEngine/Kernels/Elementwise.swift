@@ -106,12 +106,12 @@ extension Tape {
             }
         },
         "prelu": { tape, call in
-            let (x, alpha) = (try tape.operand(call, "x"), try tape.channels(constant(call, "alpha")))
+            let (x, alpha) = (try tape.operand(call, "x"), try tape.channels(call.known("alpha")))
             return try tape.emit(MK_PRELU_F, x, alpha)
         },
         "softplus_parametric": { tape, call in
             let x = try tape.operand(call, "x")
-            let (alpha, beta) = (try tape.channels(constant(call, "alpha")), try tape.channels(constant(call, "beta")))
+            let (alpha, beta) = (try tape.channels(call.known("alpha")), try tape.channels(call.known("beta")))
             return try tape.emit(MK_MUL_F, alpha, tape.emit(MK_SOFTPLUS_F, tape.emit(MK_MUL_F, x, beta)))
         },
         "batch_norm": { tape, call in
@@ -128,13 +128,6 @@ extension Tape {
             return try tape.emit(MK_FMA_F, x, tape.channels(scale), tape.channels(shift))
         },
     ]
-
-    private static func constant(_ call: Call, _ name: String) throws -> Tensor {
-        guard let tensor = call.constant(name) else {
-            throw Failure(.unsupported, "The parameter '\(name)' must be known before the run.")
-        }
-        return tensor
-    }
 
     private static func unary(_ float: mk_opcode, _ whole: mk_opcode? = nil, p: String? = nil, q: String? = nil) -> Cell
     {
@@ -166,9 +159,7 @@ extension Tape {
 func batchNormScaleAndShift(_ call: Call) throws -> (scale: Tensor, shift: Tensor) {
     func values(_ name: String, _ count: Int, _ absent: Double) throws -> [Double] {
         guard call.has(name) else { return Array(repeating: absent, count: count) }
-        guard let tensor = call.constant(name) else {
-            throw Failure(.unsupported, "The parameter '\(name)' must be known before the run.")
-        }
+        let tensor = try call.known(name)
         return (0..<tensor.count).map { tensor.double(at: $0) }
     }
     let count = try call.type("mean").count

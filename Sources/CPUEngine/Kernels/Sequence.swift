@@ -135,11 +135,7 @@ extension CPUKernels {
         let ends = direction == "bidirectional" ? ["", "_back"] : [""]
         for (index, end) in ends.enumerated() {
             func weights(_ name: String) -> Tensor? { call.constant(name + end).map(lowerer.widened) }
-            guard let inputWeights = call.constant("weight_ih" + end),
-                let hiddenWeights = call.constant("weight_hh" + end)
-            else {
-                throw Failure(.unsupported, "The weights of an lstm must be known before the run.")
-            }
+            let (inputWeights, hiddenWeights) = (try call.known("weight_ih" + end), try call.known("weight_hh" + end))
             let packed = try Storage(allocating: mk_lstm_pack_size(Int64(inputs), Int64(hidden)))
             lowerer.packing(inputWeights) {
                 lowerer.packing(hiddenWeights) {

@@ -135,9 +135,7 @@ public struct RangeNumbers: Sendable, Hashable {
 
     public init(_ call: Call) throws {
         func number(_ name: String) throws -> Double {
-            guard let tensor = call.constant(name) else {
-                throw Failure(.unsupported, "The parameter '\(name)' must be known before the run.")
-            }
+            let tensor = try call.known(name)
             guard tensor.count == 1, tensor.dtype != .string, tensor.double(at: 0).isFinite else {
                 throw Failure(.invalidArgument, "The parameter '\(name)' must be one finite number.")
             }
