@@ -30,6 +30,7 @@ help() {
     cat <<'TEXT'
 ./build.sh           build everything into .venv: .venv/bin/martlet, .venv/bin/python -c "import martlet"
 ./build.sh demo      transcribe a melody with basic-pitch's Core ML package, beside ONNX Runtime
+./build.sh example   build the Swift app in Examples/Predict and let it run the same package
 ./build.sh test      format and lint checks, Swift tests, C test, Python tests
 ./build.sh format    put Swift and Python sources into the form that the tests ask for
 ./build.sh wheel     dist/martlet-….whl, which needs neither Swift nor oneDNN where it is installed
@@ -282,6 +283,16 @@ demo() {
     "$python" Examples/transcribe.py "$folder/fp32.mlpackage" "$folder/model.onnx"
 }
 
+# A Swift app that links the library directly runs the same model.
+example() {
+    build
+    build_model
+    local folder
+    folder=$("$python" -c 'from tests.models.catalog import MODELS; print(MODELS["basic_pitch"].folder())')
+    quietly example swift build -c release --package-path Examples/Predict
+    Examples/Predict/.build/release/predict "$folder/fp32.mlpackage" --runs 20
+}
+
 failures=()
 
 # check NAME COMMAND...: runs it, shows what it says, remembers if it failed.
@@ -406,6 +417,7 @@ shift || true
 case $command in
 build) build ;;
 demo) demo ;;
+example) example ;;
 test) test_all "$@" ;;
 format) format ;;
 wheel) make_wheel ;;
