@@ -79,14 +79,7 @@ public struct CPUDevice: Device {
 
     /// One operation on constants, run as a program of one line.
     private func evaluate(_ call: Call) throws -> [Tensor] {
-        var single = Function()
-        let operation = Operation(
-            call.operation.op,
-            call.operation.arguments.map { argument in
-                Argument(argument.name, argument.values.map { single.add(call.function[$0]) })
-            }, outputs: [])
-        single.block.outputs = try single.append(operation, name: "result")
-        return try executable(single, usesOneDNN: false).run([])
+        try executable(call.alone(), usesOneDNN: false).run([])
     }
 }
 

@@ -215,12 +215,15 @@ final class Lowerer {
 
     func copy(_ source: View, to target: View, for call: Call, kernel: String = "copy", why: String) {
         guard source.count > 0 else { return }
+        emit(call, kernel: kernel, reason: why, reads: [source], writes: [target], run: copying(source, to: target))
+    }
+
+    /// A step's work: the elements of one view into another of the same shape.
+    private func copying(_ source: View, to target: View) -> Assembly.Action {
         let (size, rank) = (Int32(source.dtype.size), Int32(source.rank))
         let shape = source.shape.map(Int64.init)
         let (from, to) = (source.strides.map(Int64.init), target.strides.map(Int64.init))
-        emit(call, kernel: kernel, reason: why, reads: [source], writes: [target]) { frame in
-            mk_copy(size, rank, shape, frame[target], to, frame[source], from)
-        }
+        return { frame in mk_copy(size, rank, shape, frame[target], to, frame[source], from) }
     }
 
     func emit(
@@ -282,19 +285,13 @@ final class Lowerer {
                     buffer: assembly.buffers.count, dtype: type.dtype, offset: 0, shape: type.shape,
                     strides: View.strides(of: type.shape))
                 assembly.buffers.append(.init(byteCount: type.byteCount, place: .workspace(offset: 0)))
-                let (source, size) = (view, Int32(type.dtype.size))
-                let shape = source.shape.map(Int64.init)
-                let (from, to) = (source.strides.map(Int64.init), target.strides.map(Int64.init))
-                if source.count > 0 {
+                if view.count > 0 {
                     assembly.steps.append(
                         .init(
                             info: Plan.Step(
                                 ops: [], output: function[id].name, type: type, kernel: "copy",
                                 reason: "an output of its own in row-major order"),
-                            reads: [source], writes: [target], inPlace: [],
-                            run: { frame in
-                                mk_copy(size, Int32(type.rank), shape, frame[target], to, frame[source], from)
-                            }))
+                            reads: [view], writes: [target], inPlace: [], run: copying(view, to: target)))
                 }
                 view = target
             }

@@ -104,6 +104,16 @@ public struct Call: Sendable {
         return tensor
     }
 
+    /// The operation alone, as a function of one line whose arguments are this call's constants.
+    public func alone() throws -> Function {
+        var function = Function(name: op.name, opset: self.function.opset)
+        let arguments = operation.arguments.map { argument in
+            Argument(argument.name, argument.values.map { function.add(self.function[$0]) })
+        }
+        function.block.outputs = try function.append(Operation(op.name, arguments, outputs: []), name: op.name)
+        return function
+    }
+
     private func known<T>(_ name: String, _ what: String, _ read: (Tensor) -> T?) throws -> T {
         let tensor = try known(name)
         guard tensor.count <= Call.longestList else {

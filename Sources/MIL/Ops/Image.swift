@@ -131,14 +131,7 @@ extension OpTable {
             [
                 .tensor("x", "[batch, channels, height, width]: the images", .floats),
                 .tensor("coordinates", "[batch, new height, new width, 2]: x and y of each new pixel", .numbers),
-                .text("sampling_mode", "bilinear or nearest"),
-                .text("padding_mode", "what lies outside: constant, border, reflection or symmetric"),
-                .constant("padding_value", "the value outside in the mode constant", .numbers),
-                .text("coordinates_mode", "unnormalized, normalized_minus_one_to_one or normalized_zero_to_one"),
-                .bool(
-                    "align_corners",
-                    "normalized coordinates end at the centres of the corner pixels, not at their edges"),
-            ]
+            ] + samplingParameters
         ) { call in
             let (x, coordinates) = (try call.type("x", rank: 4...4), try call.type("coordinates", rank: 4...4))
             try call.expect("coordinates", [x.shape[0], coordinates.shape[1], coordinates.shape[2], 2])
@@ -153,14 +146,7 @@ extension OpTable {
                     "transform_matrix", "[batch or 1, 6]: a0, a1, a2, b0, b1, b2 of x' = a·(x, y, 1), y' = b·(x, y, 1)",
                     .floats),
                 .int("output_height", "the new height"), .int("output_width", "the new width"),
-                .text("sampling_mode", "bilinear or nearest"),
-                .text("padding_mode", "what lies outside: constant, border, reflection or symmetric"),
-                .constant("padding_value", "the value outside in the mode constant", .numbers),
-                .text("coordinates_mode", "unnormalized, normalized_minus_one_to_one or normalized_zero_to_one"),
-                .bool(
-                    "align_corners",
-                    "normalized coordinates end at the centres of the corner pixels, not at their edges"),
-            ]
+            ] + samplingParameters
         ) { call in
             let (x, matrix) = (try call.type("x", rank: 4...4), try call.type("transform_matrix", rank: 2...2))
             guard matrix.shape[1] == 6, matrix.shape[0] == 1 || matrix.shape[0] == x.shape[0] else {
@@ -219,6 +205,15 @@ extension OpTable {
         let size = [try call.int(height, in: Call.positive), try call.int(width, in: Call.positive)]
         return [TensorType(x.dtype, x.shape.dropLast(2) + size)]
     }
+
+    /// How resample and affine read an image between and beyond its pixels.
+    private static let samplingParameters: [Op.Parameter] = [
+        .text("sampling_mode", "bilinear or nearest"),
+        .text("padding_mode", "what lies outside: constant, border, reflection or symmetric"),
+        .constant("padding_value", "the value outside in the mode constant", .numbers),
+        .text("coordinates_mode", "unnormalized, normalized_minus_one_to_one or normalized_zero_to_one"),
+        .bool("align_corners", "normalized coordinates end at the centres of the corner pixels, not at their edges"),
+    ]
 
     private static func checkSampling(_ call: Call) throws {
         _ = try call.text("sampling_mode", among: ["bilinear", "nearest"], anyCase: true)
