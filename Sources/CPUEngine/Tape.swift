@@ -115,12 +115,12 @@ struct Tape {
 /// A tape ready to run, with the memory of its C structure.
 final class PreparedTape: @unchecked Sendable {
     private let tape: UnsafeMutablePointer<mk_tape>
-    private let leaves: [View]
-    private let output: View
+    private let leaves: [View.Address]
+    private let output: View.Address
 
     init(shape: [Int], leaves: [View], code: [mk_instruction], result: Int32, output: View) throws {
-        self.leaves = leaves
-        self.output = output
+        self.leaves = leaves.map(\.address)
+        self.output = output.address
         tape = .allocate(capacity: 1)
         tape.initialize(to: mk_tape())
         // Walk in the order of the result's memory, so that it is written from end to end.

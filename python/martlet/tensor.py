@@ -197,12 +197,12 @@ class Tensor:
         return _call.part(self, 0, self.shape)
 
     @property
-    def T(self) -> Tensor:  # noqa: N802 (the array API's name)
+    def T(self) -> Tensor:
         """The dimensions in reverse order."""
         return self.transpose()
 
     @property
-    def mT(self) -> Tensor:  # noqa: N802 (the array API's name)
+    def mT(self) -> Tensor:
         """The last two dimensions exchanged.
 
         Raises:
