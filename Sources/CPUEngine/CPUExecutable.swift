@@ -22,7 +22,7 @@ final class CPUExecutable: Executable {
         inputs = assembly.inputs
         outputs = assembly.outputs
         plan = Plan(
-            device: device, steps: assembly.steps.map(\.info), workspaceBytes: assembly.workspaceBytes,
+            device: device, steps: assembly.steps.map(\.planned), workspaceBytes: assembly.workspaceBytes,
             packedBytes: assembly.packedBytes)
         place.fill(Prepared(assembly), tag: UInt32(threads))
     }

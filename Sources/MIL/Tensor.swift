@@ -12,6 +12,8 @@ public final class Storage: @unchecked Sendable {
     public let byteCount: Int
     /// Pages of a file: the system can drop and read them again at will.
     public let isMapped: Bool
+    /// For the content of a file, what names this version of the file on this machine.
+    public let origin: String?
     private let release: (@Sendable () -> Void)?
 
     /// New memory, aligned for vector loads and not cleared.
@@ -19,6 +21,7 @@ public final class Storage: @unchecked Sendable {
         self.byteCount = byteCount
         pointer = .allocate(byteCount: max(byteCount, 1), alignment: 64)
         isMapped = false
+        origin = nil
         release = nil
     }
 
@@ -31,16 +34,18 @@ public final class Storage: @unchecked Sendable {
         self.byteCount = byteCount
         pointer = start
         isMapped = false
+        origin = nil
         let address = UInt(bitPattern: start)
         release = { free(UnsafeMutableRawPointer(bitPattern: address)) }
     }
 
     /// Memory that somebody else owns; `release` runs when the last tensor over it is gone.
     public init(
-        wrapping pointer: UnsafeMutableRawPointer, byteCount: Int, isMapped: Bool = false,
+        wrapping pointer: UnsafeMutableRawPointer, byteCount: Int, isMapped: Bool = false, origin: String? = nil,
         release: @escaping @Sendable () -> Void
     ) {
         self.isMapped = isMapped
+        self.origin = origin
         self.pointer = pointer
         self.byteCount = byteCount
         self.release = release

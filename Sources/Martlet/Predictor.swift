@@ -108,7 +108,8 @@ public final class Predictor: Sendable {
                 arranged[entry.position] = try tensor.converted(to: entry.programType.dtype)
             }
         }
-        let raw = try (only ?? executable(for: given.map(\.shape))).run(arranged, observing: observer)
+        let raw = try (only ?? executable(for: given.map(\.shape))).recorded(
+            arranged, as: function.name, because: "the device it was compiled for", observing: observer)
         return givesOutputsAsRun ? raw : try results.map { try $0.tensor(from: raw) }
     }
 

@@ -13,6 +13,15 @@ public protocol Device: Sendable {
 
     /// Prepares a function whose input shapes are all known. Everything that can be decided once is decided here.
     func compile(_ function: Function) throws -> any Executable
+
+    /// The same, keeping on disk what later processes need not make again; most devices have nothing to keep.
+    func compile(_ function: Function, keeping disk: DiskCache?) throws -> any Executable
+}
+
+extension Device {
+    public func compile(_ function: Function, keeping disk: DiskCache?) throws -> any Executable {
+        try compile(function)
+    }
 }
 
 /// Whether a device can be used here and, where not, why.
