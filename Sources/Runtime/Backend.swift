@@ -48,7 +48,8 @@ public final class Backend: Sendable {
 
     /// A backend for the devices of a chooser; `disk` keeps what devices store between processes, nil nothing.
     public init(
-        chooser: any DeviceChoosing, config: BackendConfig = BackendConfig(), keeping disk: DiskCache? = DiskCache.standard
+        chooser: any DeviceChoosing, config: BackendConfig = BackendConfig(),
+        keeping disk: DiskCache? = DiskCache.standard
     ) {
         self.chooser = chooser
         self.disk = disk

@@ -20,9 +20,10 @@ final class Compiled: Sendable {
     private let successor = Mutex<Compiled?>(nil)
     private let hasFailed = Atomic<Bool>(false)
 
-    init(_ executable: any Executable, on device: String, reason: String, after refusals: [Refusal],
-        tallies: [Counters.Tally], memory: [Storage])
-    {
+    init(
+        _ executable: any Executable, on device: String, reason: String, after refusals: [Refusal],
+        tallies: [Counters.Tally], memory: [Storage]
+    ) {
         self.executable = executable
         self.device = device
         self.reason = reason

@@ -105,7 +105,8 @@ public final class Profile: Sendable {
     fileprivate func add(_ run: Run, _ steps: [Step]) {
         contents.withLock { contents in
             guard contents.end == nil, run.start >= origin else { return }
-            guard contents.steps.count + steps.count <= Profile.mostSteps, contents.runs.count < Profile.mostSteps else {
+            guard contents.steps.count + steps.count <= Profile.mostSteps, contents.runs.count < Profile.mostSteps
+            else {
                 contents.dropped += max(steps.count, 1)
                 return
             }

@@ -42,6 +42,8 @@ typedef struct mlt_text mlt_text;              // UTF-8 characters
 typedef struct mlt_tensor mlt_tensor;          // elements in row-major order
 typedef struct mlt_model mlt_model;            // a program with its interface
 typedef struct mlt_executable mlt_executable;  // a compiled function
+typedef struct mlt_backend mlt_backend;        // devices in order, with what was compiled for them
+typedef struct mlt_profile mlt_profile;        // a record of runs
 
 // What a tensor holds. Shape and data belong to the tensor.
 typedef struct mlt_view {
@@ -94,6 +96,39 @@ mlt_status mlt_executable_info(mlt_text **out, const mlt_executable *executable)
 mlt_status mlt_plan(mlt_text **out, const mlt_executable *executable);
 mlt_status mlt_run(mlt_tensor **outputs, int32_t output_count, const mlt_executable *executable,
                    const mlt_tensor *const *inputs, int32_t input_count);
+
+// Backends ask Core ML, Metal and the CPU in turn (complex numbers, distributions and custom kernels: Metal and the CPU),
+// keep what was compiled by content, and count. `config` is a JSON object, NULL for the defaults:
+//   enable_caching true, max_cache_size 1000 (entries), max_cache_bytes 104857600, auto_fallback true,
+//   fallback "allow" | "warn" | "error", enable_profiling false.
+// mlt_backend_config changes the members it names, at once: with smaller limits, entries go before it returns. For tests,
+// `devices` at mlt_backend_make describes devices that the CPU plays: name, kind, refuses [ops], fails "compile" | "run",
+// latency_ms, unavailable (a reason), keeps (whether it stores a note on disk).
+// What mlt_backend_compile gives counts every mlt_run with its backend, which it keeps alive.
+mlt_status mlt_backend_make(mlt_backend **out, const char *config);
+mlt_status mlt_backend_config(const mlt_backend *backend, const char *config);
+mlt_status mlt_backend_stats(mlt_text **out, const mlt_backend *backend);
+mlt_status mlt_backend_cleanup(const mlt_backend *backend);
+mlt_status mlt_backend_compile(mlt_executable **out, const mlt_backend *backend, const mlt_model *model,
+                               const char *function);
+
+// Profiles: every run of the process between begin and end, or every run of a backend while it profiles, step by step.
+// mlt_profile_read answers the numbers, mlt_profile_trace the trace that Chrome and Perfetto show; both at any time.
+mlt_status mlt_profile_begin(mlt_profile **out);
+mlt_status mlt_profile_end(const mlt_profile *profile);
+mlt_status mlt_backend_profile(mlt_profile **out, const mlt_backend *backend);
+mlt_status mlt_profile_read(mlt_text **out, const mlt_profile *profile);
+mlt_status mlt_profile_trace(mlt_text **out, const mlt_profile *profile);
+
+// What devices keep on disk between processes, in the folder MARTLET_CACHE names or the user's folder for caches; `action`
+// is "list", "size" or "clear".
+mlt_status mlt_disk_cache(mlt_text **out, const char *action);
+
+// Log lines up to `level` go to `callback`, from any thread; NULL sends them to the error stream. Level -1 takes the one of
+// MARTLET_LOG (debug, info, warning, error, off), else warnings. The message lives during the call only.
+enum { MLT_LOG_OFF = 0, MLT_LOG_ERROR, MLT_LOG_WARNING, MLT_LOG_INFO, MLT_LOG_DEBUG };
+mlt_status mlt_set_log(void (*callback)(int32_t level, const char *message, void *context), void *context,
+                       int32_t level);
 
 #ifdef __cplusplus
 }
