@@ -1,57 +1,58 @@
 import MIL
 
-/// A device as a description has it: another device under another name that refuses, fails and waits as told. Tests and
-/// trials of selection, caching and fallback use it; everything it computes, the real device computes.
-public struct DescribedDevice: Device {
-    /// Where it fails although it took the operation.
+/// A described device that another one plays: what is computed, the player computes, under the described name and kind.
+/// It refuses what the description refuses, and fails and waits as told. Tests and trials of caching and fallback use it.
+public struct PlayedDevice: Device {
+    /// Where it fails although it took the function.
     public enum Fault: String, Sendable, Hashable, CaseIterable {
         case compile, run
     }
 
-    public let name: String
-    /// What it stands for: `cpu`, `metal` or `coreml`.
-    public let kind: String
-    public let availability: Availability
-    /// The ops it refuses.
-    public let refuses: Set<String>
+    public let described: DescribedDevice
     public let fails: Fault?
-    /// How much longer a run takes than on the real device.
+    /// How much longer a run takes than on the player.
     public let latencyNanoseconds: Int
     /// Whether it stores a note of each function on disk, as a device does that keeps compiled models.
     public let keeps: Bool
-    private let real: any Device
+    private let player: any Device
 
     public init(
-        _ name: String, kind: String, over real: any Device, refuses: Set<String> = [], fails: Fault? = nil,
-        latencyNanoseconds: Int = 0, availability: Availability = .available, keeps: Bool = false
+        _ described: DescribedDevice, by player: any Device, fails: Fault? = nil, latencyNanoseconds: Int = 0,
+        keeps: Bool = false
     ) {
-        self.name = name
-        self.kind = kind
-        self.availability = availability
-        self.refuses = refuses
+        self.described = described
         self.fails = fails
         self.latencyNanoseconds = latencyNanoseconds
         self.keeps = keeps
-        self.real = real
+        self.player = player
     }
 
-    public var summary: String { "described: \(real.name) in the place of \(kind)" }
+    public var name: String { described.name }
+    public var summary: String { "\(described.summary), played by \(player.name)" }
+    public var kind: DeviceKind { described.kind }
+    public var availability: Availability { described.availability }
+    public var isHostMemory: Bool { described.isHostMemory }
+    public var changesResults: Bool { described.changesResults }
 
     public func assess(_ call: Call) -> Verdict {
-        refuses.contains(call.op.name)
-            ? .refused(reason: "the device '\(name)' is described as refusing it.") : real.assess(call)
+        if case .refused(let reason) = described.assess(call) { return .refused(reason: reason) }
+        return player.assess(call)
+    }
+
+    public func refusal(of profile: OperationProfile) -> String? {
+        described.refusal(of: profile) ?? player.refusal(of: profile)
     }
 
     public func compile(_ function: Function) throws -> any Executable {
         if fails == .compile {
             throw Failure(.unsupported, "The device '\(name)' is described as failing to compile.")
         }
-        return DescribedExecutable(device: self, real: try real.compile(function))
+        return PlayedExecutable(device: self, real: try player.compile(function))
     }
 
     public func compile(_ function: Function, keeping disk: DiskCache?) throws -> any Executable {
         if keeps, let disk {
-            _ = try disk.entry(for: function.digest + "-" + kind) { folder in
+            _ = try disk.entry(for: "\(function.digest)-\(kind.rawValue)") { folder in
                 _ = System.write("\(name)\n", to: folder + "/note")
             }
         }
@@ -59,8 +60,8 @@ public struct DescribedDevice: Device {
     }
 }
 
-private struct DescribedExecutable: Executable {
-    let device: DescribedDevice
+private struct PlayedExecutable: Executable {
+    let device: PlayedDevice
     let real: any Executable
 
     var inputs: [Port] { real.inputs }
