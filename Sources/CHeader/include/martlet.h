@@ -42,6 +42,7 @@ typedef struct mlt_text mlt_text;              // UTF-8 characters
 typedef struct mlt_tensor mlt_tensor;          // elements in row-major order
 typedef struct mlt_model mlt_model;            // a program with its interface
 typedef struct mlt_executable mlt_executable;  // a compiled function
+typedef struct mlt_selector mlt_selector;      // the rule that chooses devices
 
 // What a tensor holds. Shape and data belong to the tensor.
 typedef struct mlt_view {
@@ -94,6 +95,30 @@ mlt_status mlt_executable_info(mlt_text **out, const mlt_executable *executable)
 mlt_status mlt_plan(mlt_text **out, const mlt_executable *executable);
 mlt_status mlt_run(mlt_tensor **outputs, int32_t output_count, const mlt_executable *executable,
                    const mlt_tensor *const *inputs, int32_t input_count);
+
+// Selection. A profile is {"op": name of an op or operation type, "shape": [..], "dtype": "fp32"}; mlt_profile answers what
+// is known of it. Devices: NULL for all of mlt_devices, or an array of their names and of described devices
+// {"name", "kind": "cpu" | "metal" | "coreml", "available", "reason", "refuses": [ops], "cost": {"a", "b"}}, which are ranked
+// and never run; they take a + b * work seconds. Thresholds: NULL for the defaults, or {"coreml_min_size",
+// "coreml_max_size", "metal_min_size", "gpu_min_memory"}, in elements and bytes. select keeps in mind what it chose for a
+// class and size of work; explain keeps nothing. pin has an op or operation type run on a device; device NULL ends that.
+mlt_status mlt_profile(mlt_text **out, const char *profile);
+mlt_status mlt_selector_make(mlt_selector **out, const char *devices, const char *thresholds);
+mlt_status mlt_selector_select(mlt_text **out, const mlt_selector *selector, const char *profile);
+mlt_status mlt_selector_chain(mlt_text **out, const mlt_selector *selector, const char *profile);
+mlt_status mlt_selector_explain(mlt_text **out, const mlt_selector *selector, const char *profile);
+mlt_status mlt_selector_pin(const mlt_selector *selector, const char *name, const char *device);
+
+// Calibration measures the devices present, for some seconds or, `quick`, under one, keeps what it found in the user's
+// cache folder for this machine and version, and answers it; selectors made later go by it. `progress` may be NULL; it is
+// called on this thread before each point, and an answer other than 0 ends the measuring with nothing kept.
+mlt_status mlt_calibrate(mlt_text **out, int32_t quick,
+                         int32_t (*progress)(void *context, int32_t done, int32_t total, const char *next),
+                         void *context);
+
+// Statuses of devices, believed for 30 seconds. Actions: "warmup", "cleanup" and "stats" with device NULL; "available",
+// "status" (null where none is kept) and "update" (asks again) for a device.
+mlt_status mlt_device_cache(mlt_text **out, const char *action, const char *device);
 
 #ifdef __cplusplus
 }
