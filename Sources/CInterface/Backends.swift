@@ -14,8 +14,8 @@ final class BackendObject: Handled {
 }
 
 /// A recording by handle.
-final class ProfileObject: Handled {
-    static let kind = HandleKind.profile
+final class RecordingObject: Handled {
+    static let kind = HandleKind.recording
 
     let profile: Profile
 
@@ -33,8 +33,9 @@ public func mlt_backend_make(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ con
             let json = try config.map { try JSON(parsing: text($0, "configuration")) } ?? .object([])
             let config = try BackendConfig().changed(by: json)
             guard let described = json["devices"] else { return BackendObject(.coreML(config)) }
-            let devices = try described.elements("devices").map(describedDevice)
-            return BackendObject(Backend(chooser: CoreMLFirst(devices), config: config))
+            guard let list = described.array else { throw Failure(.wrongType, "'devices' must be a list.") }
+            return BackendObject(
+                Backend(chooser: NamingAbsent(try selector(of: list.map(playedDevice))), config: config))
         }
     }
 }
@@ -84,8 +85,17 @@ public func mlt_backend_compile(
 @_cdecl("mlt_backend_profile")
 public func mlt_backend_profile(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ backend: OpaquePointer?) -> mlt_status {
     status {
-        try give(out) { try handles.use(backend, as: BackendObject.self) { ProfileObject($0.backend.profile) } }
+        try give(out) { try handles.use(backend, as: BackendObject.self) { RecordingObject($0.backend.profile) } }
     }
+}
+
+/// A selector over played devices alone, which goes by the costs they declare.
+private func selector(of devices: [PlayedDevice]) throws -> SmartDeviceSelector {
+    guard Set(devices.map(\.name)).count == devices.count else {
+        throw Failure(.invalidArgument, "Two devices have one name.")
+    }
+    return SmartDeviceSelector(
+        devices: devices, measurements: Measurements(machine: .this).describing(devices.map(\.described)))
 }
 
 // MARK: Profiles
@@ -94,7 +104,7 @@ public func mlt_backend_profile(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ 
 public func mlt_profile_begin(_ out: UnsafeMutablePointer<OpaquePointer?>?) -> mlt_status {
     status {
         let profile = Profile.begin()
-        do { try give(out) { ProfileObject(profile) } } catch {
+        do { try give(out) { RecordingObject(profile) } } catch {
             profile.end()
             throw error
         }
@@ -102,23 +112,23 @@ public func mlt_profile_begin(_ out: UnsafeMutablePointer<OpaquePointer?>?) -> m
 }
 
 @_cdecl("mlt_profile_end")
-public func mlt_profile_end(_ profile: OpaquePointer?) -> mlt_status {
-    status { try handles.use(profile, as: ProfileObject.self) { $0.profile.end() } }
+public func mlt_profile_end(_ recording: OpaquePointer?) -> mlt_status {
+    status { try handles.use(recording, as: RecordingObject.self) { $0.profile.end() } }
 }
 
 @_cdecl("mlt_profile_read")
-public func mlt_profile_read(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ profile: OpaquePointer?) -> mlt_status {
+public func mlt_profile_read(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ recording: OpaquePointer?) -> mlt_status {
     status {
         try give(out) {
-            try handles.use(profile, as: ProfileObject.self) { TextObject(answer(of: $0.profile).description) }
+            try handles.use(recording, as: RecordingObject.self) { TextObject(answer(of: $0.profile).description) }
         }
     }
 }
 
 @_cdecl("mlt_profile_trace")
-public func mlt_profile_trace(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ profile: OpaquePointer?) -> mlt_status {
+public func mlt_profile_trace(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ recording: OpaquePointer?) -> mlt_status {
     status {
-        try give(out) { try handles.use(profile, as: ProfileObject.self) { TextObject($0.profile.chromeTrace) } }
+        try give(out) { try handles.use(recording, as: RecordingObject.self) { TextObject($0.profile.chromeTrace) } }
     }
 }
 
@@ -185,32 +195,25 @@ extension BackendConfig {
     }
 }
 
-/// A device as `mlt_backend_make` takes it: the CPU in the place of another.
-private func describedDevice(_ json: JSON) throws -> DescribedDevice {
-    guard let members = json.members, let name = json["name"]?.string, !name.isEmpty else {
-        throw Failure(.malformed, "A described device is an object with at least a name.")
-    }
-    var (kind, refuses, latency, keeps) = ("cpu", Set<String>(), 0.0, false)
-    var fails: DescribedDevice.Fault?
-    var availability = Availability.available
-    for member in members {
+/// A device as `mlt_backend_make` takes it: a described one with how it behaves, played by the CPU.
+private func playedDevice(_ json: JSON) throws -> PlayedDevice {
+    var (latency, keeps) = (0.0, false)
+    var fails: PlayedDevice.Fault?
+    var description: [JSON.Member] = []
+    for member in json.members ?? [] {
         switch member.name {
-        case "name": break
-        case "kind": kind = try member.text
-        case "refuses": refuses = Set(try member.value.elements(member.name).map { $0.string ?? "" })
         case "fails": fails = try member.choice()
         case "latency_ms": latency = try member.number
-        case "unavailable": availability = .unavailable(reason: try member.text)
         case "keeps": keeps = try member.bool
-        case let name: throw Failure(.invalidArgument, "There is no property '\(name)' of a described device.")
+        default: description.append(member)
         }
     }
     guard latency >= 0, latency <= 60_000 else {
         throw Failure(.invalidArgument, "The latency is \(latency) ms; it must be 0 to 60000.")
     }
-    return DescribedDevice(
-        name, kind: kind, over: try Martlet.device(named: "cpu"), refuses: refuses, fails: fails,
-        latencyNanoseconds: Int(latency * 1e6), availability: availability, keeps: keeps)
+    return PlayedDevice(
+        try readDescription(.object(description)), by: try Martlet.device(named: "cpu"), fails: fails,
+        latencyNanoseconds: Int(latency * 1e6), keeps: keeps)
 }
 
 extension JSON.Member {
@@ -220,25 +223,22 @@ extension JSON.Member {
 
     fileprivate var bool: Bool {
         get throws {
-            guard case .bool(let value) = value else { throw wrong("true or false") }
+            guard let value = value.bool else { throw wrong("true or false") }
             return value
         }
     }
 
     fileprivate var integer: Int {
         get throws {
-            guard case .integer(let value) = value else { throw wrong("a whole number") }
+            guard let value = value.integer else { throw wrong("a whole number") }
             return value
         }
     }
 
     fileprivate var number: Double {
         get throws {
-            switch value {
-            case .integer(let value): return Double(value)
-            case .number(let value): return value
-            default: throw wrong("a number")
-            }
+            guard let value = value.number else { throw wrong("a number") }
+            return value
         }
     }
 
@@ -257,13 +257,6 @@ extension JSON.Member {
             throw Failure(.invalidArgument, "'\(name)' is \(value); it must be one of \(words).")
         }
         return choice
-    }
-}
-
-extension JSON {
-    fileprivate func elements(_ name: String) throws -> [JSON] {
-        guard case .array(let elements) = self else { throw Failure(.wrongType, "'\(name)' must be a list.") }
-        return elements
     }
 }
 
@@ -299,7 +292,8 @@ private func answer(of profile: Profile) -> JSON {
         ]
     }
     return [
-        "duration_ns": whole(profile.duration), "dropped": .integer(profile.dropped), "runs": .array(runs),
+        "duration_ns": whole(profile.duration), "is_ended": .bool(profile.isEnded),
+        "dropped": .integer(profile.dropped), "runs": .array(runs),
         "steps": .array(steps),
     ]
 }

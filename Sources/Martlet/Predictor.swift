@@ -113,6 +113,9 @@ public final class Predictor: Sendable {
         return givesOutputsAsRun ? raw : try results.map { try $0.tensor(from: raw) }
     }
 
+    /// The device that runs it: that of the plan, where there is only one plan.
+    public var deviceName: String { only?.plan.device ?? device.name }
+
     /// Whether the input of this index may be left out.
     public func isOptional(_ index: Int) -> Bool { entries[index].isOptional }
 

@@ -18,6 +18,50 @@ public struct GivenOrder: DeviceChoosing {
     }
 }
 
+extension SmartDeviceSelector: DeviceChoosing {
+    /// The devices that may run a whole function, by the rule for the work it mostly does.
+    public func fallbackChain(for function: Function) throws -> [(device: any Device, reason: String)] {
+        guard let profile = try? OperationProfile(function) else {
+            let present = devices.filter { $0.availability.isAvailable && !$0.changesResults }
+            return present.filter { $0.kind == .cpu }.map { ($0, "it only hands on what it is given") }
+        }
+        let chain = fallbackChain(profile).map { (device: $0.device, reason: $0.reason) }
+        // Where no device runs it, this fails with the reason of each.
+        if chain.isEmpty { _ = try selectDevice(profile) }
+        return chain
+    }
+}
+
+/// The chain of a selector with, in front, the devices its table wanted and that are not here or refuse: a backend then
+/// counts them with their reasons.
+public struct NamingAbsent: DeviceChoosing {
+    public let selector: SmartDeviceSelector
+
+    public init(_ selector: SmartDeviceSelector) { self.selector = selector }
+
+    public func fallbackChain(for function: Function) throws -> [(device: any Device, reason: String)] {
+        let chain = try selector.fallbackChain(for: function)
+        guard let chosen = chain.first?.device, let profile = try? OperationProfile(function) else { return chain }
+        let order: [DeviceKind] = [.coreml, .metal, .cpu]
+        let wanted = order.prefix { $0 != chosen.kind }.filter { selector.thresholds.admits($0, profile) }
+        let candidates = selector.explain(profile).candidates
+        let absent = wanted.compactMap { kind in
+            candidates.first { $0.device.kind == kind && !$0.isPresent }
+        }
+        return absent.map { (device: $0.device, reason: "wanted by the table") } + chain
+    }
+}
+
+extension Candidate {
+    /// Whether it is here and takes the operation.
+    fileprivate var isPresent: Bool {
+        switch standing {
+        case .eligible, .byName: true
+        case .refused, .unavailable: false
+        }
+    }
+}
+
 /// A device that did not take a function, and why.
 public struct Refusal: Sendable, Hashable {
     public let device: String
@@ -119,11 +163,11 @@ public final class Backend: Sendable {
         for (device, reason) in chain where !refusals.contains(where: { $0.device == device.name }) {
             do {
                 try Backend.assess(function, on: device)
-                let start = System.nanoseconds
+                let start = nanoseconds()
                 let executable = try device.compile(function, keeping: disk)
                 Log.write(
                     .debug,
-                    "'\(function.name)' was compiled for \(device.name) in \((System.nanoseconds - start) / 1000) µs: \(reason)"
+                    "'\(function.name)' was compiled for \(device.name) in \((nanoseconds() - start) / 1000) µs: \(reason)"
                 )
                 return Compiled(
                     executable, on: device.name, reason: reason, after: refusals,
@@ -180,11 +224,11 @@ public final class Backend: Sendable {
         while true {
             if let refusal = compiled.refusals.last, !isOn(Backend.fallsBack) { throw Backend.refused(refusal) }
             do {
-                let start = System.nanoseconds
+                let start = nanoseconds()
                 let results = try compiled.executable.recorded(
                     inputs, as: prepared.function.name, because: compiled.reason,
                     in: isOn(Backend.profiles) ? profile : nil, observing: observer)
-                count(compiled, System.nanoseconds &- start)
+                count(compiled, nanoseconds() &- start)
                 return results
             } catch let failure as Failure where failure.isOfDevice {
                 compiled = try replace(compiled, of: prepared, failure)
@@ -283,6 +327,7 @@ extension Backend {
 private struct BackendDevice: Device {
     let backend: Backend
     let name = "backend"
+    let kind = DeviceKind.cpu
     let summary = "the devices of a backend, along its fallback chain"
     let availability = Availability.available
 

@@ -46,7 +46,7 @@ public final class Profile: Sendable {
         var end: UInt64?
     }
 
-    private let origin = System.nanoseconds
+    private let origin = Runtime.nanoseconds()
     private let contents = Mutex(Contents())
 
     init() {}
@@ -55,8 +55,9 @@ public final class Profile: Sendable {
     public var steps: [Step] { contents.withLock { $0.steps } }
     /// Steps that found no room.
     public var dropped: Int { contents.withLock { $0.dropped } }
+    public var isEnded: Bool { contents.withLock { $0.end != nil } }
     /// Nanoseconds from the beginning to the end or, before it, to now.
-    public var duration: UInt64 { (contents.withLock { $0.end } ?? System.nanoseconds) &- origin }
+    public var duration: UInt64 { (contents.withLock { $0.end } ?? Runtime.nanoseconds()) &- origin }
 
     // MARK: Recording
 
@@ -79,7 +80,7 @@ public final class Profile: Sendable {
             active.removeAll { $0 === self }
             Profile.activeCount.store(active.count, ordering: .relaxed)
         }
-        contents.withLock { if $0.end == nil { $0.end = System.nanoseconds } }
+        contents.withLock { if $0.end == nil { $0.end = Runtime.nanoseconds() } }
     }
 
     /// Forgets everything recorded so far.
@@ -174,16 +175,17 @@ extension Executable {
         }
         let plan = plan
         var steps: [Profile.Step] = []
-        let start = System.nanoseconds
+        let start = Runtime.nanoseconds()
         let results = try run(inputs) { step, nanoseconds, result in
             if plan.steps.indices.contains(step) {
-                steps.append(.init(plan.steps[step], on: plan.device, System.nanoseconds &- nanoseconds, nanoseconds))
+                steps.append(
+                    .init(plan.steps[step], on: plan.device, Runtime.nanoseconds() &- nanoseconds, nanoseconds))
             }
             observer?(step, nanoseconds, result)
         }
         let run = Profile.Run(
             function: function, device: plan.device, reason: reason, start: start,
-            duration: System.nanoseconds &- start, thread: 0)
+            duration: Runtime.nanoseconds() &- start, thread: 0)
         for profile in Profile.receivers(own) { profile.add(run, steps) }
         return results
     }

@@ -11,13 +11,6 @@ import MIL
 #endif
 
 enum System {
-    /// Nanoseconds of a clock that never goes back.
-    static var nanoseconds: UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
-    }
-
     /// Seconds since 1970.
     static var seconds: Int { Int(time(nil)) }
 
