@@ -8,7 +8,7 @@ func infoAnswer() -> JSON {
     [
         "version": .string(Martlet.version), "swift": .string(swiftVersion), "onednn": .text(CPUInfo.oneDNN),
         "platform": .string(platform), "isa": .string(CPUInfo.isa), "processors": .integer(CPUInfo.processors),
-        "threads": .integer(Threads.count),
+        "threads": .integer(Threads.count), "cache": .text(try? CacheFolder.path()),
     ]
 }
 
@@ -18,8 +18,10 @@ func devicesAnswer() -> JSON {
             var reason: String?
             if case .unavailable(let why) = device.availability { reason = why }
             return [
-                "name": .string(device.name), "summary": .string(device.summary), "available": .bool(reason == nil),
-                "reason": .text(reason),
+                "name": .string(device.name), "kind": .string(device.kind.rawValue),
+                "summary": .string(device.summary), "available": .bool(reason == nil), "reason": .text(reason),
+                "memory_limit": device.memoryLimit.map(JSON.integer) ?? .null,
+                "compute_units": device.computeUnits.map(JSON.integer) ?? .null,
             ]
         })
 }
@@ -183,7 +185,7 @@ func answer(of predictor: Predictor) -> JSON {
             })
     }
     return [
-        "device": .string(predictor.device.name), "function": .string(predictor.function.name),
+        "device": .string(predictor.deviceName), "function": .string(predictor.function.name),
         "inputs": ports(predictor.inputs), "outputs": ports(predictor.outputs),
     ]
 }

@@ -32,6 +32,13 @@ struct Assembly: Sendable {
         /// Results that may take the memory of an operand that ends here: pairs (result, operand).
         var inPlace: [(result: Int, operand: Int)]
         var run: Action
+
+        /// What the plan says of it.
+        var planned: Plan.Step {
+            var step = info
+            step.bytes = (reads + writes).reduce(0) { $0 &+ $1.touchedBytes }
+            return step
+        }
     }
 
     typealias Action = @Sendable (Frame) throws -> Void

@@ -9,20 +9,23 @@ final class CPUExecutable: Executable {
     let inputs: [Port]
     let outputs: [Port]
     let plan: Plan
+    /// Threads of every run; nil takes the process's number.
+    private let threads: Int?
     /// Makes the steps for a number of threads, which is then the calling thread's.
     private let lower: @Sendable (_ threads: Int) throws -> Assembly
     /// What is prepared, under the number of threads as its tag.
     private let place = Slot()
     private let preparing = Mutex(())
 
-    init(device: String, lower: @escaping @Sendable (_ threads: Int) throws -> Assembly) throws {
-        let threads = Threads.count
+    init(device: String, threads fixed: Int?, lower: @escaping @Sendable (_ threads: Int) throws -> Assembly) throws {
+        let threads = fixed ?? Threads.count
         let assembly = try lower(threads)
+        self.threads = fixed
         self.lower = lower
         inputs = assembly.inputs
         outputs = assembly.outputs
         plan = Plan(
-            device: device, steps: assembly.steps.map(\.info), workspaceBytes: assembly.workspaceBytes,
+            device: device, steps: assembly.steps.map(\.planned), workspaceBytes: assembly.workspaceBytes,
             packedBytes: assembly.packedBytes)
         place.fill(PreparedSteps(assembly), tag: UInt32(threads))
     }
@@ -38,7 +41,7 @@ final class CPUExecutable: Executable {
         }
         let results = try outputs.map { Tensor($0.type, storage: try Storage(allocating: $0.type.byteCount)) }
         // Read once: whoever changes the number meanwhile changes it for later runs.
-        let threads = Threads.prepare()
+        let threads = Threads.prepare(threads)
         if try !runPrepared(threads, inputs, results, observer) {
             try prepare(for: threads).run(inputs, results, observer)
         }
@@ -48,7 +51,7 @@ final class CPUExecutable: Executable {
     func run(
         from inputs: UnsafePointer<UnsafeMutableRawPointer>, into outputs: UnsafePointer<UnsafeMutableRawPointer>
     ) throws {
-        let threads = Threads.prepare()
+        let threads = Threads.prepare(threads)
         guard let object = place.enter(tag: UInt32(threads)) else {
             return try prepare(for: threads).run(from: inputs, into: outputs)
         }
