@@ -114,7 +114,7 @@ private nonisolated(unsafe) let nowhere = UnsafeMutableRawPointer.allocate(byteC
 private let largestRank = 64
 
 /// The type that C's arguments say, checked so that no later product of its sizes overflows.
-private func tensorType(_ code: mlt_dtype, _ rank: Int32, _ shape: UnsafePointer<Int64>?) throws -> TensorType {
+func tensorType(_ code: mlt_dtype, _ rank: Int32, _ shape: UnsafePointer<Int64>?) throws -> TensorType {
     guard let dtype = UInt8(exactly: code).flatMap(DataType.init) else {
         throw Failure(
             .wrongType, "There is no element type \(code); the codes are 0 to \(DataType.allCases.count - 1).")

@@ -9,26 +9,29 @@ public struct Op: Sendable {
     public let infer: @Sendable (Call) throws -> [TensorType]
     /// The op said with simpler ops, for engines that have no kernel of their own.
     public let expansion: Expansion?
+    /// Who computes an op that was added at run time; nil for the rows of the table.
+    public let custom: CustomOp?
 
     /// Writes the simpler operations into the function and returns their results.
     public typealias Expansion = @Sendable (Call, inout Function) throws -> [ValueID]
 
     public init(
         _ name: String, _ family: Family, _ words: String, _ parameters: [Parameter],
-        expansion: Expansion? = nil, infer: @escaping @Sendable (Call) throws -> [TensorType]
+        expansion: Expansion? = nil, custom: CustomOp? = nil, infer: @escaping @Sendable (Call) throws -> [TensorType]
     ) {
         self.name = name
         self.family = family
         self.words = words
         self.parameters = parameters
         self.expansion = expansion
+        self.custom = custom
         self.infer = infer
     }
 
     /// Families give the files of every engine their names.
     public enum Family: String, Sendable, CaseIterable {
         case activation, elementwise, reduction, linear, convolution, normalization, sequence
-        case shape, indexing, image, random, control, compression
+        case shape, indexing, image, random, control, compression, custom
     }
 
     /// One parameter of an op.
@@ -51,23 +54,23 @@ public struct Op: Sendable {
 
 extension Op.Parameter {
     /// A tensor that arrives at run time or is constant.
-    static func tensor(_ name: String, _ words: String, _ dtypes: Set<DataType> = .numbers, optional: Bool = false)
-        -> Self
-    {
+    public static func tensor(
+        _ name: String, _ words: String, _ dtypes: Set<DataType> = .numbers, optional: Bool = false
+    ) -> Self {
         .init(
             name: name, words: words, dtypes: dtypes, isConstant: false, isList: false, isOptional: optional,
             defaultValue: nil)
     }
 
     /// A list of tensors.
-    static func list(_ name: String, _ words: String, _ dtypes: Set<DataType> = .all) -> Self {
+    public static func list(_ name: String, _ words: String, _ dtypes: Set<DataType> = .all) -> Self {
         .init(
             name: name, words: words, dtypes: dtypes, isConstant: false, isList: true, isOptional: false,
             defaultValue: nil)
     }
 
     /// A constant: one that must be given, or one with a default, or one whose absence means something.
-    static func constant(
+    public static func constant(
         _ name: String, _ words: String, _ dtypes: Set<DataType>, default value: Tensor? = nil, optional: Bool = false
     ) -> Self {
         .init(
@@ -111,5 +114,5 @@ public enum OpTable {
 
     private static let byName = Dictionary(uniqueKeysWithValues: rows.map { ($0.name, $0) })
 
-    public static subscript(_ name: String) -> Op? { byName[name] }
+    public static subscript(_ name: String) -> Op? { byName[name] ?? customOp(name) }
 }

@@ -8,9 +8,11 @@ outputs = model.predict({"x": array})
 
 from __future__ import annotations
 
+from martlet.custom import CustomOp, Result, custom_op
 from martlet.errors import (
     BadHandleError,
     BugError,
+    CallbackError,
     Error,
     InvalidArgumentError,
     MalformedError,
@@ -32,6 +34,8 @@ __author__ = "The Martlet authors"
 __all__ = [
     "BadHandleError",
     "BugError",
+    "CallbackError",
+    "CustomOp",
     "DeviceInfo",
     "Error",
     "Image",
@@ -46,12 +50,14 @@ __all__ = [
     "OutOfRangeError",
     "Plan",
     "Port",
+    "Result",
     "Step",
     "UnsupportedError",
     "WrongTypeError",
     "__author__",
     "__description__",
     "__version__",
+    "custom_op",
     "devices",
     "get_num_threads",
     "info",

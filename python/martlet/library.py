@@ -54,14 +54,23 @@ class OpParameter(TypedDict):
     default: Any
 
 
+class CustomInfo(TypedDict):
+    """Who computes an op that was added: a callback on the CPU, Metal source, or both."""
+
+    cpu: bool
+    pure: bool
+    metal: str | None
+
+
 class OpInfo(TypedDict):
-    """One op of the language: what it means and what it takes."""
+    """One op of the language: what it means and what it takes; `custom` is None but for ops that were added."""
 
     name: str
     family: str
     words: str
     expands: bool
     parameters: list[OpParameter]
+    custom: CustomInfo | None
 
 
 def info() -> Info:
@@ -77,7 +86,7 @@ def devices() -> list[DeviceInfo]:
 
 
 def ops() -> list[OpInfo]:
-    """The whole op table."""
+    """The whole op table, and the custom ops there are now."""
     found: list[OpInfo] = answer(lib.mlt_ops)
     return found
 
