@@ -26,6 +26,8 @@ from martlet.library import DeviceInfo, Info, OpInfo, OpParameter, devices, get_
 from martlet.model import Model, load, parse
 from martlet.plan import Plan, Step
 from martlet.ports import Image, Port
+from martlet.tensor import Tensor
+from martlet.trace import TensorSpec, trace
 
 __version__ = "0.1.0"
 __description__ = "Runs Core ML models anywhere, Linux included, and says where each part of them ran and why."
@@ -52,6 +54,8 @@ __all__ = [
     "Port",
     "Result",
     "Step",
+    "Tensor",
+    "TensorSpec",
     "UnsupportedError",
     "WrongTypeError",
     "__author__",
@@ -65,4 +69,5 @@ __all__ = [
     "ops",
     "parse",
     "set_num_threads",
+    "trace",
 ]
