@@ -28,13 +28,17 @@ func devicesAnswer() -> JSON {
 
 func opsAnswer() -> JSON {
     .array(
-        OpTable.rows.map { op in
+        (OpTable.rows + OpTable.customRows).map { op in
             [
                 "name": .string(op.name), "family": .string(op.family.rawValue), "words": .string(op.words),
                 "expands": .bool(op.expansion != nil), "core_ml": .bool(op.isCoreML),
-                "parameters": .array(op.parameters.map(answer)),
+                "parameters": .array(op.parameters.map(answer)), "custom": op.custom.map(answer) ?? .null,
             ]
         })
+}
+
+private func answer(of custom: CustomOp) -> JSON {
+    ["cpu": .bool(custom.run != nil), "pure": .bool(custom.isPure), "metal": .text(custom.metal)]
 }
 
 private func answer(of parameter: Op.Parameter) -> JSON {

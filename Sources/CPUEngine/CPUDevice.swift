@@ -54,10 +54,11 @@ public struct CPUDevice: Device {
 
     private func executable(_ function: Function, usesOneDNN: Bool) throws -> CPUExecutable {
         var ready = function
-        let rounded = try ready.widenHalf(rounding: rounds)
+        let customs = OpTable.customOps(in: function)
+        let rounded = try ready.widenHalf(rounding: rounds, around: Set(customs.keys))
         return try CPUExecutable(device: name, threads: threads) { [ready] threads in
             Threads.take(threads)
-            return try Lowerer(ready, usesOneDNN: usesOneDNN, rounded: rounded).lower()
+            return try Lowerer(ready, usesOneDNN: usesOneDNN, rounded: rounded, customs: customs).lower()
         }
     }
 

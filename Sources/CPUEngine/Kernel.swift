@@ -15,5 +15,7 @@ enum CPUKernels {
 
     private static let byName = Dictionary(uniqueKeysWithValues: rows.map { ($0.name, $0) })
 
-    static subscript(_ name: String) -> Kernel? { byName[name] }
+    static subscript(_ name: String) -> Kernel? { byName[name] ?? OpTable[name].flatMap { self[$0] } }
+
+    static subscript(_ op: Op) -> Kernel? { op.custom == nil ? byName[op.name] : op.custom?.run.map(custom) }
 }

@@ -17,15 +17,18 @@ final class Lowerer {
     private let isOutput: Set<ValueID>
     /// Values whose elements are rounded through fp16, because the program says fp16 and the mode obeys.
     let rounded: Set<ValueID>
+    /// The custom ops as they were when the function was compiled.
+    private let customs: [String: Op]
     let attention: AttentionGroups
     private(set) var groups: ElementwiseGroups
     private var absorbed: Set<Int> = []
     private var constants: [ObjectIdentifier: View] = [:]
 
-    init(_ function: Function, usesOneDNN: Bool, rounded: Set<ValueID>) {
+    init(_ function: Function, usesOneDNN: Bool, rounded: Set<ValueID>, customs: [String: Op] = [:]) {
         self.function = function
         self.usesOneDNN = usesOneDNN
         self.rounded = rounded
+        self.customs = customs
         views = Array(repeating: nil, count: function.values.count)
         readers = Array(repeating: [], count: function.values.count)
         producer = Array(repeating: nil, count: function.values.count)
@@ -59,8 +62,8 @@ final class Lowerer {
         }
         for (index, operation) in function.operations.enumerated() where !absorbed.contains(index) {
             if groups.isInner(index) { continue }
-            let call = try Call(operation, in: function)
-            guard let kernel = CPUKernels[call.op.name] else {
+            let call = try Call(operation, in: function, row: customs[operation.op])
+            guard let kernel = CPUKernels[call.op] else {
                 throw Failure(.unsupported, "\(call.place) has no kernel on the CPU engine.")
             }
             do {

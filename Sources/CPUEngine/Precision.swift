@@ -3,8 +3,10 @@ import MIL
 
 extension Function {
     /// Rewrites the function to hold fp32 wherever it says fp16, with casts at its inputs and outputs. Constants keep their
-    /// fp16 bytes and are widened when a kernel wants them. Returns the values to round through fp16, where `rounding`.
-    mutating func widenHalf(rounding: Bool) throws -> Set<ValueID> {
+    /// fp16 bytes and are widened when a kernel wants them. Custom ops get and give what they declared, between casts.
+    /// Returns the values to round through fp16, where `rounding`.
+    mutating func widenHalf(rounding: Bool, around customs: Set<String> = []) throws -> Set<ValueID> {
+        let declared = self
         var rounded: Set<ValueID> = []
         func isHalf(_ id: ValueID) -> Bool { self[id].type.tensor?.dtype == .float16 }
         var casts: [Operation] = []
@@ -40,7 +42,8 @@ extension Function {
                 values[index].type = .tensor(TensorType(.float32, type.shape))
             }
         }
-        block.operations = casts + block.operations + outputCasts
+        let body = customs.isEmpty ? block.operations : try narrowed(block.operations, as: declared, customs)
+        block.operations = casts + body + outputCasts
         return rounded
     }
 }

@@ -4,8 +4,9 @@ public struct Call: Sendable {
     public let operation: Operation
     public let function: Function
 
-    public init(_ operation: Operation, in function: Function) throws {
-        guard let op = OpTable[operation.op] else {
+    /// `row` stands for the op where the caller keeps one: names of custom ops may stand for others later.
+    public init(_ operation: Operation, in function: Function, row: Op? = nil) throws {
+        guard let op = row ?? OpTable[operation.op] else {
             throw Failure(.unsupported, "There is no op '\(operation.op)'.")
         }
         self.op = op

@@ -132,6 +132,8 @@ private struct ContentHash {
         add(block.operations.count)
         for operation in block.operations {
             add(operation.op)
+            // What a custom op does nobody can read: each registration is another op, in every process.
+            if let custom = OpTable[operation.op]?.custom { add(Int(truncatingIfNeeded: custom.identity)) }
             add(operation.arguments.count)
             for argument in operation.arguments.sorted(by: { $0.name < $1.name }) {
                 add(argument.name)

@@ -8,9 +8,11 @@ outputs = model.predict({"x": array})
 
 from __future__ import annotations
 
+from martlet.custom import CustomOp, Result, custom_op
 from martlet.errors import (
     BadHandleError,
     BugError,
+    CallbackError,
     Error,
     InvalidArgumentError,
     MalformedError,
@@ -34,6 +36,8 @@ __author__ = "The Martlet authors"
 __all__ = [
     "BadHandleError",
     "BugError",
+    "CallbackError",
+    "CustomOp",
     "DeviceInfo",
     "Error",
     "Image",
@@ -48,6 +52,7 @@ __all__ = [
     "OutOfRangeError",
     "Plan",
     "Port",
+    "Result",
     "Step",
     "Tensor",
     "TensorSpec",
@@ -56,6 +61,7 @@ __all__ = [
     "__author__",
     "__description__",
     "__version__",
+    "custom_op",
     "devices",
     "get_num_threads",
     "info",

@@ -29,7 +29,8 @@ enum {
     MLT_OUT_OF_MEMORY = 6,     // more memory than there is, or than anyone could mean
     MLT_BAD_HANDLE = 7,        // NULL, released, or of another kind
     MLT_OUT_OF_RANGE = 8,      // an index outside its range
-    MLT_BUG = 9                // a fault of ours
+    MLT_BUG = 9,               // a fault of ours
+    MLT_CALLBACK = 10          // code of the caller's that was called back failed
 };
 
 typedef int32_t mlt_dtype;
@@ -185,6 +186,43 @@ mlt_status mlt_calibrate(mlt_text **out, int32_t quick,
 // Statuses of devices, believed for 30 seconds. Actions: "warmup", "cleanup" and "stats" with device NULL; "available",
 // "status" (null where none is kept) and "update" (asks again) for a device.
 mlt_status mlt_device_cache(mlt_text **out, const char *action, const char *device);
+// Custom ops: names added to the language. From then on MIL text, models and calls find them. The declaration is JSON:
+//
+//   {"name": "scale", "words": "x times a factor.",
+//    "parameters": [{"name": "x", "dtypes": ["fp32", "fp16"]},
+//                   {"name": "factor", "dtypes": ["fp32"], "constant": true, "default": 2.0}],
+//    "outputs": [{"dtype": {"like": "x"}, "shape": {"like": "x"}}],
+//    "pure": false, "metal": "kernel void scale(...) { ... }"}
+//
+// A parameter may also be a "list" (one of them at most). Only a constant may have a "default"; strings are constants.
+// An output's dtype is a name or like a parameter's, by default the first parameter's; its shape is a list of sizes, like
+// a parameter's, or "broadcast" of all parameters that are no constants, which is the default. Where types follow from
+// something else, "outputs" is their number and `infer` says them. "pure" says that the same inputs always give the
+// same outputs. "metal" is kept for devices with Metal and told by mlt_ops; `run` may be NULL only where it is there.
+//
+// `run` gets the inputs in the order of the parameters, the values of a list one after the other, the default for a
+// constant left out; and outputs whose `data` it must fill (the const of mlt_view is cast away). All data lie dense in
+// row-major order and are valid during the call only. `infer` gets the inputs with data where they are known constants,
+// NULL where they are not. Both answer 0, or another number and a message of up to `message_bytes` with its final 0: the
+// call that led there then fails with MLT_CALLBACK. They are called on threads that run or compile programs, by several
+// at once, and may call anything of this header. An op whose results nobody reads is not run.
+//
+// A name registered again stands for the new op; what was compiled before keeps the old one, as it does after
+// mlt_custom_op_remove. `release(context)` is called once, when nothing uses the op any more, from any thread; never
+// where mlt_custom_op failed. `release` may be NULL.
+typedef struct mlt_type {
+    mlt_dtype dtype;
+    int32_t rank;
+    int64_t shape[64];
+} mlt_type;
+
+typedef int32_t (*mlt_custom_run)(void *context, mlt_view *outputs, int32_t output_count, const mlt_view *inputs,
+                                  int32_t input_count, char *message, size_t message_bytes);
+typedef int32_t (*mlt_custom_infer)(void *context, mlt_type *outputs, int32_t output_count, const mlt_view *inputs,
+                                    int32_t input_count, char *message, size_t message_bytes);
+mlt_status mlt_custom_op(const char *declaration, mlt_custom_infer infer, mlt_custom_run run, void *context,
+                         void (*release)(void *context));
+mlt_status mlt_custom_op_remove(const char *name);
 
 #ifdef __cplusplus
 }
