@@ -8,6 +8,7 @@ outputs = model.predict({"x": array})
 
 from __future__ import annotations
 
+from martlet.backend import BackendStats, CoreMLBackend, CoreMLBackendConfig
 from martlet.errors import (
     BadHandleError,
     BugError,
@@ -21,17 +22,22 @@ from martlet.errors import (
     WrongTypeError,
 )
 from martlet.library import DeviceInfo, Info, OpInfo, OpParameter, devices, get_num_threads, info, ops, set_num_threads
+from martlet.log import logger
 from martlet.model import Model, load, parse
 from martlet.plan import Plan, Step
 from martlet.ports import Image, Port
+from martlet.profile import Profile, profile
 
 __version__ = "0.1.0"
 __description__ = "Runs Core ML models anywhere, Linux included, and says where each part of them ran and why."
 __author__ = "The Martlet authors"
 
 __all__ = [
+    "BackendStats",
     "BadHandleError",
     "BugError",
+    "CoreMLBackend",
+    "CoreMLBackendConfig",
     "DeviceInfo",
     "Error",
     "Image",
@@ -46,6 +52,7 @@ __all__ = [
     "OutOfRangeError",
     "Plan",
     "Port",
+    "Profile",
     "Step",
     "UnsupportedError",
     "WrongTypeError",
@@ -56,7 +63,9 @@ __all__ = [
     "get_num_threads",
     "info",
     "load",
+    "logger",
     "ops",
     "parse",
+    "profile",
     "set_num_threads",
 ]
