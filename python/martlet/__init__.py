@@ -8,6 +8,7 @@ outputs = model.predict({"x": array})
 
 from __future__ import annotations
 
+from martlet.backend import BackendStats, CoreMLBackend, CoreMLBackendConfig
 from martlet.custom import CustomOp, Result, custom_op
 from martlet.errors import (
     BadHandleError,
@@ -23,9 +24,11 @@ from martlet.errors import (
     WrongTypeError,
 )
 from martlet.library import DeviceInfo, Info, OpInfo, OpParameter, devices, get_num_threads, info, ops, set_num_threads
+from martlet.log import logger
 from martlet.model import Model, load, parse
 from martlet.plan import Plan, Step
 from martlet.ports import Image, Port
+from martlet.profile import Profile, profile
 from martlet.tensor import Tensor
 from martlet.trace import TensorSpec, trace
 
@@ -34,9 +37,12 @@ __description__ = "Runs Core ML models anywhere, Linux included, and says where 
 __author__ = "The Martlet authors"
 
 __all__ = [
+    "BackendStats",
     "BadHandleError",
     "BugError",
     "CallbackError",
+    "CoreMLBackend",
+    "CoreMLBackendConfig",
     "CustomOp",
     "DeviceInfo",
     "Error",
@@ -52,6 +58,7 @@ __all__ = [
     "OutOfRangeError",
     "Plan",
     "Port",
+    "Profile",
     "Result",
     "Step",
     "Tensor",
@@ -66,8 +73,10 @@ __all__ = [
     "get_num_threads",
     "info",
     "load",
+    "logger",
     "ops",
     "parse",
+    "profile",
     "set_num_threads",
     "trace",
 ]

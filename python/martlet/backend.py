@@ -6,18 +6,19 @@ import json
 import os
 import re
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass, field
 from html import escape
 from types import TracebackType
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 
 import martlet
 from martlet._native import Process, answer, check, ffi, lib, own, ready
-from martlet.errors import InvalidArgumentError, UnsupportedError, WrongTypeError
+from martlet.errors import BugError, InvalidArgumentError, MalformedError, UnsupportedError, WrongTypeError
 from martlet.library import OpInfo, devices, ops
 from martlet.model import Model, encoded, read
 from martlet.profile import Profile
@@ -26,11 +27,12 @@ __all__ = ["BackendStats", "CoreMLBackend", "CoreMLBackendConfig"]
 
 FALLBACKS = ("allow", "warn", "error")
 LARGEST = 2**63 - 1
+MIL_NAMES = {"float16": "fp16", "float32": "fp32", "float64": "fp64"}
 
 
 class CoreMLBackendConfig:
-    """What a backend keeps and how it behaves where a device refuses. Change a field at any time: every backend that was
-    made with this configuration follows at once.
+    """What a backend keeps and how it behaves where a device refuses. Change a field at any time: every backend made
+    with this configuration follows at once.
 
     Attributes:
         enable_caching: Whether compiled functions are kept.
@@ -161,7 +163,8 @@ class CoreMLBackend:
         out = ffi.new("mlt_backend **")
         check(lib.mlt_backend_make(out, json.dumps(self.config.to_dict() | described).encode()))
         self._backend = own(out[0])
-        self._programs: dict[str, Any] = {}
+        self._programs: dict[str, Model] = {}
+        self._models: weakref.WeakKeyDictionary[Model, Model] = weakref.WeakKeyDictionary()
         self.config._backends.add(self)  # type: ignore[attr-defined]
 
     def is_available(self) -> bool:
@@ -184,8 +187,8 @@ class CoreMLBackend:
             inputs: For an op its parameters by name; otherwise the inputs by name.
 
         Returns:
-            For an op its result, or a tuple where it has several: a `martlet.Tensor` where one was given, else an array.
-            For programs and models a dictionary of arrays by output. For a function what it returns.
+            For an op its result, or a tuple where it has several: a `martlet.Tensor` where one was given, else an
+            array. For programs and models a dictionary of arrays by output. For a function what it returns.
 
         Raises:
             UnsupportedError: No device runs it, or the first refuses and there shall be no fallback.
@@ -201,7 +204,7 @@ class CoreMLBackend:
         if isinstance(what, os.PathLike):
             return self.load(what).predict(inputs)
         if isinstance(what, Model):
-            return Model(what._model, function=what.function, backend=self._backend).predict(inputs)
+            return self._same(what).predict(inputs)
         if callable(what):
             return self._run_function(what, inputs)
         raise WrongTypeError(
@@ -225,11 +228,12 @@ class CoreMLBackend:
     def cleanup_cache(self) -> None:
         """Gives up every compiled function in the cache. The counters stay."""
         self._programs.clear()
+        self._models.clear()
         check(lib.mlt_backend_cleanup(self._backend))
 
     def profile(self) -> Profile:
         """The runs recorded so far while `config.enable_profiling` was set."""
-        out = ffi.new("mlt_profile **")
+        out = ffi.new("mlt_recording **")
         check(lib.mlt_backend_profile(out, self._backend))
         return Profile(own(out[0]))
 
@@ -256,35 +260,76 @@ class CoreMLBackend:
 
     def _model(self, text: str) -> Model:
         """A program made ready. Its text is read once; what is compiled, the library keeps or not."""
-        handle = self._programs.get(text)
-        if handle is None:
-            ready()
-            out = ffi.new("mlt_model **")
-            check(lib.mlt_model_parse(out, encoded(text, "text")))
-            handle = own(out[0])
-            if self.config.enable_caching:
-                while len(self._programs) >= max(self.config.max_cache_size, 1):
-                    self._programs.pop(next(iter(self._programs)), None)
-                self._programs[text] = handle
-        return Model(handle, backend=self._backend)
+        known = self._programs.get(text)
+        if known is not None:
+            return self._again(known)
+        ready()
+        out = ffi.new("mlt_model **")
+        check(lib.mlt_model_parse(out, encoded(text, "text")))
+        model = Model(own(out[0]), backend=self._backend)
+        if self.config.enable_caching:
+            while len(self._programs) >= max(self.config.max_cache_size, 1):
+                self._programs.pop(next(iter(self._programs)), None)
+            self._programs[text] = self._shell(model)
+        return model
+
+    def _same(self, model: Model) -> Model:
+        """A model made ready here."""
+        known = self._models.get(model)
+        if known is not None:
+            return self._again(known)
+        made = Model(model._model, function=model.function, backend=self._backend)
+        self._models[model] = self._shell(made)
+        return made
+
+    def _again(self, shell: Model) -> Model:
+        """What was made ready before, with what the backend has compiled for it by now."""
+        out = ffi.new("mlt_executable **")
+        check(lib.mlt_backend_compile(out, self._backend, shell._model, encoded(shell.function, "function")))
+        model = copy(shell)
+        model._executable = own(out[0])
+        return model
+
+    @staticmethod
+    def _shell(model: Model) -> Model:
+        """A model without what was compiled: that is the library's to keep."""
+        shell = copy(model)
+        del shell._executable
+        return shell
 
     def _run_op(self, name: str, given: dict[str, Any]) -> Any:
         """An op as a program of one line: constants stand in its text, the rest are its inputs."""
         op = op_table().get(name)
         if op is None:
             raise InvalidArgumentError(f"There is no op {name!r}; see martlet.ops().")
-        text, inputs = one_line(op, given)
-        results = tuple(self._model(text).predict(inputs).values())
+        write, inputs = one_line(op, given)
+        results = tuple(self._one_line_model(write).predict(inputs).values())
         tensor = getattr(martlet, "Tensor", None)
         if tensor is not None and any(isinstance(each, tensor) for each in flat(given.values())):
             results = tuple(tensor(each) for each in results)
         return results[0] if len(results) == 1 else results
 
+    def _one_line_model(self, write: Callable[[str], str]) -> Model:
+        """The program of one op. How many results it has, the library says where it is not one."""
+        names = ["result"]
+        for _ in range(2):
+            line = write(", ".join(names))
+            try:
+                return self._model(line)
+            except MalformedError as error:
+                found = re.search(r"gives (\d+) outputs here", str(error))
+                if found is None or int(found[1]) == len(names):
+                    raise InvalidArgumentError(str(error)) from None
+                names = [f"result_{index}" for index in range(int(found[1]))]
+        raise BugError("The library and Python disagree on how many results an op has.")
+
     def _run_function(self, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
         """A Python function, traced to a program."""
         trace = getattr(martlet, "trace", None)
         if trace is None:
-            raise UnsupportedError("This build of Martlet cannot trace Python functions; give an op, MIL text or a model.")
+            raise UnsupportedError(
+                "This build of Martlet cannot trace Python functions; give an op, MIL text or a model."
+            )
         return self.run(trace(function, **inputs), **inputs)
 
 
@@ -329,8 +374,8 @@ def op_table() -> dict[str, OpInfo]:
     return TABLE
 
 
-def one_line(op: OpInfo, given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """MIL text that applies one op, and the inputs it takes."""
+def one_line(op: OpInfo, given: dict[str, Any]) -> tuple[Callable[[str], str], dict[str, Any]]:
+    """What writes the MIL text that applies one op, given the names of its results, and the inputs it takes."""
     parameters = {each["name"]: each for each in op["parameters"]}
     if unknown := [name for name in given if name not in parameters]:
         listed = ", ".join(map(repr, parameters))
@@ -339,7 +384,7 @@ def one_line(op: OpInfo, given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     arguments = []
     for name, value in given.items():
         if parameters[name]["constant"]:
-            arguments.append(f"{name} = {literal(name, value)}")
+            arguments.append(f"{name} = {literal(value)}")
         elif parameters[name]["list"]:
             names = [f"{name}_{index}" for index in range(len(value))]
             inputs |= dict(zip(names, value, strict=True))
@@ -349,7 +394,73 @@ def one_line(op: OpInfo, given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
             arguments.append(f"{name} = {name}")
     inputs = arrays(inputs)
     declared = ", ".join(f"{mil_type(array)} {name}" for name, array in inputs.items())
-    count = OUTPUTS.get(op["name"], 1)
-    results = ", ".join(["y"] if count == 1 else [f"y_{index}" for index in range(count)])
-    line = f"{results} = {op['name']}({', '.join(arguments)});"
-    return f"program(1.3) {{ func main<ios18>({declared}) {{ {line} }} -> ({results}); }}", inputs
+    call = f"{op['name']}({', '.join(arguments)});"
+    program = "program(1.3) {{ func main<ios18>({}) {{ {} = {} }} -> ({}); }}"
+    return lambda results: program.format(declared, results, call, results), inputs
+
+
+def literal(value: Any) -> str:
+    """A constant as MIL writes it; arrays with their type."""
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value)).lower()
+    if isinstance(value, np.ndarray | np.generic):
+        return f"{mil_type(value)}({literal(value.tolist())})"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(literal, value))}]"
+    if isinstance(value, int | float):
+        return repr(value)
+    if hasattr(value, "__array__"):
+        return literal(np.asarray(value))
+    raise WrongTypeError(f"A {type(value).__name__} cannot be a constant of a program: {value!r}.")
+
+
+def mil_type(array: Any) -> str:
+    """The type of an array as MIL writes it."""
+    name = array.dtype.name
+    element = MIL_NAMES.get(name, "string" if array.dtype.kind == "U" else name)
+    return f"tensor<{element}, [{', '.join(map(str, array.shape))}]>"
+
+
+def arrays(inputs: dict[str, Any]) -> dict[str, NDArray[Any]]:
+    """The inputs as arrays. A Python number takes the element type of the first array, if that can hold it."""
+    found = {name: as_array(value) for name, value in inputs.items() if not isinstance(value, bool | int | float)}
+    first = next((array.dtype for array in found.values()), None)
+    return {name: found[name] if name in found else scalar(value, first) for name, value in inputs.items()}
+
+
+def as_array(value: Any) -> NDArray[Any]:
+    """An array of a value; Python's own numbers become float32 and, where that holds them, int32."""
+    array = np.ascontiguousarray(value) if np.ndim(value) else np.asarray(value)
+    if isinstance(value, list | tuple):
+        if array.dtype == np.float64:
+            return array.astype(np.float32)
+        if array.dtype == np.int64 and (array == array.astype(np.int32)).all():
+            return array.astype(np.int32)
+    return array
+
+
+def scalar(value: bool | int | float, like: np.dtype[Any] | None) -> NDArray[Any]:
+    """A Python number as an array of no dimensions."""
+    if like is not None and (like.kind in "fc" or (like.kind in "iu" and not isinstance(value, float))):
+        return np.asarray(value, like)
+    return as_array([value]).reshape(())
+
+
+def flat(values: Iterable[Any]) -> Iterator[Any]:
+    """The values, those of lists one by one."""
+    for value in values:
+        if isinstance(value, list | tuple):
+            yield from value
+        else:
+            yield value
+
+
+def html_table(rows: dict[str, Any]) -> str:
+    """Names and values for a notebook."""
+    body = "".join(
+        f"<tr><td style='text-align:left'>{escape(name)}</td><td style='text-align:left'>{escape(str(value))}</td></tr>"
+        for name, value in rows.items()
+    )
+    return f"<table><tbody>{body}</tbody></table>"

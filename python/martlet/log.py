@@ -12,8 +12,8 @@ from martlet._native import Process, ffi, lib
 __all__ = ["logger"]
 
 logger = logging.getLogger("martlet")
-"""Compilations are told at `DEBUG`, fallbacks at `INFO`, or `WARNING` where a backend shall warn, ignored cache entries at
-`WARNING`. `MARTLET_LOG` (debug, info, warning, error, off) sets its level at the start."""
+"""Compilations are told at `DEBUG`, fallbacks at `INFO`, or `WARNING` where a backend shall warn, ignored cache entries
+at `WARNING`. `MARTLET_LOG` (debug, info, warning, error, off) sets its level at the start."""
 
 LEVELS = {
     lib.MLT_LOG_ERROR: logging.ERROR,

@@ -24,7 +24,7 @@ NUMBERS = COLUMNS[3:9]
 
 @dataclass(frozen=True)
 class ProfiledOp:
-    """One step of a run: the ops it did at once, where, with which kernel and why; nanoseconds since the profile began."""
+    """One step of a run: the ops it did at once, where, with which kernel and why; times count from the beginning."""
 
     ops: list[str]
     output: str
@@ -54,7 +54,7 @@ class ProfiledRun:
 
 
 class Profile:
-    """A record of runs. `martlet.profile()` makes one for a `with` block, `CoreMLBackend.profile()` gives a backend's."""
+    """A record of runs: of a `with martlet.profile()` block, or a backend's own by `CoreMLBackend.profile()`."""
 
     def __init__(self, handle: Any = None) -> None:
         self._handle = handle
@@ -62,7 +62,7 @@ class Profile:
 
     def __enter__(self) -> Profile:
         ready()
-        out = ffi.new("mlt_profile **")
+        out = ffi.new("mlt_recording **")
         check(lib.mlt_profile_begin(out))
         self._handle, self._answer = own(out[0]), None
         return self
@@ -133,7 +133,8 @@ class Profile:
         """One line: runs, steps, times."""
         found = self._found
         busy = sum(run["duration_ns"] for run in found["runs"]) / 1e6
-        return f"{len(found['runs'])} runs, {len(found['steps'])} steps, {busy:.3f} ms of runs in {self.duration_ms:.3f} ms"
+        counts = f"{len(found['runs'])} runs, {len(found['steps'])} steps"
+        return f"{counts}, {busy:.3f} ms of runs in {self.duration_ms:.3f} ms"
 
     def chrome_trace(self) -> dict[str, Any]:
         """The trace that Chrome's about:tracing and ui.perfetto.dev show; times in microseconds."""
