@@ -8,6 +8,13 @@ outputs = model.predict({"x": array})
 
 from __future__ import annotations
 
+from martlet.device import (
+    CoreMLDevice,
+    DeviceCache,
+    get_coreml_device_info,
+    is_coreml_available,
+    is_metal_available,
+)
 from martlet.errors import (
     BadHandleError,
     BugError,
@@ -24,6 +31,14 @@ from martlet.library import DeviceInfo, Info, OpInfo, OpParameter, devices, get_
 from martlet.model import Model, load, parse
 from martlet.plan import Plan, Step
 from martlet.ports import Image, Port
+from martlet.selector import (
+    Choice,
+    DescribedDevice,
+    DeviceThresholds,
+    OperationProfile,
+    SmartDeviceSelector,
+    calibrate,
+)
 
 __version__ = "0.1.0"
 __description__ = "Runs Core ML models anywhere, Linux included, and says where each part of them ran and why."
@@ -32,7 +47,12 @@ __author__ = "The Martlet authors"
 __all__ = [
     "BadHandleError",
     "BugError",
+    "Choice",
+    "CoreMLDevice",
+    "DescribedDevice",
+    "DeviceCache",
     "DeviceInfo",
+    "DeviceThresholds",
     "Error",
     "Image",
     "Info",
@@ -42,19 +62,25 @@ __all__ = [
     "NotFoundError",
     "OpInfo",
     "OpParameter",
+    "OperationProfile",
     "OutOfMemoryError",
     "OutOfRangeError",
     "Plan",
     "Port",
+    "SmartDeviceSelector",
     "Step",
     "UnsupportedError",
     "WrongTypeError",
     "__author__",
     "__description__",
     "__version__",
+    "calibrate",
     "devices",
+    "get_coreml_device_info",
     "get_num_threads",
     "info",
+    "is_coreml_available",
+    "is_metal_available",
     "load",
     "ops",
     "parse",
