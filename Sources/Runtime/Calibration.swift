@@ -24,7 +24,7 @@ public struct Calibration: Sendable {
         budget = quick ? 800_000_000 : 4_000_000_000
     }
 
-    /// Measures everything the budget allows; small sizes come first. What a device refuses it has no cost for.
+    /// Measures everything the budget allows; small sizes come first. What a device refuses is named in `gaps`.
     public func run(progress: Progress = { _, _, _ in true }) -> Measurements {
         var report = Measurements(machine: machine)
         var seconds: [String: [OperationType: [(work: Double, seconds: Double)]]] = [:]
@@ -34,8 +34,14 @@ public struct Calibration: Sendable {
             let spent = clock() - start
             guard progress(done, points.count, point.words), spent < budget else { break }
             let share = (budget - spent) / UInt64(points.count - done)
-            guard let sample = try? measure(point, within: share) else { continue }
             let name = point.device.name
+            let sample: Sample
+            do {
+                sample = try measure(point, within: share)
+            } catch {
+                report.gaps[point.words] = (error as? Failure)?.message ?? "\(error)"
+                continue
+            }
             switch point.purpose {
             case .dispatch: report.dispatch[name] = sample.seconds
             case .copy:
@@ -104,8 +110,15 @@ public struct Calibration: Sendable {
     /// The median time of a few runs after the first, which warms up.
     private func measure(_ point: Point, within share: UInt64) throws -> Sample {
         let start = clock()
-        let function = try Function(example: point.op, point.type)
+        var function = try Function(example: point.op, point.type)
         let profile = try OperationProfile(function)
+        // Filters are known before the run, as in models.
+        if point.op == "conv" {
+            for id in function.inputs.dropFirst() {
+                function[id].constant = try Calibration.values(function.tensorType(id))
+            }
+            function.block.inputs = Array(function.inputs.prefix(1))
+        }
         let executable = try point.device.compile(function)
         let inputs = try executable.inputs.map { try Calibration.values($0.type) }
         _ = try executable.run(inputs)

@@ -207,10 +207,14 @@ private struct Decision {
 
     /// Orders what is eligible and takes the first, the pinned one, or the one chosen before.
     mutating func choose(before: String?) {
-        let eligible = candidates.filter { $0.standing == .eligible }
-        let table = eligible.filter { mayRun($0.device.kind) }.stablySorted { rank($0) < rank($1) }
+        let admitted = candidates.filter {
+            $0.standing == .eligible && ($0.device.kind != .coreml || profile.type.mayUseCoreML)
+        }
+        let ranked = admitted.stablySorted { rank($0) < rank($1) }
+        let worthy = ranked.filter { mayRun($0.device.kind) }
+        // Without a CPU even small work goes where it can.
+        let table = worthy.isEmpty ? ranked : worthy
         if table.first?.seconds != nil {
-            let admitted = eligible.filter { $0.device.kind != .coreml || profile.type.mayUseCoreML }
             order = admitted.filter { $0.seconds != nil }.stablySorted { cost($0) < cost($1) }
             basis = .measured
             order += table.filter { $0.seconds == nil }
@@ -259,9 +263,11 @@ private struct Decision {
             return !reachedCPU || candidate.device.kind == .cpu
         }
         return devices.enumerated().map { index, candidate in
-            Choice(
-                device: candidate.device, reason: index == 0 ? reason : "fallback: \(candidate.words)", basis: basis,
-                seconds: candidate.seconds)
+            index == 0
+                ? Choice(device: candidate.device, reason: reason, basis: basis, seconds: candidate.seconds)
+                : Choice(
+                    device: candidate.device, reason: "fallback: \(candidate.words)",
+                    basis: candidate.seconds == nil ? .prior : .measured, seconds: candidate.seconds)
         }
     }
 

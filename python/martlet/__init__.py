@@ -10,6 +10,13 @@ from __future__ import annotations
 
 from martlet.backend import BackendStats, CoreMLBackend, CoreMLBackendConfig
 from martlet.custom import CustomOp, Result, custom_op
+from martlet.device import (
+    CoreMLDevice,
+    DeviceCache,
+    get_coreml_device_info,
+    is_coreml_available,
+    is_metal_available,
+)
 from martlet.errors import (
     BadHandleError,
     BugError,
@@ -29,6 +36,14 @@ from martlet.model import Model, load, parse
 from martlet.plan import Plan, Step
 from martlet.ports import Image, Port
 from martlet.profile import Profile, profile
+from martlet.selector import (
+    Choice,
+    DescribedDevice,
+    DeviceThresholds,
+    OperationProfile,
+    SmartDeviceSelector,
+    calibrate,
+)
 from martlet.tensor import Tensor
 from martlet.trace import TensorSpec, trace
 
@@ -41,10 +56,15 @@ __all__ = [
     "BadHandleError",
     "BugError",
     "CallbackError",
+    "Choice",
     "CoreMLBackend",
     "CoreMLBackendConfig",
+    "CoreMLDevice",
     "CustomOp",
+    "DescribedDevice",
+    "DeviceCache",
     "DeviceInfo",
+    "DeviceThresholds",
     "Error",
     "Image",
     "Info",
@@ -54,12 +74,14 @@ __all__ = [
     "NotFoundError",
     "OpInfo",
     "OpParameter",
+    "OperationProfile",
     "OutOfMemoryError",
     "OutOfRangeError",
     "Plan",
     "Port",
     "Profile",
     "Result",
+    "SmartDeviceSelector",
     "Step",
     "Tensor",
     "TensorSpec",
@@ -68,10 +90,14 @@ __all__ = [
     "__author__",
     "__description__",
     "__version__",
+    "calibrate",
     "custom_op",
     "devices",
+    "get_coreml_device_info",
     "get_num_threads",
     "info",
+    "is_coreml_available",
+    "is_metal_available",
     "load",
     "logger",
     "ops",
