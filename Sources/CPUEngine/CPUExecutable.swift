@@ -9,6 +9,7 @@ final class CPUExecutable: Executable {
     let inputs: [Port]
     let outputs: [Port]
     let plan: Plan
+    private let rooms: [TensorType]
     /// Makes the steps for a number of threads, which is then the calling thread's.
     private let lower: @Sendable (_ threads: Int) throws -> Assembly
     /// What is prepared, under the number of threads as its tag.
@@ -21,6 +22,7 @@ final class CPUExecutable: Executable {
         self.lower = lower
         inputs = assembly.inputs
         outputs = assembly.outputs
+        rooms = assembly.rooms
         plan = Plan(
             device: device, steps: assembly.steps.map(\.info), workspaceBytes: assembly.workspaceBytes,
             packedBytes: assembly.packedBytes)
@@ -36,22 +38,22 @@ final class CPUExecutable: Executable {
                 tensor.dtype == port.type.dtype ? .invalidArgument : .wrongType,
                 "The input '\(port.name)' is a \(tensor.type); it must be a \(port.type).")
         }
-        let results = try outputs.map { Tensor($0.type, storage: try Storage(allocating: $0.type.byteCount)) }
+        var results = try rooms.map { Tensor($0, storage: try Storage(allocating: $0.byteCount)) }
         // Read once: whoever changes the number meanwhile changes it for later runs.
         let threads = Threads.prepare()
-        if try !runPrepared(threads, inputs, results, observer) {
-            try prepare(for: threads).run(inputs, results, observer)
+        if try !runPrepared(threads, inputs, &results, observer) {
+            try prepare(for: threads).run(inputs, &results, observer)
         }
         return results
     }
 
     /// Runs what is prepared for this number of threads; false where nothing is.
     private func runPrepared(
-        _ threads: Int, _ inputs: [Tensor], _ results: [Tensor], _ observer: Observer?
+        _ threads: Int, _ inputs: [Tensor], _ results: inout [Tensor], _ observer: Observer?
     ) throws -> Bool {
         guard let object = place.enter(tag: UInt32(threads)) else { return false }
         defer { _ = place.leave() }
-        try unsafeDowncast(object, to: Prepared.self).run(inputs, results, observer)
+        try unsafeDowncast(object, to: Prepared.self).run(inputs, &results, observer)
         return true
     }
 
@@ -92,7 +94,7 @@ private final class Prepared: Sendable {
         outputBuffers = outgoing
     }
 
-    func run(_ inputs: [Tensor], _ results: [Tensor], _ observer: Observer?) throws {
+    func run(_ inputs: [Tensor], _ results: inout [Tensor], _ observer: Observer?) throws {
         let frame = try frames.take() ?? Frame(assembly)
         defer { frames.give(frame) }
         for (tensor, buffer) in zip(inputs, inputBuffers) { frame.buffers[buffer] = tensor.pointer }
@@ -104,6 +106,12 @@ private final class Prepared: Sendable {
         }
         // The callers' tensors must outlive the steps.
         withExtendedLifetime((inputs, results)) {}
+        // What the data left empty goes from the shape, not from the memory.
+        for (output, buffer) in assembly.open {
+            var type = results[output].type
+            type.shape[0] = min(frame.counts[buffer] ?? 0, type.shape[0])
+            results[output] = Tensor(type, storage: results[output].storage)
+        }
     }
 
     private func observe(_ frame: Frame, _ observer: Observer) throws {
