@@ -62,9 +62,10 @@ public func mlt_op_make(
                 guard let values else { throw Failure(.invalidArgument, "The values of the constants are NULL.") }
                 return (name, try handles.use(values[index], as: TensorObject.self) { try $0.known })
             }
+            let backend =
+                try backend.map { try handles.use($0, as: BackendObject.self) { $0.backend } } ?? .shared
             return OpObject(
-                try EagerOp(text(name, "name of the op"), inputs: names, constants: bound, source: DefaultSource.shared)
-            )
+                try EagerOp(text(name, "name of the op"), inputs: names, constants: bound, backend: backend))
         }
     }
 }

@@ -7,6 +7,10 @@ struct Assembly: Sendable {
     var steps: [Step] = []
     var inputs: [Port] = []
     var outputs: [Port] = []
+    /// The types of the outputs as memory must hold them.
+    var rooms: [TensorType] = []
+    /// Outputs whose first dimension only the run tells, and the buffers the frame counts them under.
+    var open: [(output: Int, buffer: Int)] = []
     var workspaceBytes = 0
     var scratchBytes = 0
     var packedBytes = 0

@@ -41,9 +41,11 @@ public struct CPUDevice: Device {
     }
 
     public func assess(_ call: Call) -> Verdict {
-        if CPUKernels[call.op.name] != nil { return .native }
+        let kernel = CPUKernels[call.op.name]
+        let refusal = kernel?.refusal(of: call)
+        if kernel != nil, refusal == nil { return .native }
         if call.op.expansion != nil { return .expands }
-        return .refused(reason: "the CPU engine has no kernel for '\(call.op.name)'")
+        return .refused(reason: refusal ?? "the CPU engine has no kernel for '\(call.op.name)'")
     }
 
     public func compile(_ function: Function) throws -> any Executable {
@@ -65,7 +67,7 @@ public struct CPUDevice: Device {
     /// The function after all passes: expanded, folded, fused.
     private func prepared(_ function: Function) throws -> Function {
         var function = function
-        try function.expand { CPUKernels[$0] == nil }
+        try function.expand { !CPUKernels.run($0, in: $1) }
         try function.foldConstants { try evaluate($0) }
         function.removeDead()
         return function

@@ -38,7 +38,7 @@ public struct Op: Sendable {
     /// Families give the files of every engine their names.
     public enum Family: String, Sendable, CaseIterable {
         case activation, elementwise, reduction, linear, convolution, normalization, sequence
-        case shape, indexing, image, random, control, compression, complex, custom
+        case shape, indexing, image, random, control, compression, complex, fourier, custom
     }
 
     /// One parameter of an op.
@@ -122,8 +122,7 @@ extension Set where Element == DataType {
 public enum OpTable {
     public static let rows: [Op] =
         activationOps + elementwiseOps + complexOps + reductionOps + linearOps + convolutionOps + normalizationOps
-        + sequenceOps
-        + shapeOps + indexingOps + imageOps + randomOps + compressionOps
+        + sequenceOps + shapeOps + indexingOps + imageOps + randomOps + compressionOps + fourierOps
 
     private static let byName = Dictionary(uniqueKeysWithValues: rows.map { ($0.name, $0) })
 

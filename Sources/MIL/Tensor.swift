@@ -160,6 +160,15 @@ public struct Tensor: Sendable {
         }
     }
 
+    /// Whether the number at a row-major position is 0.
+    public func isZero(at index: Int) -> Bool {
+        guard dtype.isComplex else { return double(at: index) == 0 }
+        let parts = Tensor(
+            TensorType(dtype == .complex64 ? .float32 : .float64, [2 * count]), storage: storage, byteOffset: byteOffset
+        )
+        return parts.double(at: 2 * index) == 0 && parts.double(at: 2 * index + 1) == 0
+    }
+
     /// The element at a row-major position as Int, where the elements are whole numbers or truth values.
     public func int(at index: Int) -> Int? {
         switch dtype {
