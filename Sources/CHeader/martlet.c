@@ -5,8 +5,10 @@
 #include <string.h>
 
 static _Thread_local char message[4096];
+static _Thread_local mlt_status last_status;
 
-void martlet_keep_message(const char *text, size_t length) {
+void martlet_keep_message(mlt_status status, const char *text, size_t length) {
+    last_status = status;
     if (length >= sizeof message) {
         length = sizeof message - 1;
         while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80) length--;  // never half a character
@@ -17,4 +19,8 @@ void martlet_keep_message(const char *text, size_t length) {
 
 const char *martlet_kept_message(void) {
     return message;
+}
+
+mlt_status martlet_kept_status(void) {
+    return last_status;
 }

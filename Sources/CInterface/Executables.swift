@@ -70,22 +70,22 @@ public func mlt_run(
                 if input == nil && predictor.isOptional(index) {
                     tensors.append(try predictor.defaultInput(index))
                 } else {
-                    tensors.append(try handles.use(input, as: TensorObject.self) { $0.tensor })
+                    tensors.append(try handles.use(input, as: TensorObject.self) { try $0.known })
                 }
             }
-            try give(outputs, try predictor.run(tensors))
+            try give(outputs, try predictor.run(tensors).map { TensorObject($0) })
         }
     }
 }
 
 /// Hands over all results or, where there is no room for one more handle, none.
-private func give(_ outputs: UnsafeMutablePointer<OpaquePointer?>?, _ results: [Tensor]) throws {
+func give(_ outputs: UnsafeMutablePointer<OpaquePointer?>?, _ results: [TensorObject]) throws {
     guard let outputs else { return }
     try withUnsafeTemporaryAllocation(of: OpaquePointer.self, capacity: results.count) { made in
         var count = 0
         do {
             for result in results {
-                made[count] = try handles.add(TensorObject(result))
+                made[count] = try handles.add(result)
                 count += 1
             }
         } catch {

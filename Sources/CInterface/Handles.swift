@@ -8,7 +8,7 @@ protocol Handled: AnyObject, Sendable {
 }
 
 enum HandleKind: UInt32 {
-    case text = 1, tensor, model, executable
+    case text = 1, tensor, model, executable, op, trace
 
     var name: String {
         switch self {
@@ -16,6 +16,8 @@ enum HandleKind: UInt32 {
         case .tensor: "a tensor"
         case .model: "a model"
         case .executable: "an executable"
+        case .op: "an op"
+        case .trace: "a trace"
         }
     }
 }

@@ -13,6 +13,9 @@ public func mlt_version() -> UnsafePointer<CChar>? { UnsafePointer(versionChars)
 @_cdecl("mlt_last_error")
 public func mlt_last_error() -> UnsafePointer<CChar>? { martlet_kept_message() }
 
+@_cdecl("mlt_last_status")
+public func mlt_last_status() -> mlt_status { martlet_kept_status() }
+
 @_cdecl("mlt_release")
 public func mlt_release(_ handle: UnsafeMutableRawPointer?) -> mlt_status {
     status { try handles.release(handle.map(OpaquePointer.init)) }

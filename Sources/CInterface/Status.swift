@@ -10,7 +10,9 @@ func status(_ body: () throws -> Void) -> mlt_status {
         let failure = error as? Failure ?? Failure(.bug, "An error of an unknown kind: \(error)")
         var message = failure.message
         message.withUTF8 { utf8 in
-            utf8.withMemoryRebound(to: CChar.self) { martlet_keep_message($0.baseAddress, $0.count) }
+            utf8.withMemoryRebound(to: CChar.self) {
+                martlet_keep_message(failure.kind.rawValue, $0.baseAddress, $0.count)
+            }
         }
         return failure.kind.rawValue
     }

@@ -1,18 +1,30 @@
 import CHeader
 import Martlet
+import Synchronization
 
-/// A tensor with its shape, and the texts of a tensor of texts, in C's form.
+/// A tensor with its shape, and the texts of a tensor of texts, in C's form. A symbol stands for a value of a function
+/// that is being traced: it has a type and no elements.
 final class TensorObject: Handled {
     static let kind = HandleKind.tensor
 
+    /// A value of a trace.
+    struct Symbol {
+        let trace: Trace
+        let id: ValueID
+    }
+
     let tensor: Tensor
-    private nonisolated(unsafe) let shape: UnsafeMutablePointer<Int64>
+    let symbol: Symbol?
+    /// The device that runs what is computed from this tensor; nil lets the selector choose.
+    let pin: String?
+    /// Made when first asked for: most results are never looked at from C.
+    private let shape = Atomic<UInt>(0)
     private nonisolated(unsafe) let strings: UnsafeMutablePointer<UnsafePointer<CChar>?>?
 
-    init(_ tensor: Tensor) {
+    init(_ tensor: Tensor, pin: String? = nil) {
         self.tensor = tensor
-        shape = .allocate(capacity: max(tensor.shape.count, 1))
-        for (index, size) in tensor.shape.enumerated() { shape[index] = Int64(size) }
+        self.pin = pin
+        symbol = nil
         guard tensor.dtype == .string else {
             strings = nil
             return
@@ -22,20 +34,54 @@ final class TensorObject: Handled {
         self.strings = strings
     }
 
+    init(_ type: TensorType, symbol: Symbol) {
+        tensor = Tensor(type, storage: TensorObject.nothing)
+        self.symbol = symbol
+        pin = nil
+        strings = nil
+    }
+
+    private static let nothing = Storage(byteCount: 0)
+
     deinit {
-        shape.deallocate()
+        UnsafeMutablePointer<Int64>(bitPattern: shape.load(ordering: .acquiring))?.deallocate()
         guard let strings else { return }
         for index in tensor.strings.indices { strings[index]?.deallocate() }
         strings.deallocate()
     }
 
+    /// The tensor, where it has elements.
+    var known: Tensor {
+        get throws {
+            guard symbol == nil else {
+                throw Failure(
+                    .unsupported,
+                    "The tensor of shape \(tensor.shape) has no elements: its function is being traced, not run.")
+            }
+            return tensor
+        }
+    }
+
     var view: mlt_view {
+        let known = symbol == nil
         let bytes =
             strings == nil ? tensor.type.byteCount : tensor.strings.count * MemoryLayout<UnsafePointer<CChar>?>.stride
         let data = strings.map { UnsafeRawPointer($0) } ?? UnsafeRawPointer(tensor.pointer)
         return mlt_view(
-            dtype: mlt_dtype(tensor.dtype.rawValue), rank: Int32(tensor.shape.count), shape: shape, data: data,
-            bytes: bytes)
+            dtype: mlt_dtype(tensor.dtype.rawValue), rank: Int32(tensor.shape.count), shape: shapeInC,
+            data: known ? data : nil, bytes: known ? bytes : 0)
+    }
+
+    private var shapeInC: UnsafeMutablePointer<Int64>? {
+        if let made = UnsafeMutablePointer<Int64>(bitPattern: shape.load(ordering: .acquiring)) { return made }
+        let new = UnsafeMutablePointer<Int64>.allocate(capacity: max(tensor.shape.count, 1))
+        for (index, size) in tensor.shape.enumerated() { new[index] = Int64(size) }
+        let (done, other) = shape.compareExchange(
+            expected: 0, desired: UInt(bitPattern: new), successOrdering: .acquiringAndReleasing,
+            failureOrdering: .acquiring)
+        if done { return new }
+        new.deallocate()
+        return UnsafeMutablePointer(bitPattern: other)
     }
 }
 
@@ -114,7 +160,7 @@ private nonisolated(unsafe) let nowhere = UnsafeMutableRawPointer.allocate(byteC
 private let largestRank = 64
 
 /// The type that C's arguments say, checked so that no later product of its sizes overflows.
-private func tensorType(_ code: mlt_dtype, _ rank: Int32, _ shape: UnsafePointer<Int64>?) throws -> TensorType {
+func tensorType(_ code: mlt_dtype, _ rank: Int32, _ shape: UnsafePointer<Int64>?) throws -> TensorType {
     guard let dtype = UInt8(exactly: code).flatMap(DataType.init) else {
         throw Failure(
             .wrongType, "There is no element type \(code); the codes are 0 to \(DataType.allCases.count - 1).")

@@ -24,7 +24,7 @@ final class CPUExecutable: Executable {
         plan = Plan(
             device: device, steps: assembly.steps.map(\.info), workspaceBytes: assembly.workspaceBytes,
             packedBytes: assembly.packedBytes)
-        place.fill(Prepared(assembly), tag: UInt32(threads))
+        place.fill(PreparedSteps(assembly), tag: UInt32(threads))
     }
 
     func run(_ inputs: [Tensor], observing observer: Observer?) throws -> [Tensor] {
@@ -45,25 +45,36 @@ final class CPUExecutable: Executable {
         return results
     }
 
+    func run(
+        from inputs: UnsafePointer<UnsafeMutableRawPointer>, into outputs: UnsafePointer<UnsafeMutableRawPointer>
+    ) throws {
+        let threads = Threads.prepare()
+        guard let object = place.enter(tag: UInt32(threads)) else {
+            return try prepare(for: threads).run(from: inputs, into: outputs)
+        }
+        defer { _ = place.leave() }
+        try unsafeDowncast(object, to: PreparedSteps.self).run(from: inputs, into: outputs)
+    }
+
     /// Runs what is prepared for this number of threads; false where nothing is.
     private func runPrepared(
         _ threads: Int, _ inputs: [Tensor], _ results: [Tensor], _ observer: Observer?
     ) throws -> Bool {
         guard let object = place.enter(tag: UInt32(threads)) else { return false }
         defer { _ = place.leave() }
-        try unsafeDowncast(object, to: Prepared.self).run(inputs, results, observer)
+        try unsafeDowncast(object, to: PreparedSteps.self).run(inputs, results, observer)
         return true
     }
 
     /// Prepares the function for another number of threads. Runs that still use the old form finish with it.
-    private func prepare(for threads: Int) throws -> Prepared {
+    private func prepare(for threads: Int) throws -> PreparedSteps {
         try preparing.withLock { _ in
             // Another thread may have done it while this one waited.
             if let object = place.enter(tag: UInt32(threads)) {
                 defer { _ = place.leave() }
-                return unsafeDowncast(object, to: Prepared.self)
+                return unsafeDowncast(object, to: PreparedSteps.self)
             }
-            let prepared = Prepared(try lower(threads))
+            let prepared = PreparedSteps(try lower(threads))
             if place.isEmpty || place.end(tag: place.tag).cleared { place.fill(prepared, tag: UInt32(threads)) }
             return prepared
         }
@@ -71,7 +82,7 @@ final class CPUExecutable: Executable {
 }
 
 /// Steps over buffers for one number of threads, and frames that wait to be used again.
-private final class Prepared: Sendable {
+private final class PreparedSteps: Sendable {
     private let assembly: Assembly
     private let outputBuffers: [Int]
     private let inputBuffers: [Int]
@@ -104,6 +115,16 @@ private final class Prepared: Sendable {
         }
         // The callers' tensors must outlive the steps.
         withExtendedLifetime((inputs, results)) {}
+    }
+
+    func run(
+        from inputs: UnsafePointer<UnsafeMutableRawPointer>, into outputs: UnsafePointer<UnsafeMutableRawPointer>
+    ) throws {
+        let frame = try frames.take() ?? Frame(assembly)
+        defer { frames.give(frame) }
+        for index in inputBuffers.indices { frame.buffers[inputBuffers[index]] = inputs[index] }
+        for index in outputBuffers.indices { frame.buffers[outputBuffers[index]] = outputs[index] }
+        for step in assembly.steps { try step.run(frame) }
     }
 
     private func observe(_ frame: Frame, _ observer: Observer) throws {

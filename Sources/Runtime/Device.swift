@@ -42,9 +42,26 @@ public protocol Executable: Sendable {
     /// Runs the function on inputs in the order of `inputs`; each must have the port's type exactly.
     /// `observing` is called after each step with what it did.
     func run(_ inputs: [Tensor], observing observer: Observer?) throws -> [Tensor]
+
+    /// Runs the function on memory that the caller has checked: elements of exactly the ports' types, one address an
+    /// input, one an output. This is what a small eager call takes, since nothing is allocated.
+    func run(
+        from inputs: UnsafePointer<UnsafeMutableRawPointer>, into outputs: UnsafePointer<UnsafeMutableRawPointer>
+    ) throws
 }
 
 extension Executable {
+    public func run(
+        from inputs: UnsafePointer<UnsafeMutableRawPointer>, into outputs: UnsafePointer<UnsafeMutableRawPointer>
+    ) throws {
+        let tensors = self.inputs.enumerated().map { index, port in
+            Tensor(port.type, storage: Storage(wrapping: inputs[index], byteCount: port.type.byteCount) {})
+        }
+        for (index, result) in try run(tensors, observing: nil).enumerated() {
+            outputs[index].copyMemory(from: result.pointer, byteCount: result.type.byteCount)
+        }
+    }
+
     public func run(_ inputs: [Tensor]) throws -> [Tensor] { try run(inputs, observing: nil) }
 }
 

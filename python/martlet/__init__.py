@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from martlet import _arguments, fft, indexing, linear_algebra, printing
+from martlet import fft
 from martlet.creation import (
     arange,
     asarray,
@@ -36,7 +36,6 @@ from martlet.creation import (
 )
 from martlet.data_types import (
     astype,
-    bool,
     broadcast_arrays,
     broadcast_shapes,
     broadcast_to,
@@ -59,8 +58,9 @@ from martlet.data_types import (
     uint32,
     uint64,
 )
+from martlet.data_types import bool as bool
+from martlet.elementwise import abs as abs
 from martlet.elementwise import (
-    abs,
     acos,
     acosh,
     add,
@@ -112,11 +112,9 @@ from martlet.elementwise import (
     nextafter,
     not_equal,
     positive,
-    pow,
     real,
     reciprocal,
     remainder,
-    round,
     sign,
     signbit,
     sin,
@@ -128,6 +126,8 @@ from martlet.elementwise import (
     tanh,
     trunc,
 )
+from martlet.elementwise import pow as pow
+from martlet.elementwise import round as round
 from martlet.errors import (
     BadHandleError,
     BugError,
@@ -164,24 +164,16 @@ from martlet.manipulation import (
 from martlet.model import Model, load, parse
 from martlet.plan import Plan, Step
 from martlet.ports import Image, Port
-from martlet.reduction import (
-    all,
-    any,
-    count_nonzero,
-    cumulative_prod,
-    cumulative_sum,
-    diff,
-    max,
-    mean,
-    min,
-    prod,
-    std,
-    sum,
-    var,
-)
+from martlet.reduction import all as all
+from martlet.reduction import any as any
+from martlet.reduction import count_nonzero, cumulative_prod, cumulative_sum, diff, mean, prod, std, var
+from martlet.reduction import max as max
+from martlet.reduction import min as min
+from martlet.reduction import sum as sum
 from martlet.searching import argmax, argmin, argsort, nonzero, searchsorted, sort, where
 from martlet.sets import unique_all, unique_counts, unique_inverse, unique_values
 from martlet.tensor import Tensor
+from martlet.trace import TensorSpec, trace
 
 # The constants of the array API.
 e = math.e
@@ -194,8 +186,8 @@ __version__ = "0.1.0"
 __description__ = "Runs Core ML models anywhere, Linux included, and says where each part of them ran and why."
 __author__ = "The Martlet authors"
 
-# Names of Python's own functions (abs, all, any, bool, max, min, pow, round, sum) are reached as martlet.sum only:
-# `from martlet import *` leaves Python's in place.
+# Python's own names (abs, all, any, bool, max, min, pow, round, sum) are not here: `from martlet import *` leaves
+# Python's in place, and ours are martlet.sum and so on.
 __all__ = [
     "BadHandleError",
     "BugError",
@@ -215,6 +207,7 @@ __all__ = [
     "Port",
     "Step",
     "Tensor",
+    "TensorSpec",
     "UnsupportedError",
     "WrongTypeError",
     "__array_api_version__",
@@ -365,6 +358,7 @@ __all__ = [
     "tanh",
     "tensordot",
     "tile",
+    "trace",
     "transpose",
     "tril",
     "triu",

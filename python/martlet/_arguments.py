@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from martlet._call import call, part
 from martlet.data_types import DEFAULTS, DType, element_type, promoted, scalar_kind, weak_type
-from martlet.errors import InvalidArgumentError, OutOfRangeError, UnsupportedError, WrongTypeError
+from martlet.errors import InvalidArgumentError, OutOfRangeError, WrongTypeError
 from martlet.tensor import Tensor
 
 # What an operand of an elementwise function may be; Python's numbers take the type of the tensor beside them.
@@ -23,9 +23,9 @@ Axis: TypeAlias = "int | Sequence[int] | None"
 NAMES = {"float16": "fp16", "float32": "fp32", "float64": "fp64"}
 
 
-def owned(array: NDArray[Any]) -> Tensor:
-    """A tensor of the elements of a NumPy array that nobody else will write to."""
-    return Tensor._wrap(array)
+def owned(array: NDArray[Any], device: str | None = None) -> Tensor:
+    """A tensor with the elements of a NumPy array."""
+    return placed(Tensor(array), device)
 
 
 def tensor(x: Any) -> Tensor:
@@ -38,7 +38,7 @@ def tensor(x: Any) -> Tensor:
         return x
     if isinstance(x, (np.ndarray, np.generic)):
         element_type(x.dtype)
-        return owned(np.array(x, order="C"))
+        return Tensor(x)
     if kind := scalar_kind(x):
         return number(x, default_type(x, kind))
     raise WrongTypeError(f"A {type(x).__name__} is no tensor; make one with martlet.asarray.")
@@ -105,22 +105,16 @@ def cast(x: Tensor, dtype: DType, *, copy: bool = False) -> Tensor:
 
 def alias(x: Tensor) -> Tensor:
     """The same elements as another object, so that an assignment to one leaves the other as it is."""
-    return part(x, 0, x.shape)
+    return x.copy()
 
 
 def placed(x: Tensor, device: str | None) -> Tensor:
-    """The tensor on a device; where it is if None."""
-    return x if device is None else x.to(device)
-
-
-def check_device(device: str | None) -> None:
-    """Refuses a device that cannot hold tensors.
+    """The tensor bound to a device; as it is where there is None.
 
     Raises:
         InvalidArgumentError: there is no such device.
     """
-    if device is not None and device != "cpu":
-        raise InvalidArgumentError(f"There is no device {device!r} that holds tensors; there is 'cpu'.")
+    return x if device is None else x.to(device)
 
 
 def whole(value: Any, what: str) -> int:
@@ -190,7 +184,15 @@ def need(x: Tensor, kinds: str, words: str) -> None:
 
 def reshaped(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """The same elements under a shape of as many."""
-    return part(x, 0, shape)
+    return call("reshape", {"x": x}, shape=shape) if x.is_traced else part(x, 0, shape)
+
+
+def piece(x: Tensor, start: int, shape: tuple[int, ...]) -> Tensor:
+    """Neighbours in memory, from an element on, under a shape of as many."""
+    if x.is_traced:
+        line = call("reshape", {"x": x}, shape=[-1])
+        return reshaped(call("slice_by_size", {"x": line}, begin=[start], size=[count(shape)]), shape)
+    return part(x, start * x.dtype.itemsize, shape)
 
 
 def count(shape: Iterable[int]) -> int:
@@ -198,17 +200,6 @@ def count(shape: Iterable[int]) -> int:
     return math.prod(shape)
 
 
-def filled(shape: tuple[int, ...], value: Any, dtype: DType) -> Tensor:
+def filled(shape: tuple[int, ...], value: Any, dtype: DType, device: str | None = None) -> Tensor:
     """A tensor with one value everywhere."""
-    return owned(np.full(shape, value, dtype))
-
-
-def host(x: Tensor, what: str) -> NDArray[Any]:
-    """The elements as a NumPy array that must not be written to.
-
-    Raises:
-        UnsupportedError: they are not known yet, inside a function that is being traced.
-    """
-    if getattr(x, "is_traced", False):
-        raise UnsupportedError(f"{what} depends on elements that are not known while a function is traced.")
-    return x.numpy()
+    return owned(np.full(shape, value, dtype), device)

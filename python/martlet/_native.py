@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from martlet import errors
 
@@ -16,7 +16,7 @@ try:
 except ImportError as error:
     raise ImportError("this copy of martlet is not built: run ./build.sh in its repository") from error
 
-__all__ = ["answer", "check", "ffi", "lib", "library_path", "own", "ready", "text"]
+__all__ = ["answer", "check", "fail", "ffi", "lib", "library_path", "own", "ready", "text"]
 
 FILE_NAME = "libmartlet.dylib" if sys.platform == "darwin" else "libmartlet.so"
 
@@ -65,6 +65,14 @@ def check(status: int) -> None:
     if status:
         message = ffi.string(lib.mlt_last_error()).decode(errors="replace")
         raise ERRORS.get(status, errors.BugError)(message)
+
+
+def fail() -> NoReturn:
+    """Raises what the library said last on this thread, where a call answered NULL."""
+    ready()
+    status = lib.mlt_last_status()
+    check(status or lib.MLT_BUG)
+    raise errors.BugError("A call failed without a word.")
 
 
 class Process:

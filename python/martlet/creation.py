@@ -1,7 +1,8 @@
 """Creation functions of the Python array API, and random numbers.
 
 Without `dtype`, floating-point results are float32, whole numbers int32 (int64 where they do not fit), truth values
-bool, complex numbers complex64; NumPy arrays keep their element type. `device` is "cpu" or None.
+bool, complex numbers complex64; NumPy arrays keep their element type. `device` is one of `martlet.devices()`, or
+"auto", the default: the selector chooses one for each call.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from numpy.typing import NDArray
 from martlet._arguments import (
     alias,
     cast,
-    check_device,
     filled,
     owned,
     placed,
@@ -79,15 +79,14 @@ def asarray(
         WrongTypeError: the object holds no numbers.
     """
     wanted = None if dtype is None else element_type(dtype)
-    check_device(device)
     if not isinstance(obj, Tensor):
         if copy is False:
             raise InvalidArgumentError(f"A {type(obj).__name__} cannot become a tensor without a copy; leave copy out.")
-        return placed(owned(array_of(obj, wanted)), device)
+        return owned(array_of(obj, wanted), device)
     if copy is False and wanted not in (None, obj.dtype):
         raise InvalidArgumentError(f"A tensor of {obj.dtype} cannot become one of {wanted} without a copy.")
     if copy is False or (copy is None and wanted in (None, obj.dtype)):
-        return obj
+        return placed(obj, device)
     return placed(cast(obj, wanted or obj.dtype, copy=True), device)
 
 
@@ -147,13 +146,12 @@ def from_dlpack(x: Any, /, *, device: str | None = None, copy: builtins.bool | N
         WrongTypeError: the object does not speak DLPack, or its elements are no numbers.
         InvalidArgumentError: its elements are not in memory that the CPU reads.
     """
-    check_device(device)
     if isinstance(x, Tensor):
-        return x if copy is False else alias(x)
+        return placed(x if copy is False else alias(x), device)
     if not hasattr(x, "__dlpack__"):
         raise WrongTypeError(f"A {type(x).__name__} does not speak DLPack.")
     try:
-        return tensor(np.from_dlpack(x))
+        return owned(np.from_dlpack(x), device)
     except (BufferError, RuntimeError) as error:
         raise InvalidArgumentError(f"The {type(x).__name__} cannot be taken over by DLPack: {error}") from error
 
@@ -169,9 +167,8 @@ def full(shape: Shape, fill_value: complex, *, dtype: DType | None = None, devic
         InvalidArgumentError: a size is negative.
         OutOfRangeError: the element type cannot hold the value.
     """
-    check_device(device)
     value = array_of(fill_value, None if dtype is None else element_type(dtype))
-    return filled(sizes(shape), value, value.dtype)
+    return filled(sizes(shape), value, value.dtype, device)
 
 
 def empty(shape: Shape, *, dtype: DType | None = None, device: str | None = None) -> Tensor:
@@ -236,10 +233,9 @@ def eye(
         n_rows, n_cols: the shape; as many columns as rows where they are left out.
         k: the diagonal; positive ones lie above the main one.
     """
-    check_device(device)
     rows, columns = sizes((n_rows, n_rows if n_cols is None else n_cols))
     diagonal = max(min(whole(k, "The diagonal"), columns), -rows)
-    return owned(np.eye(rows, columns, diagonal, element_type(dtype or float32)))
+    return owned(np.eye(rows, columns, diagonal, element_type(dtype or float32)), device)
 
 
 def arange(
@@ -259,18 +255,17 @@ def arange(
     Raises:
         InvalidArgumentError: the step is 0.
     """
-    check_device(device)
     first, last = (0, start) if stop is None else (start, stop)
     if step == 0:
         raise InvalidArgumentError("The step is 0; it must be another number.")
     wanted = None if dtype is None else element_type(dtype)
     if not all(isinstance(value, int) for value in (first, last, step)):
         values = np.arange(first, last, step, np.float64)
-        return owned(values.astype(wanted or float32))
+        return owned(values.astype(wanted or float32), device)
     if wanted is not None and wanted.kind not in "iu":
-        return owned(np.arange(first, last, step, np.float64).astype(wanted))
+        return owned(np.arange(first, last, step, np.float64).astype(wanted), device)
     values = np.arange(first, last, step, wanted)
-    return owned(values if wanted else defaulted(values))
+    return owned(values if wanted else defaulted(values), device)
 
 
 def linspace(
@@ -295,11 +290,10 @@ def linspace(
     Raises:
         InvalidArgumentError: `num` is negative.
     """
-    check_device(device)
     number = sizes(num)[0]
     kind = complex if isinstance(start, complex) or isinstance(stop, complex) else float
     values = np.linspace(start, stop, number, endpoint=endpoint)
-    return owned(values.astype(DEFAULTS[kind] if dtype is None else element_type(dtype)))
+    return owned(values.astype(DEFAULTS[kind] if dtype is None else element_type(dtype)), device)
 
 
 def meshgrid(*arrays: Tensor, indexing: Literal["xy", "ij"] = "xy") -> list[Tensor]:
@@ -406,12 +400,11 @@ def randn(*shape: Any, dtype: DType | None = None, device: str | None = None) ->
 
 def drawn(name: str, shape: tuple[Any, ...], dtype: DType | None, device: str | None) -> Tensor:
     """Floating-point random numbers."""
-    check_device(device)
     wanted = float32 if dtype is None else element_type(dtype)
     if wanted.kind != "f":
         raise WrongTypeError(f"Random numbers of this kind are floating-point ones, not {wanted}.")
     source = np.float64 if wanted == np.float64 else np.float32
-    return owned(Randomness.draw(name, shape_of(shape), source).astype(wanted, copy=False))
+    return owned(Randomness.draw(name, shape_of(shape), source).astype(wanted, copy=False), device)
 
 
 def randint(
@@ -426,12 +419,11 @@ def randint(
     Raises:
         InvalidArgumentError: there are no numbers between.
     """
-    check_device(device)
     wanted = np.dtype(np.int32) if dtype is None else element_type(dtype)
     first, last = (0, low) if high is None else (low, high)
     if wanted.kind not in "iu":
         raise WrongTypeError(f"Random whole numbers are of an integer type, not {wanted}.")
     try:
-        return owned(np.array(Randomness.draw("integers", first, last, sizes(size), dtype=wanted)))
+        return owned(np.array(Randomness.draw("integers", first, last, sizes(size), dtype=wanted)), device)
     except ValueError as error:
         raise InvalidArgumentError(f"The numbers from {first} to {last} in {wanted}: {error}.") from None

@@ -121,7 +121,7 @@ def logical(op: str, x1: Any, x2: Any) -> Tensor:
 
 
 def classified(op: str, x: Any, whole: str, either: str) -> Tensor:
-    """A question about floating-point numbers. Whole numbers are compared with themselves, complex ones asked by parts."""
+    """A question about floating-point numbers. Whole numbers are compared with themselves."""
     x = tensor(x)
     if x.dtype.kind == "c":
         parts = {"x": call(op, {"x": real(x)}), "y": call(op, {"x": imag(x)})}

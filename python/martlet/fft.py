@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from martlet._arguments import Axis, alias, axes_of, cast, check_device, filled, one_axis, owned, tensor, whole
+from martlet._arguments import Axis, alias, axes_of, cast, filled, one_axis, owned, tensor, whole
 from martlet._call import call
 from martlet.data_types import DType, complex64, complex128, element_type, float32
 from martlet.elementwise import conj
@@ -152,7 +152,7 @@ def irfft(x: Tensor, /, *, n: int | None = None, axis: int = -1, norm: Norm = "b
 def rfftn(
     x: Tensor, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: Norm = "backward"
 ) -> Tensor:
-    """The discrete Fourier transform of real numbers along several axes: `rfft` along the last, `fft` along the others."""
+    """The transform of real numbers along several axes: `rfft` along the last, `fft` along the others."""
     x = reals(x)
     *others, (size, last) = lengths(x, s, axes)
     result = transform("rfft", x, size, last, norm)
@@ -206,8 +206,7 @@ def frequencies(values: np.ndarray[Any, Any], dtype: DType | None, device: str |
     wanted = float32 if dtype is None else element_type(dtype)
     if wanted.kind != "f":
         raise WrongTypeError(f"Frequencies are floating-point numbers, not {wanted}.")
-    check_device(device)
-    return owned(values.astype(wanted))
+    return owned(values.astype(wanted), device)
 
 
 def fftshift(x: Tensor, /, *, axes: Axis = None) -> Tensor:

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from martlet._arguments import alias, cast, count, filled, host, number, one_axis, owned, reshaped, tensor
-from martlet._call import call, part
+from martlet._arguments import alias, cast, count, filled, number, one_axis, owned, piece, reshaped, tensor
+from martlet._call import call
 from martlet.data_types import broadcast_shapes, scalar_kind
 from martlet.errors import InvalidArgumentError, OutOfRangeError, WrongTypeError
 from martlet.manipulation import expanded, flatten, gathered
@@ -77,7 +77,7 @@ def row(x: Tensor, index: int) -> Tensor:
     if not shape or not -shape[0] <= index < shape[0]:
         raise out_of_range(index, 0, shape)
     rest = shape[1:]
-    return part(x, (index % shape[0]) * math.prod(rest) * x.dtype.itemsize, rest)
+    return piece(x, (index % shape[0]) * math.prod(rest), rest)
 
 
 def out_of_range(index: Any, axis: int, shape: tuple[int, ...]) -> OutOfRangeError:
@@ -156,7 +156,7 @@ def plain(x: Tensor, taken: list[Span], shape: tuple[int, ...]) -> Tensor:
     if 0 in lengths:
         return filled(shape, 0, x.dtype)
     if is_contiguous(taken, x.shape):
-        return part(x, offset(taken, x.shape) * x.dtype.itemsize, shape)
+        return piece(x, offset(taken, x.shape), shape)
     if all(span.step == 1 for span in taken):
         # The start comes at run time: one preparation for slices of one size, wherever they are.
         begin = owned(np.array([span.start for span in taken], np.int32))
@@ -192,7 +192,7 @@ def bounds(taken: list[Span]) -> dict[str, Any]:
 
 
 def positions(keys: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[NDArray[Any], int]:
-    """Where the elements that a key with arrays takes lie, as positions in the axes it names, and how many axes those are.
+    """Where the elements that a key with arrays takes lie: positions in the axes it names, and how many axes those are.
 
     Each axis is asked with NumPy's own indexing what the key takes of it; its numbers are repeated by strides, so that
     nothing larger than the result is made.
@@ -217,7 +217,7 @@ def positions(keys: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[NDArray[An
 def host_key(key: Any) -> Any:
     """A key as NumPy takes it."""
     if isinstance(key, Tensor):
-        key = host(key, "Indexing")
+        key = key.numpy()
     if isinstance(key, (list, np.ndarray)):
         array = np.asarray(key)
         key = (
@@ -231,7 +231,7 @@ def host_key(key: Any) -> Any:
     if key is None or key is Ellipsis or isinstance(key, (slice, bool, np.bool_)) or is_number(key):
         return key
     raise OutOfRangeError(
-        f"A {type(key).__name__} is no index; take whole numbers, slices, ..., None, and arrays of whole numbers or masks."
+        f"A {type(key).__name__} is no index; take whole numbers, slices, ..., None, or arrays of them."
     )
 
 
@@ -307,7 +307,7 @@ def checked_indices(indices: Tensor, axis: int, shape: tuple[int, ...]) -> None:
     """Refuses indices outside an axis; those of a traced function are not known yet and pass."""
     if indices.dtype.kind not in "iu":
         raise OutOfRangeError(f"The indices are {indices.dtype}; they must be whole numbers.")
-    if indices.size == 0 or getattr(indices, "is_traced", False):
+    if indices.size == 0 or indices.is_traced:
         return
     values = indices.numpy()
     for index in (int(values.min()), int(values.max())):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from martlet._arguments import check_device
+from martlet import library
 from martlet.data_types import ALL, DEFAULTS, DType, isdtype
+from martlet.errors import InvalidArgumentError
 
 __all__ = ["__array_api_version__", "__array_namespace_info__"]
 
@@ -22,16 +23,16 @@ class NamespaceInfo:
         return {"boolean indexing": True, "data-dependent shapes": True, "max dimensions": 64}
 
     def default_device(self) -> str:
-        """Where tensors are made."""
-        return "cpu"
+        """Where tensors are made: the selector chooses a device for each call."""
+        return "auto"
 
     def devices(self) -> list[str]:
-        """Where tensors can be. Which device an op runs on is chosen for each call; all read the same memory."""
-        return ["cpu"]
+        """What tensors can be bound to: the devices that this machine has, or `auto`. All read the same memory."""
+        return ["auto", *(each["name"] for each in library.devices() if each["available"])]
 
     def default_dtypes(self, *, device: str | None = None) -> dict[str, DType]:
         """The element types that results have where nothing else decides."""
-        check_device(device)
+        self._check(device)
         return {
             "real floating": DEFAULTS[float],
             "complex floating": DEFAULTS[complex],
@@ -41,9 +42,13 @@ class NamespaceInfo:
 
     def dtypes(self, *, device: str | None = None, kind: str | tuple[str, ...] | None = None) -> dict[str, DType]:
         """The element types of the standard by name, of one kind or several."""
-        check_device(device)
+        self._check(device)
         standard = (dtype for dtype in ALL if dtype != np.float16)
         return {dtype.name: dtype for dtype in standard if kind is None or isdtype(dtype, kind)}
+
+    def _check(self, device: str | None) -> None:
+        if device is not None and device not in self.devices():
+            raise InvalidArgumentError(f"There is no device {device!r} here; there are {', '.join(self.devices())}.")
 
 
 def __array_namespace_info__() -> NamespaceInfo:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import martlet
+from martlet import printing
 from martlet.errors import InvalidArgumentError, WrongTypeError
 
 if TYPE_CHECKING:
@@ -168,6 +169,8 @@ class ArrayProtocols:
 
         def numpy(self) -> NDArray[Any]: ...
         def item(self) -> Any: ...
+        def copy(self) -> Tensor: ...
+        def _replace(self, other: Tensor) -> Tensor: ...
         def to(self, device: str) -> Tensor: ...
 
     # -- The array API --
@@ -193,7 +196,6 @@ class ArrayProtocols:
         """
         if stream is not None:
             raise InvalidArgumentError("A stream was given; the devices have none.")
-        martlet._arguments.check_device(device)
         return self.to(device)
 
     # -- Indexing --
@@ -255,28 +257,23 @@ class ArrayProtocols:
     # -- Text --
 
     def __repr__(self) -> str:
-        return martlet.printing.tensor_repr(self)
+        return printing.tensor_repr(self)
 
     def __str__(self) -> str:
-        return martlet.printing.tensor_str(self)
+        return printing.tensor_str(self)
 
     # -- Copies --
 
     def __copy__(self) -> Tensor:
-        return martlet._arguments.alias(self)
+        return self.copy()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        return martlet._arguments.alias(self)
+        return self.copy()
 
     def __reduce__(self) -> tuple[Callable[..., Tensor], tuple[NDArray[Any]]]:
         return martlet.from_numpy, (np.array(self.numpy()),)
 
     # -- NumPy --
-
-    @property
-    def __array_interface__(self) -> dict[str, Any]:
-        """NumPy's description of the memory, read-only. Hold the tensor while using it."""
-        return self.numpy().__array_interface__
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """The elements as a NumPy array: a read-only view, or a copy where asked for or needed for another type.

@@ -20,15 +20,15 @@ from martlet._arguments import (
     cast,
     count,
     filled,
-    host,
     one_axis,
     owned,
+    piece,
     reshaped,
     sizes,
     tensor,
     whole,
 )
-from martlet._call import call, part
+from martlet._call import call
 from martlet.data_types import broadcast_shapes, promoted
 from martlet.errors import InvalidArgumentError
 from martlet.tensor import Tensor
@@ -233,7 +233,7 @@ def repeat(x: Tensor, repeats: int | Tensor | Sequence[int], /, *, axis: int | N
         x, axis = flatten(x), 0
     place = one_axis(axis, x.ndim, x.shape)
     length = x.shape[place]
-    times = np.asarray(host(repeats, "repeat") if isinstance(repeats, Tensor) else repeats)
+    times = np.asarray(repeats.numpy() if isinstance(repeats, Tensor) else repeats)
     if times.dtype.kind not in "iub" and times.size:
         raise InvalidArgumentError(f"The repeats are {times.dtype}; they must be whole numbers.")
     if times.size not in (1, length) or (times < 0).any():
@@ -269,7 +269,7 @@ def span(x: Tensor, axis: int, start: int, length: int) -> Tensor:
     if 0 in shape:
         return filled(shape, 0, x.dtype)
     if count(x.shape[:axis]) == 1:
-        return part(x, start * count(x.shape[axis + 1 :]) * x.dtype.itemsize, shape)
+        return piece(x, start * count(x.shape[axis + 1 :]), shape)
     # A start that comes at run time: one preparation for all starts.
     begin = np.array([start if place == axis else 0 for place in range(x.ndim)], np.int32)
     return call("slice_by_size", {"x": x, "begin": owned(begin)}, size=list(shape))
@@ -334,7 +334,7 @@ def concat(arrays: Sequence[Tensor], /, *, axis: int | None = 0) -> Tensor:
             first
         ):
             raise InvalidArgumentError(
-                f"Shapes {first} and {value.shape} do not join along axis {place}; they must be equal along every other."
+                f"Shapes {first} and {value.shape} do not join along axis {place}; they must be equal elsewhere."
             )
     dtype = reduce(promoted, (value.dtype for value in values))
     filling = [cast(value, dtype) for value in values if value.size]
@@ -369,5 +369,5 @@ def unstack(x: Tensor, /, *, axis: int = 0) -> tuple[Tensor, ...]:
     x = tensor(x)
     place = one_axis(axis, x.ndim, x.shape)
     front = moveaxis(x, place, 0)
-    step, shape = count(front.shape[1:]) * x.dtype.itemsize, front.shape[1:]
-    return tuple(part(front, index * step, shape) for index in range(front.shape[0]))
+    step, shape = count(front.shape[1:]), front.shape[1:]
+    return tuple(piece(front, index * step, shape) for index in range(front.shape[0]))

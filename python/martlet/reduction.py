@@ -75,7 +75,7 @@ def sum(x: Tensor, /, *, axis: Axis = None, dtype: DType | None = None, keepdims
 
 
 def prod(x: Tensor, /, *, axis: Axis = None, dtype: DType | None = None, keepdims: bool = False) -> Tensor:
-    """The product along axes; 1 of nothing. Whole numbers narrower than 32 bits become 32-bit ones, and all wrap around.
+    """The product along axes; 1 of nothing. Whole numbers narrower than 32 bits become 32-bit ones; all wrap around.
 
     Args:
         x: numeric elements, or truth values, which count as 0 and 1.

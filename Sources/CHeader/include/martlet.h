@@ -42,6 +42,8 @@ typedef struct mlt_text mlt_text;              // UTF-8 characters
 typedef struct mlt_tensor mlt_tensor;          // elements in row-major order
 typedef struct mlt_model mlt_model;            // a program with its interface
 typedef struct mlt_executable mlt_executable;  // a compiled function
+typedef struct mlt_op mlt_op;                  // an op with its constants bound
+typedef struct mlt_trace mlt_trace;            // a function that is being written
 
 // What a tensor holds. Shape and data belong to the tensor.
 typedef struct mlt_view {
@@ -55,6 +57,7 @@ typedef struct mlt_view {
 // Library.
 const char *mlt_version(void);
 const char *mlt_last_error(void);
+mlt_status mlt_last_status(void);  // the status that went with it
 mlt_status mlt_release(void *handle);
 const char *mlt_text_chars(const mlt_text *text);  // NULL for a bad handle
 
@@ -77,6 +80,32 @@ mlt_status mlt_tensor_copy(mlt_tensor **out, mlt_dtype dtype, int32_t rank, cons
 mlt_status mlt_tensor_wrap(mlt_tensor **out, mlt_dtype dtype, int32_t rank, const int64_t *shape, void *data,
                            size_t bytes, void (*release)(void *context), void *context);
 mlt_status mlt_tensor_view(mlt_view *out, const mlt_tensor *tensor);
+// A part that lies in one piece, without a copy: `shape` of the same element type, from byte `offset` on.
+mlt_status mlt_tensor_part(mlt_tensor **out, const mlt_tensor *tensor, ptrdiff_t offset, int32_t rank,
+                           const int64_t *shape);
+// The same elements, bound to a device by name: what is computed from them runs there. NULL lets the selector choose.
+mlt_status mlt_tensor_to(mlt_tensor **out, const mlt_tensor *tensor, const char *device);
+mlt_status mlt_tensor_device(mlt_text **out, const mlt_tensor *tensor);  // its name, or `auto`
+
+// Eager calls. An op is made once, with the names of the parameters that calls give tensors for (a name that repeats
+// stands for a list) and its other parameters bound to constants, and called any number of times from any thread.
+// Element types are promoted by the rules of the Python array API standard. mlt_call writes at most *output_count
+// results and their number there. mlt_call1 and mlt_call2 are for ops of one or two inputs and one result; they return
+// NULL on failure.
+mlt_status mlt_op_make(mlt_op **out, const char *name, int32_t input_count, const char *const *inputs,
+                       int32_t constant_count, const char *const *constants, const mlt_tensor *const *values);
+mlt_status mlt_call(mlt_tensor **outputs, int32_t *output_count, const mlt_op *op, const mlt_tensor *const *inputs,
+                    int32_t input_count);
+mlt_tensor *mlt_call1(const mlt_op *op, const mlt_tensor *x);
+mlt_tensor *mlt_call2(const mlt_op *op, const mlt_tensor *x, const mlt_tensor *y);
+
+// Traces. The inputs of a trace are tensors without elements; calling ops on them writes the function instead of
+// computing, and tensors with elements become constants. mlt_trace_end makes a model of what was written.
+mlt_status mlt_trace_begin(mlt_trace **out);
+mlt_status mlt_trace_input(mlt_tensor **out, const mlt_trace *trace, const char *name, mlt_dtype dtype, int32_t rank,
+                           const int64_t *shape);
+mlt_status mlt_trace_end(mlt_model **out, const mlt_trace *trace, int32_t output_count, const char *const *names,
+                         const mlt_tensor *const *outputs);
 
 // Models: from an .mlpackage, or from MIL text. Weights stay mapped: a package must not be cut while a model is in use.
 mlt_status mlt_model_load(mlt_model **out, const char *path);

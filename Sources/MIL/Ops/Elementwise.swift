@@ -7,6 +7,14 @@ extension OpTable {
             binary("sub", "x - y"),
             binary("mul", "x · y"),
             binary("real_div", "x / y"),
+            Op(
+                "divide", .elementwise, "x / y in floating point, also of whole numbers",
+                [.tensor("x", "first operand", .floats), .tensor("y", "second operand", .floats)],
+                expansion: { call, function in
+                    let operands = try ["x", "y"].map { Argument($0, [try call.id($0)]) }
+                    return try function.append(Operation("real_div", operands, outputs: []), name: call.name)
+                }
+            ) { [TensorType(try $0.type("x").dtype, try sameTypeShape($0))] },
             binary("floor_div", "⌊x / y⌋"),
             binary("mod", "x - y · ⌊x / y⌋"),
             binary("pow", "x to the power y"),

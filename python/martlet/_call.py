@@ -1,0 +1,244 @@
+"""The one call: every op of the table, on tensors, through a handle that keeps what is compiled for it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from martlet._native import answer, check, ffi, lib, own, ready
+from martlet.errors import InvalidArgumentError, UnsupportedError, WrongTypeError
+from martlet.ports import CODES
+
+__all__ = ["call", "op", "rows", "tensor_of"]
+
+NAMES = ffi.typeof("char *[]")
+TENSORS = ffi.typeof("mlt_tensor *[]")
+LARGEST_RESULTS = 64
+
+
+@lru_cache(maxsize=1)
+def rows() -> dict[str, dict[str, Any]]:
+    """The op table: parameters by name, by op."""
+    return {row["name"]: {each["name"]: each for each in row["parameters"]} for row in answer(lib.mlt_ops)}
+
+
+class OpCache:
+    """The op handles used last, by name, inputs and constants. An entry keeps the tensors that are constants of it."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.entries: OrderedDict[Any, tuple[Any, Any]] = OrderedDict()
+        self.lock = Lock()
+
+    def get(self, key: Any) -> Any:
+        with self.lock:
+            if key in self.entries:
+                self.entries.move_to_end(key)
+                return self.entries[key][0]
+        return None
+
+    def keep(self, key: Any, handle: Any, constants: Any) -> Any:
+        with self.lock:
+            while len(self.entries) >= self.limit:
+                self.entries.popitem(last=False)
+            self.entries[key] = (handle, constants)
+        return handle
+
+
+OPS = OpCache(1024)
+
+
+@dataclass(frozen=True)
+class SmallArray:
+    """An array that is a constant, by its content."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    data: bytes
+
+    def array(self) -> np.ndarray[Any, Any]:
+        return np.frombuffer(self.data, self.dtype).reshape(self.shape)
+
+
+def op(name: str, inputs: tuple[str, ...], constants: tuple[tuple[str, Any], ...] = ()) -> Any:
+    """The handle of an op with its constants bound. Constants are numbers, texts, tuples, tensors.
+
+    Raises:
+        UnsupportedError: There is no such op.
+        InvalidArgumentError: The op has no such parameter.
+    """
+    key = (name, inputs, tuple((each, key_of(value)) for each, value in constants))
+    return OPS.get(key) or OPS.keep(key, make(name, inputs, constants), constants)
+
+
+def key_of(value: Any) -> Any:
+    """What tells a constant from others: a tensor's handle is a number that never comes again."""
+    if isinstance(value, tuple):
+        return tuple(key_of(each) for each in value)
+    if hasattr(value, "_handle"):
+        return ("tensor", int(ffi.cast("intptr_t", value._handle)))
+    return (type(value), str(value) if isinstance(value, (float, complex)) else value)
+
+
+def make(name: str, inputs: Sequence[str], constants: Sequence[tuple[str, Any]]) -> Any:
+    ready()
+    out = ffi.new("mlt_op **")
+    chars = [ffi.new("char[]", each.encode()) for each in inputs]
+    names = [ffi.new("char[]", each.encode()) for each, _ in constants]
+    values = [constant(name, each, value) for each, value in constants]
+    check(
+        lib.mlt_op_make(
+            out, name.encode(), len(chars), ffi.new(NAMES, chars), len(names), ffi.new(NAMES, names),
+            ffi.new(TENSORS, [handle_of(value) for value in values]),
+        )
+    )  # fmt: skip
+    return own(out[0])
+
+
+def constant(name: str, parameter: str, value: Any) -> Any:
+    """A parameter's constant as a tensor, in an element type that the row accepts."""
+    from martlet.tensor import Tensor
+
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, SmallArray):
+        return copied(value.array())
+    row = rows().get(name, {}).get(parameter)
+    accepted = row["dtypes"] if row else []
+    array = np.asarray(value)
+    if array.dtype.kind == "U":
+        return copied(array)
+    return copied(array.astype(fitting(array.dtype, accepted), copy=False))
+
+
+PREFERRED = {"b": ["bool"], "i": ["int32", "fp32"], "u": ["int32", "fp32"], "f": ["fp32", "fp16"], "c": ["complex64"]}
+NUMPY_NAMES = {"fp16": "float16", "fp32": "float32", "fp64": "float64"}
+
+
+def fitting(dtype: np.dtype[Any], accepted: list[str]) -> np.dtype[Any]:
+    """The type a constant takes: its own where NumPy's is no default of Python's, else the first that the row takes."""
+    given = {"float64": "fp32", "int64": "int32", "complex128": "complex64"}.get(dtype.name, "")
+    if not given and (not accepted or dtype.name.replace("float", "fp") in accepted):
+        return dtype
+    for name in PREFERRED.get(dtype.kind, []):
+        if name in accepted:
+            return np.dtype(NUMPY_NAMES.get(name, name))
+    return dtype
+
+
+def copied(array: np.ndarray[Any, Any]) -> Any:
+    """A tensor of the library's own with the elements of an array."""
+    from martlet.tensor import Tensor
+
+    return Tensor._adopt(handle_from(array))
+
+
+def handle_from(array: np.ndarray[Any, Any]) -> Any:
+    """A handle over a copy of an array's elements."""
+    ready()
+    out = ffi.new("mlt_tensor **")
+    if array.dtype.kind == "U":
+        texts = [ffi.new("char[]", str(each).encode()) for each in array.ravel()]
+        data: Any = ffi.new(NAMES, texts)
+        size = len(texts) * ffi.sizeof("char *")
+        check(lib.mlt_tensor_copy(out, lib.MLT_STRING, array.ndim, list(array.shape), data, size))
+        return out[0]
+    code = CODES.get(array.dtype.name)
+    if code is None:
+        raise WrongTypeError(f"There are no tensors of {array.dtype}; cast to a number type first.")
+    array = np.ascontiguousarray(array).reshape(array.shape)
+    check(lib.mlt_tensor_copy(out, code, array.ndim, list(array.shape), ffi.from_buffer(array), array.nbytes))
+    return out[0]
+
+
+def handle_of(value: Any) -> Any:
+    """The handle of a tensor."""
+    return value._handle
+
+
+def tensor_of(value: Any) -> Any:
+    """A value as a tensor: itself, an array's elements, a number in its default type."""
+    from martlet.tensor import Tensor
+
+    return value if isinstance(value, Tensor) else Tensor(value)
+
+
+def call(name: str, inputs: Mapping[str, Any], **constants: Any) -> Any:
+    """Runs one op of the table, or writes it into the function that is being traced.
+
+    Args:
+        name: The op, such as `reduce_sum`.
+        inputs: A tensor, or what `martlet.Tensor` takes, by parameter; a list of them where the parameter takes a list.
+            None leaves an optional one out. A tensor given for a parameter that must be constant is bound as one.
+        constants: The other parameters: numbers, texts, sequences or arrays. None leaves one out.
+
+    Returns:
+        The tensor, or a tuple where the op has several results.
+
+    Raises:
+        UnsupportedError: There is no such op, or no device runs it on these types.
+        InvalidArgumentError: A shape or a parameter is not acceptable.
+        WrongTypeError: An element type is not.
+    """
+    parameters = rows().get(name)
+    if parameters is None:
+        raise UnsupportedError(f"There is no op {name!r}; martlet.ops() lists them.")
+    names: list[str] = []
+    tensors: list[Any] = []
+    bound = [(each, frozen(value)) for each, value in constants.items() if value is not None]
+    for parameter, value in inputs.items():
+        if value is None:
+            continue
+        row = parameters.get(parameter)
+        if row is None:
+            raise InvalidArgumentError(
+                f"The op {name!r} has no parameter {parameter!r}; it has {', '.join(parameters)}."
+            )
+        if row["constant"]:
+            bound.append((parameter, frozen(value)))
+        elif row["list"]:
+            names += [parameter] * len(value)
+            tensors += [tensor_of(each) for each in value]
+        else:
+            names.append(parameter)
+            tensors.append(tensor_of(value))
+    return run(op(name, tuple(names), tuple(bound)), tensors)
+
+
+def frozen(value: Any) -> Any:
+    """A constant that can be a key: lists become tuples, arrays their content or, where they are large, tensors."""
+    from martlet.tensor import Tensor
+
+    if isinstance(value, (str, bool, int, float, complex, Tensor)):
+        return value
+    if isinstance(value, (np.generic, np.ndarray)):
+        array = np.asarray(value)
+        return SmallArray(array.dtype.str, array.shape, array.tobytes()) if array.nbytes <= 1024 else copied(array)
+    return tuple(frozen(each) for each in value)
+
+
+def run(handle: Any, tensors: Sequence[Any]) -> Any:
+    """Calls an op's handle."""
+    from martlet.tensor import Tensor
+
+    given = ffi.new(TENSORS, [each._handle for each in tensors])
+    results = ffi.new(TENSORS, LARGEST_RESULTS)
+    count = ffi.new("int32_t *", LARGEST_RESULTS)
+    check(lib.mlt_call(results, count, handle, given, len(tensors)))
+    made = tuple(Tensor._adopt(results[index]) for index in range(count[0]))
+    return made[0] if len(made) == 1 else made
+
+
+def part(tensor: Any, byte_offset: int, shape: tuple[int, ...]) -> Any:
+    """The elements from a byte on as a tensor of another shape, without a copy: they must lie in one piece."""
+    from martlet.tensor import Tensor
+
+    out = ffi.new("mlt_tensor **")
+    check(lib.mlt_tensor_part(out, tensor._handle, byte_offset, len(shape), list(shape)))
+    return Tensor._adopt(out[0])

@@ -1,0 +1,509 @@
+"""Tensors: elements that the library holds, and the operators on them. Every operator is one op of the table."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from martlet import _call, _native
+from martlet._native import Process, check, ffi, lib
+from martlet.errors import InvalidArgumentError, UnsupportedError, WrongTypeError
+from martlet.interop import ArrayProtocols, export_buffers
+from martlet.ports import CODES
+
+__all__ = ["Tensor"]
+
+# Looked up once: together they are what a small call costs in Python.
+call1, call2, release = lib.mlt_call1, lib.mlt_call2, lib.mlt_release
+new = object.__new__
+VIEW = ffi.typeof("mlt_view *")
+DTYPES = {code: np.dtype(name) for name, code in CODES.items()}
+
+Scalar = bool | int | float | complex
+
+
+class Tensor(ArrayProtocols):
+    """An array of numbers that the library holds, of any shape and of one element type.
+
+    Element types are bool, int8 to int64, uint8 to uint64, float16, float32, float64, complex64 and complex128, given as
+    NumPy's. Whatever is computed runs on the device that the selector chooses, or on the one that `to` named.
+    The library never changes a tensor's elements: assignment gives this object a new tensor, and arrays taken from it
+    before keep the old elements.
+    """
+
+    __slots__ = ("__weakref__", "_handle", "_kept")
+
+    _handle: Any
+    _kept: list[Any]
+
+    def __init__(self, data: Any, dtype: Any = None, device: str | None = None) -> None:
+        """Copies data into a tensor.
+
+        Args:
+            data: A number, nested lists of numbers, an array, another tensor, or whatever NumPy takes.
+            dtype: The element type. By default an array's own; float32 for Python's floats, int32 for its ints (int64
+                where one does not fit), bool, complex64.
+            device: The device that computes with it, out of `martlet.devices()`; by default the selector chooses.
+
+        Raises:
+            InvalidArgumentError: The lists are ragged, or there is no such device.
+            WrongTypeError: The data are no numbers.
+        """
+        Process.used = True
+        self._handle = _call.handle_from(elements(data, dtype))
+        if device is not None:
+            self._replace(self.to(device))
+
+    @classmethod
+    def _adopt(cls, handle: Any) -> Tensor:
+        """A tensor that owns a handle of the library's."""
+        result: Tensor = new(Tensor)
+        result._handle = handle
+        return result
+
+    def _replace(self, other: Tensor) -> Tensor:
+        """Takes another tensor's elements. Old ones that an array still shows stay as long as this object."""
+        old, self._handle, other._handle = self._handle, other._handle, self._handle
+        if hasattr(self, "_kept"):
+            self._kept.append(_native.own(old))
+            other._handle = ffi.NULL
+        return self
+
+    def __del__(self) -> None:
+        release(self._handle)
+
+    # What it is
+
+    def _view(self) -> Any:
+        view = ffi.new(VIEW)
+        status = lib.mlt_tensor_view(view, self._handle)
+        if status:
+            check(status)
+        return view
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The size of each dimension; -1 in a function that is being traced, where the size is not known yet."""
+        view = self._view()
+        return tuple(ffi.unpack(view.shape, view.rank))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The element type."""
+        return DTYPES[self._view().dtype]
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return int(self._view().rank)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        count = 1
+        for size in self.shape:
+            count *= size
+        return count
+
+    @property
+    def nbytes(self) -> int:
+        """The number of bytes of the elements."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def itemsize(self) -> int:
+        """The number of bytes of one element."""
+        return self.dtype.itemsize
+
+    @property
+    def device(self) -> str:
+        """The device that computes with this tensor; `auto` where the selector chooses."""
+        return _native.text(lib.mlt_tensor_device, self._handle)
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether it stands for a value of a function that is being traced, and has no elements."""
+        view = self._view()
+        return not view.data
+
+    def to(self, device: str | None) -> Tensor:
+        """The same elements, bound to a device: what is computed from them runs there. None or "auto" lets the selector
+        choose again.
+
+        Raises:
+            InvalidArgumentError: There is no such device.
+            UnsupportedError: It is not available; the message says why.
+        """
+        out = ffi.new("mlt_tensor **")
+        name = ffi.NULL if device in (None, "auto") else str(device).encode()
+        check(lib.mlt_tensor_to(out, self._handle, name))
+        return Tensor._adopt(out[0])
+
+    # Elements
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]:
+        view = self._view()
+        if not view.data and view.rank >= 0 and self.is_traced:
+            raise UnsupportedError("The tensor has no elements: its function is being traced, not run.")
+        if not hasattr(self, "_kept"):
+            self._kept = []  # from now on some array may show these elements
+        address = int(ffi.cast("uintptr_t", view.data))
+        shape = tuple(ffi.unpack(view.shape, view.rank))
+        return {"version": 3, "shape": shape, "typestr": DTYPES[view.dtype].str, "data": (address, True)}
+
+    def numpy(self) -> NDArray[Any]:
+        """The elements as a read-only array, without a copy."""
+        interface = self.__array_interface__
+        if 0 in interface["shape"]:
+            return np.empty(interface["shape"], interface["typestr"])
+        return np.asarray(Interface(self, interface))
+
+    def item(self) -> Any:
+        """The only element as a Python number.
+
+        Raises:
+            InvalidArgumentError: There is not exactly one element.
+        """
+        if self.size != 1:
+            raise InvalidArgumentError(f"A tensor of shape {self.shape} has {self.size} elements, not one.")
+        return self.numpy().item()
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python numbers."""
+        return self.numpy().tolist()
+
+    def astype(self, dtype: Any, *, copy: bool = True) -> Tensor:
+        """The elements in another type: floats are cut towards zero where they become whole numbers.
+
+        Raises:
+            WrongTypeError: There is no such element type, or complex numbers would become real.
+        """
+        wanted = element_type(dtype)
+        if wanted == self.dtype:
+            return self.copy() if copy else self
+        result: Tensor = _call.call("cast", {"x": self}, dtype=MIL_NAMES.get(wanted.name, wanted.name))
+        return result
+
+    def copy(self) -> Tensor:
+        """A tensor of its own over the same elements, which are never changed."""
+        if self.is_traced:
+            return self
+        return _call.part(self, 0, self.shape)
+
+    @property
+    def T(self) -> Tensor:
+        """The dimensions in reverse order."""
+        return self.transpose()
+
+    @property
+    def mT(self) -> Tensor:
+        """The last two dimensions exchanged.
+
+        Raises:
+            InvalidArgumentError: It has less than two dimensions.
+        """
+        rank = self.ndim
+        if rank < 2:
+            raise InvalidArgumentError(f"A tensor of shape {self.shape} has no matrices to transpose.")
+        return self.transpose(*range(rank - 2), rank - 1, rank - 2)
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """The dimensions in another order, reversed where none is given."""
+        order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
+        perm = tuple(order) if order else tuple(range(self.ndim))[::-1]
+        result: Tensor = _call.call("transpose", {"x": self}, perm=perm) if self.ndim > 1 else self
+        return result
+
+    permute = transpose
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """The same elements under another shape, without a copy; -1 stands for the size that follows.
+
+        Raises:
+            InvalidArgumentError: The shape has another number of elements.
+        """
+        sizes = tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else shape
+        if self.is_traced:
+            traced: Tensor = _call.call("reshape", {"x": self}, shape=sizes)
+            return traced
+        return _call.part(self, 0, resolved(self.shape, sizes))
+
+    def __matmul__(self, other: Any) -> Tensor:
+        if type(other) is Tensor and (handle := call2(MATMUL, self._handle, other._handle)):
+            result: Tensor = new(Tensor)
+            result._handle = handle
+            return result
+        return combined(MATMUL, self, other)
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return combined(MATMUL, self, other, reflected=True)
+
+    def __imatmul__(self, other: Any) -> Tensor:
+        return self._replace(self @ other)
+
+    def matmul(self, other: Any) -> Tensor:
+        """The matrix product with another tensor, of the last two dimensions; the others broadcast.
+
+        Raises:
+            InvalidArgumentError: The inner sizes differ; both shapes are named.
+        """
+        if type(other) is Tensor and (handle := call2(MATMUL, self._handle, other._handle)):
+            result: Tensor = new(Tensor)
+            result._handle = handle
+            return result
+        return combined(MATMUL, self, other)
+
+    __hash__ = object.__hash__
+
+
+class Interface:
+    """What NumPy asks for memory, with the tensor that owns it."""
+
+    __slots__ = ("__array_interface__", "owner")
+
+    def __init__(self, owner: Tensor, interface: dict[str, Any]) -> None:
+        self.owner = owner
+        self.__array_interface__ = interface
+
+
+MIL_NAMES = {"float16": "fp16", "float32": "fp32", "float64": "fp64"}
+DEFAULTS = {bool: np.dtype("bool"), int: np.dtype("int32"), float: np.dtype("float32"), complex: np.dtype("complex64")}
+
+
+def element_type(dtype: Any) -> np.dtype[Any]:
+    """A NumPy type of elements that tensors can have.
+
+    Raises:
+        WrongTypeError: There are no tensors of it.
+    """
+    found = DEFAULTS.get(dtype)
+    try:
+        found = found or np.dtype(dtype)
+    except TypeError as error:
+        raise WrongTypeError(f"{dtype!r} is no element type: {error}.") from None
+    if found.name not in CODES:
+        raise WrongTypeError(f"There are no tensors of {found}; there are {', '.join(CODES)}.")
+    return found.newbyteorder("=")
+
+
+def elements(data: Any, dtype: Any = None) -> NDArray[Any]:
+    """Data as an array of a type that tensors can have."""
+    if isinstance(data, Tensor):
+        data = data.numpy()
+    try:
+        array = np.asarray(data)
+    except (ValueError, TypeError) as error:
+        raise InvalidArgumentError(f"The data are not an array: {error}") from None
+    if dtype is None and not isinstance(data, (np.ndarray, np.generic)) and not has_own_type(data):
+        array = array.astype(default_type(array), copy=False)
+    if dtype is not None:
+        wanted = element_type(dtype)
+        array = array.astype(wanted, copy=False)
+    return array
+
+
+def has_own_type(data: Any) -> bool:
+    """Whether data is an array of some kind, with a type of its own."""
+    return hasattr(data, "dtype") or hasattr(data, "__array_interface__") or hasattr(data, "__array__")
+
+
+def default_type(array: NDArray[Any]) -> np.dtype[Any]:
+    """The type of elements that came as Python numbers."""
+    if array.dtype.kind == "f":
+        return DEFAULTS[float]
+    if array.dtype.kind == "c":
+        return DEFAULTS[complex]
+    if array.dtype == np.int64 and (array.size == 0 or fits_int32(array)):
+        return DEFAULTS[int]
+    return array.dtype
+
+
+def fits_int32(array: NDArray[Any]) -> bool:
+    return bool(array.min() >= -(2**31) and array.max() < 2**31)
+
+
+def resolved(shape: tuple[int, ...], wanted: Sequence[int]) -> tuple[int, ...]:
+    """A shape with its -1 filled in; it must have the elements of the other."""
+    count = 1
+    for size in shape:
+        count *= size
+    sizes = [int(size) for size in wanted]
+    rest = 1
+    for size in sizes:
+        rest *= size if size != -1 else 1
+    if sizes.count(-1) == 1 and rest > 0 and count % rest == 0:
+        sizes[sizes.index(-1)] = count // rest
+        rest = count
+    if rest != count or min(sizes, default=0) < 0:
+        raise InvalidArgumentError(f"A tensor of shape {shape} cannot take the shape {tuple(wanted)}.")
+    return tuple(sizes)
+
+
+# Operators
+
+
+@lru_cache(maxsize=4096)
+def scalar_tensor(kind: type, text: str, dtype: np.dtype[Any]) -> Tensor:
+    """A number as a tensor of rank 0; the numbers used last are kept."""
+    value = kind(text) if kind is not bool else text == "True"
+    if kind is int and dtype.kind in "iu" and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
+        raise OverflowError(f"The number {value} is out of the range of {dtype}.")
+    return Tensor(np.asarray(value).astype(dtype))
+
+
+def weak(value: Scalar, dtype: np.dtype[Any]) -> Tensor:
+    """A Python number beside a tensor: it takes the tensor's type where its kind allows it."""
+    kind = type(value) if type(value) in DEFAULTS else next(each for each in DEFAULTS if isinstance(value, each))
+    order = "biufc"
+    if order.index(DEFAULTS[kind].kind) <= max(order.index(dtype.kind), 1 if dtype.kind != "b" else 0) + (
+        1 if dtype.kind == "i" else 0
+    ):
+        wanted = dtype
+    elif kind is complex and dtype == np.float64:
+        wanted = np.dtype("complex128")
+    else:
+        wanted = DEFAULTS[kind]
+    return scalar_tensor(kind, str(value), wanted)
+
+
+def operand(value: Any, dtype: np.dtype[Any]) -> Tensor | None:
+    """The other side of an operator as a tensor; None where it is nothing that tensors combine with."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, (bool, int, float, complex)) and not isinstance(value, np.generic):
+        return weak(value, dtype)
+    if isinstance(value, (np.ndarray, np.generic)):
+        return Tensor(value) if value.dtype.name in CODES else None
+    return None
+
+
+def combined(handle: Any, x: Tensor, y: Any, reflected: bool = False) -> Any:
+    """An op of two tensors where one of them is not yet a tensor, or where the quick call failed."""
+    _native.ready()
+    other = operand(y, x.dtype)
+    if other is None:
+        return NotImplemented
+    first, second = (other, x) if reflected else (x, other)
+    result = call2(handle, first._handle, second._handle)
+    if not result:
+        _native.fail()
+    return Tensor._adopt(result)
+
+
+def binary(name: str) -> tuple[Callable[[Tensor, Any], Tensor], ...]:
+    """An operator's method, its reflected one and the one in place."""
+    handle = HANDLES[name]
+
+    def method(self: Tensor, other: Any) -> Tensor:
+        if type(other) is Tensor:
+            made = call2(handle, self._handle, other._handle)
+            if made:
+                result: Tensor = new(Tensor)
+                result._handle = made
+                return result
+        return combined(handle, self, other)
+
+    def reflected(self: Tensor, other: Any) -> Tensor:
+        return combined(handle, self, other, reflected=True)
+
+    def in_place(self: Tensor, other: Any) -> Tensor:
+        result = method(self, other)
+        if result is NotImplemented:
+            return result
+        shape, dtype = self.shape, self.dtype
+        if result.shape != shape:
+            raise InvalidArgumentError(
+                f"The result has shape {result.shape}, which does not fit into {shape} in place."
+            )
+        return self._replace(result if result.dtype == dtype else result.astype(dtype))
+
+    return method, reflected, in_place
+
+
+def unary(name: str) -> Callable[[Tensor], Tensor]:
+    """A method of no arguments."""
+    handle = HANDLES[name]
+
+    def method(self: Tensor) -> Tensor:
+        made = call1(handle, self._handle)
+        if not made:
+            _native.fail()
+        result: Tensor = new(Tensor)
+        result._handle = made
+        return result
+
+    return method
+
+
+BINARY = {
+    "add": "add", "sub": "sub", "mul": "mul", "truediv": "divide", "floordiv": "floor_div", "mod": "mod", "pow": "pow",
+    "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor", "lshift": "shift_left", "rshift": "shift_right",
+}  # fmt: skip
+COMPARISONS = {
+    "eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal",
+}  # fmt: skip
+UNARY = {"neg": "negative", "invert": "bitwise_not", "abs": "abs"}
+METHODS = (
+    "relu", "relu6", "sigmoid", "silu", "softplus", "softsign", "gelu", "tanh", "exp", "sqrt", "sin", "cos", "tan",
+    "floor", "ceil", "round", "abs", "sign", "square", "erf", "asin", "acos", "atan", "sinh", "cosh",
+)  # fmt: skip
+
+
+def handles() -> dict[str, Any]:
+    """The handles of all ops behind operators. Ops that the library lacks are left out."""
+    known = _call.rows()
+    made = {
+        name: _call.op(name, ("x", "y"))
+        for name in {**BINARY, **COMPARISONS}.values() if name in known
+    }  # fmt: skip
+    for name in {*UNARY.values(), *METHODS} & set(known):
+        made[name] = _call.op(name, ("x",))
+    return made
+
+
+HANDLES = handles()
+MATMUL = _call.op("matmul", ("x", "y"))
+
+
+def install() -> None:
+    """Gives Tensor the operators of the tables above."""
+    for name, row in {**BINARY, **COMPARISONS}.items():
+        if row not in HANDLES:
+            continue
+        method, reflected, in_place = binary(row)
+        for each, prefix in ((method, "__"), (reflected, "__r"), (in_place, "__i")):
+            if prefix == "__" or name not in COMPARISONS:
+                each.__name__ = each.__qualname__ = f"{prefix}{name}__"
+                setattr(Tensor, each.__name__, each)
+    for name, row in [(f"__{name}__", row) for name, row in UNARY.items()] + [(name, name) for name in METHODS]:
+        if row in HANDLES:
+            method = unary(row)
+            method.__name__, method.__qualname__ = name, f"Tensor.{name}"
+            setattr(Tensor, name, method)
+
+
+install()
+export_buffers(Tensor)
+
+
+def refuse(*_: Any) -> Any:
+    """Stands for the library's calls in a forked child."""
+    _native.ready()
+
+
+def after_fork() -> None:
+    """A child must not go on with its parent's tensors: the threads that compute are gone."""
+    if Process.forked:
+        module = sys.modules[__name__]
+        module.call1 = module.call2 = refuse  # type: ignore[attr-defined]
+        module.release = lambda handle: None  # type: ignore[attr-defined]
+
+
+os.register_at_fork(after_in_child=after_fork)
