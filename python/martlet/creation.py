@@ -107,8 +107,8 @@ def array_of(obj: Any, dtype: DType | None) -> NDArray[Any]:
 
 def is_python(obj: Any) -> builtins.bool:
     """Whether an object is a Python number, or sequences of such, whose numbers have no element type of their own."""
-    while isinstance(obj, (list, tuple)):
-        if not obj:
+    while isinstance(obj, (list, tuple, range)):
+        if len(obj) == 0:
             return True
         obj = obj[0]
     return scalar_kind(obj) is not None

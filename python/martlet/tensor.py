@@ -15,6 +15,7 @@ from martlet import _call, _native
 from martlet._native import Process, check, ffi, lib
 from martlet.errors import InvalidArgumentError, UnsupportedError, WrongTypeError
 from martlet.interop import ArrayProtocols, export_buffers
+from martlet.methods import TensorMethods
 from martlet.ports import CODES
 
 __all__ = ["Tensor"]
@@ -28,7 +29,7 @@ DTYPES = {code: np.dtype(name) for name, code in CODES.items()}
 Scalar = bool | int | float | complex
 
 
-class Tensor(ArrayProtocols):
+class Tensor(TensorMethods, ArrayProtocols):
     """An array of numbers that the library holds, of any shape and of one element type.
 
     Element types are bool, int8 to int64, uint8 to uint64, float16, float32, float64, complex64 and complex128, given as
