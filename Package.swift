@@ -35,7 +35,7 @@ let package = Package(
     targets: [
         .target(name: "MIL", swiftSettings: settings),
         .target(name: "Passes", dependencies: ["MIL"], swiftSettings: settings),
-        .target(name: "ModelFiles", dependencies: ["MIL"], swiftSettings: settings),
+        .target(name: "ModelFiles", dependencies: ["MIL", "Passes"], swiftSettings: settings),
         .target(name: "Runtime", dependencies: ["MIL", "Passes"], swiftSettings: settings),
         .target(name: "CKernels", cSettings: isPrepared ? [.unsafeFlags(["-O3"])] : []),
         .target(

@@ -29,7 +29,8 @@ func opsAnswer() -> JSON {
         OpTable.rows.map { op in
             [
                 "name": .string(op.name), "family": .string(op.family.rawValue), "words": .string(op.words),
-                "expands": .bool(op.expansion != nil), "parameters": .array(op.parameters.map(answer)),
+                "expands": .bool(op.expansion != nil), "core_ml": .bool(op.isCoreML),
+                "parameters": .array(op.parameters.map(answer)),
             ]
         })
 }

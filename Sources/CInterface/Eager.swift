@@ -96,8 +96,10 @@ public func mlt_call1(_ op: OpaquePointer?, _ x: OpaquePointer?) -> OpaquePointe
     _ = status {
         result = try handles.use(op, as: OpObject.self) { op in
             try handles.use(x, as: TensorObject.self) { x in
-                if x.symbol != nil { return try handles.add(only(op, op.append([x]))) }
-                return try handles.add(TensorObject(op.op.call(x.tensor, pin: x.pin), pin: x.pin))
+                if x.symbol == nil, let (type, storage) = try op.op.quick(x.type, x.pointer, nil, nil, pin: x.pin) {
+                    return try handles.add(TensorObject(type, storage, pin: x.pin))
+                }
+                return try handles.add(only(op, op.call([x])))
             }
         }
     }
@@ -111,9 +113,12 @@ public func mlt_call2(_ op: OpaquePointer?, _ x: OpaquePointer?, _ y: OpaquePoin
         result = try handles.use(op, as: OpObject.self) { op in
             try handles.use(x, as: TensorObject.self) { x in
                 try handles.use(y, as: TensorObject.self) { y in
-                    if x.symbol != nil || y.symbol != nil { return try handles.add(only(op, op.append([x, y]))) }
-                    let pin = x.pin == nil && y.pin == nil ? nil : try pinned([x, y])
-                    return try handles.add(TensorObject(op.op.call(x.tensor, y.tensor, pin: pin), pin: pin))
+                    if x.symbol == nil, y.symbol == nil, x.pin == y.pin,
+                        let (type, storage) = try op.op.quick(x.type, x.pointer, y.type, y.pointer, pin: x.pin)
+                    {
+                        return try handles.add(TensorObject(type, storage, pin: x.pin))
+                    }
+                    return try handles.add(only(op, op.call([x, y])))
                 }
             }
         }

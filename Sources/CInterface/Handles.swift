@@ -66,6 +66,7 @@ final class HandleTable: Sendable {
     }
 
     /// Calls `body` with the object, which lives at least until `body` returns.
+    @inline(__always)
     func use<Object: Handled, Answer>(
         _ handle: OpaquePointer?, as type: Object.Type, _ body: (Object) throws -> Answer
     ) throws -> Answer {
@@ -74,7 +75,7 @@ final class HandleTable: Sendable {
             let object = place.pointee.slot.enter(tag: tag)
         else { throw failure(handle, wanted: Object.kind) }
         defer { if place.pointee.slot.leave() { recycle(number) } }
-        return try body(unsafeDowncast(object, to: Object.self))
+        return try object._withUnsafeGuaranteedRef { try body(unsafeDowncast($0, to: Object.self)) }
     }
 
     /// Ends a handle of any kind. Its object goes when the last use is over.

@@ -53,7 +53,9 @@ final class CPUExecutable: Executable {
             return try prepare(for: threads).run(from: inputs, into: outputs)
         }
         defer { _ = place.leave() }
-        try unsafeDowncast(object, to: PreparedSteps.self).run(from: inputs, into: outputs)
+        try object._withUnsafeGuaranteedRef {
+            try unsafeDowncast($0, to: PreparedSteps.self).run(from: inputs, into: outputs)
+        }
     }
 
     /// Runs what is prepared for this number of threads; false where nothing is.
@@ -62,7 +64,7 @@ final class CPUExecutable: Executable {
     ) throws -> Bool {
         guard let object = place.enter(tag: UInt32(threads)) else { return false }
         defer { _ = place.leave() }
-        try unsafeDowncast(object, to: PreparedSteps.self).run(inputs, results, observer)
+        try unsafeDowncast(object.takeUnretainedValue(), to: PreparedSteps.self).run(inputs, results, observer)
         return true
     }
 
@@ -72,7 +74,7 @@ final class CPUExecutable: Executable {
             // Another thread may have done it while this one waited.
             if let object = place.enter(tag: UInt32(threads)) {
                 defer { _ = place.leave() }
-                return unsafeDowncast(object, to: PreparedSteps.self)
+                return unsafeDowncast(object.takeUnretainedValue(), to: PreparedSteps.self)
             }
             let prepared = PreparedSteps(try lower(threads))
             if place.isEmpty || place.end(tag: place.tag).cleared { place.fill(prepared, tag: UInt32(threads)) }
@@ -82,10 +84,12 @@ final class CPUExecutable: Executable {
 }
 
 /// Steps over buffers for one number of threads, and frames that wait to be used again.
-private final class PreparedSteps: Sendable {
+private final class PreparedSteps: @unchecked Sendable {
     private let assembly: Assembly
     private let outputBuffers: [Int]
     private let inputBuffers: [Int]
+    /// What the steps do, apart from what they are called: walking these counts no references.
+    private let actions: UnsafeMutableBufferPointer<Assembly.Action>
     private let frames = FramePool()
 
     init(_ assembly: Assembly) {
@@ -101,6 +105,13 @@ private final class PreparedSteps: Sendable {
         }
         inputBuffers = incoming
         outputBuffers = outgoing
+        actions = .allocate(capacity: assembly.steps.count)
+        _ = actions.initialize(from: assembly.steps.map(\.run))
+    }
+
+    deinit {
+        actions.deinitialize()
+        actions.deallocate()
     }
 
     func run(_ inputs: [Tensor], _ results: [Tensor], _ observer: Observer?) throws {
@@ -111,7 +122,7 @@ private final class PreparedSteps: Sendable {
         if let observer {
             try observe(frame, observer)
         } else {
-            for step in assembly.steps { try step.run(frame) }
+            for action in actions { try action(frame) }
         }
         // The callers' tensors must outlive the steps.
         withExtendedLifetime((inputs, results)) {}
@@ -124,7 +135,7 @@ private final class PreparedSteps: Sendable {
         defer { frames.give(frame) }
         for index in inputBuffers.indices { frame.buffers[inputBuffers[index]] = inputs[index] }
         for index in outputBuffers.indices { frame.buffers[outputBuffers[index]] = outputs[index] }
-        for step in assembly.steps { try step.run(frame) }
+        for action in actions { try action(frame) }
     }
 
     private func observe(_ frame: Frame, _ observer: Observer) throws {
@@ -139,30 +150,36 @@ private final class PreparedSteps: Sendable {
 
 /// Frames that no run uses now. Slots are exchanged atomically: no lock, no wait.
 private final class FramePool: @unchecked Sendable {
-    private static let slots = 16
-    private let places = (0..<slots).map { _ in Slot() }
+    private static let count = 16
+    private typealias Place = Atomic<Unmanaged<Frame>?>
+    private let places: UnsafeMutablePointer<Place>
 
-    private final class Slot {
-        let frame = Atomic<UnsafeMutableRawPointer?>(nil)
+    init() {
+        places = .allocate(capacity: FramePool.count)
+        for index in 0..<FramePool.count { (places + index).initialize(to: Place(nil)) }
     }
 
     func take() -> Frame? {
-        for place in places {
-            if let pointer = place.frame.exchange(nil, ordering: .acquiringAndReleasing) {
-                return Unmanaged<Frame>.fromOpaque(pointer).takeRetainedValue()
+        for index in 0..<FramePool.count {
+            if let frame = places[index].exchange(nil, ordering: .acquiringAndReleasing) {
+                return frame.takeRetainedValue()
             }
         }
         return nil
     }
 
     func give(_ frame: Frame) {
-        let pointer = Unmanaged.passRetained(frame).toOpaque()
-        for place in places
-        where place.frame.compareExchange(expected: nil, desired: pointer, ordering: .acquiringAndReleasing).exchanged {
+        let kept = Unmanaged.passRetained(frame)
+        for index in 0..<FramePool.count
+        where places[index].compareExchange(expected: nil, desired: kept, ordering: .acquiringAndReleasing).exchanged {
             return
         }
-        Unmanaged<Frame>.fromOpaque(pointer).release()
+        kept.release()
     }
 
-    deinit { while take() != nil {} }
+    deinit {
+        while take() != nil {}
+        places.deinitialize(count: FramePool.count)
+        places.deallocate()
+    }
 }

@@ -33,6 +33,8 @@ final class Frame {
         buffers.deallocate()
     }
 
+    subscript(_ address: View.Address) -> UnsafeMutableRawPointer { buffers[address.buffer] + address.byteOffset }
+
     subscript(_ view: View) -> UnsafeMutableRawPointer { buffers[view.buffer] + view.byteOffset }
 
     func floats(_ view: View) -> UnsafeMutablePointer<Float> { self[view].assumingMemoryBound(to: Float.self) }

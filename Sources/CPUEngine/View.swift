@@ -15,6 +15,14 @@ struct View: Sendable {
     var rank: Int { shape.count }
     var byteOffset: Int { offset * dtype.size }
 
+    /// Where the first element lies: all that a step needs to know while it runs.
+    struct Address: Sendable {
+        let buffer: Int
+        let byteOffset: Int
+    }
+
+    var address: Address { Address(buffer: buffer, byteOffset: byteOffset) }
+
     /// Strides of a dense tensor whose dimensions lie in `order`, outermost first; row-major without one.
     static func strides(of shape: [Int], order: [Int]? = nil) -> [Int] {
         var strides = [Int](repeating: 0, count: shape.count)

@@ -13,12 +13,26 @@ public final class Storage: @unchecked Sendable {
     /// Pages of a file: the system can drop and read them again at will.
     public let isMapped: Bool
     private let release: (@Sendable () -> Void)?
+    /// Came from the pool, and goes back there.
+    let isPooled: Bool
 
     /// New memory, aligned for vector loads and not cleared.
     public init(byteCount: Int) {
         self.byteCount = byteCount
         pointer = .allocate(byteCount: max(byteCount, 1), alignment: 64)
         isMapped = false
+        isPooled = false
+        release = nil
+    }
+
+    /// Memory for the pool to lend.
+    init?(pooled byteCount: Int) {
+        var start: UnsafeMutableRawPointer?
+        guard posix_memalign(&start, 64, byteCount) == 0, let start else { return nil }
+        self.byteCount = byteCount
+        pointer = start
+        isMapped = false
+        isPooled = true
         release = nil
     }
 
@@ -31,6 +45,7 @@ public final class Storage: @unchecked Sendable {
         self.byteCount = byteCount
         pointer = start
         isMapped = false
+        isPooled = false
         let address = UInt(bitPattern: start)
         release = { free(UnsafeMutableRawPointer(bitPattern: address)) }
     }
@@ -41,13 +56,20 @@ public final class Storage: @unchecked Sendable {
         release: @escaping @Sendable () -> Void
     ) {
         self.isMapped = isMapped
+        isPooled = false
         self.pointer = pointer
         self.byteCount = byteCount
         self.release = release
     }
 
     deinit {
-        if let release { release() } else { pointer.deallocate() }
+        if let release {
+            release()
+        } else if isPooled {
+            free(pointer)
+        } else {
+            pointer.deallocate()
+        }
     }
 }
 

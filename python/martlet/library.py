@@ -61,6 +61,7 @@ class OpInfo(TypedDict):
     family: str
     words: str
     expands: bool
+    core_ml: bool  # whether Core ML has it, too
     parameters: list[OpParameter]
 
 

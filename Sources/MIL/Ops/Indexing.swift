@@ -42,7 +42,8 @@ extension OpTable {
             [
                 data, indices, .tensor("updates", "one slice for each index", .all),
                 .int("axis", "the axis the indices count along", default: 0), mode, validate,
-            ]
+            ],
+            shared: ["data", "updates"]
         ) { call in
             let (data, indices) = (try call.type("data"), try call.type("indices"))
             let axis = try call.axis(rank: data.rank)
@@ -55,7 +56,8 @@ extension OpTable {
             [
                 data, indices, .tensor("updates", "one value for each index", .all),
                 .int("axis", "the axis the indices count along", default: 0), mode, validate,
-            ]
+            ],
+            shared: ["data", "updates"]
         ) { call in
             let (data, indices) = (try call.type("data"), try call.type("indices"))
             try sameButAlong(call.axis(rank: data.rank), data.shape, indices.shape)
@@ -65,14 +67,16 @@ extension OpTable {
         Op(
             "scatter_nd", .indexing,
             "data with the slices at the index vectors in the last axis of indices changed by the updates",
-            [data, indices, .tensor("updates", "one slice for each index vector", .all), mode, validate]
+            [data, indices, .tensor("updates", "one slice for each index vector", .all), mode, validate],
+            shared: ["data", "updates"]
         ) { call in
             let (data, indices) = (try call.type("data"), try call.type("indices", rank: 1...Int.max))
             return try scattered(call, data, updates: slices(data.shape, indices.shape, shared: 0))
         },
         Op(
             "slice_update", .indexing, "x with the slice that slice_by_index would take replaced",
-            [x, .tensor("update", "the new elements, in the shape of the slice", .all)] + sliceParameters
+            [x, .tensor("update", "the new elements, in the shape of the slice", .all)] + sliceParameters,
+            shared: ["x", "update"]
         ) { call in
             let (x, update) = (try call.type("x"), try call.type("update"))
             guard x.dtype == update.dtype else {

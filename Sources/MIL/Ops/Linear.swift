@@ -39,7 +39,8 @@ extension OpTable {
                 .tensor("y", "[…, inner, columns]: right matrices"),
                 .bool("transpose_x", "swap the last two axes of x first", default: false),
                 .bool("transpose_y", "swap the last two axes of y first", default: false),
-            ]
+            ],
+            shared: ["x", "y"]
         ) { call in
             let (x, y) = (try call.type("x"), try call.type("y"))
             let shape = try MatmulShape(
@@ -57,7 +58,7 @@ extension OpTable {
                 .list("values", "two tensors", .numbers),
                 .text("equation", "one letter for each axis of the two operands, then those of the result"),
             ],
-            expansion: einsum
+            shared: ["values"], expansion: einsum
         ) { call in
             let types = try call.types("values")
             let equation = try Einsum(call.text("equation"), types.map(\.shape))
