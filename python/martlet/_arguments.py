@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from martlet import _call
 from martlet._call import call, part
-from martlet.data_types import DEFAULTS, DType, element_type, promoted, scalar_kind, weak_type
+from martlet.data_types import DEFAULTS, DType, element_type, scalar_kind, weak_type
 from martlet.errors import InvalidArgumentError, OutOfRangeError, WrongTypeError
 from martlet.tensor import Tensor
 
@@ -83,11 +85,16 @@ def pair(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
     return first, operand(x2, first)
 
 
-def common(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
-    """Two operands in the one type they have together."""
-    first, second = pair(x1, x2)
-    dtype = promoted(first.dtype, second.dtype)
-    return cast(first, dtype), cast(second, dtype)
+@lru_cache(maxsize=512)
+def handle(op: str, names: tuple[str, ...]) -> Any:
+    """An op without constants, looked up once."""
+    return _call.op(op, names)
+
+
+def apply(op: str, *operands: Tensor) -> Tensor:
+    """An op of one or two operands, x and y, and of one result."""
+    result: Tensor = _call.run(handle(op, ("x", "y")[: len(operands)]), operands)
+    return result
 
 
 def cast(x: Tensor, dtype: DType, *, copy: bool = False) -> Tensor:

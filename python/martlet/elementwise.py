@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from martlet._arguments import Operand, alias, cast, common, operand, pair, tensor
+from martlet._arguments import Operand, alias, apply, cast, operand, pair, tensor
 from martlet._call import call
 from martlet.tensor import Tensor
 
@@ -86,27 +86,17 @@ __all__ = [
     "trunc",
 ]
 
-LN_2 = 0.6931471805599453
-LN_10 = 2.302585092994046
 bool_ = np.dtype("bool")
-float32 = np.dtype("float32")
 
 
-def unary(op: str, x: Any, **constants: Any) -> Tensor:
+def unary(op: str, x: Any) -> Tensor:
     """One op of one operand."""
-    return call(op, {"x": tensor(x)}, **constants)
+    return apply(op, tensor(x))
 
 
 def binary(op: str, x1: Any, x2: Any) -> Tensor:
     """One op of two operands, which the library brings to one type."""
-    x, y = pair(x1, x2)
-    return call(op, {"x": x, "y": y})
-
-
-def rounding(op: str, x: Any) -> Tensor:
-    """An op that whole numbers pass unchanged."""
-    x = tensor(x)
-    return alias(x) if x.dtype.kind in "biu" else call(op, {"x": x})
+    return apply(op, *pair(x1, x2))
 
 
 def truth(x: Any) -> Tensor:
@@ -117,16 +107,7 @@ def truth(x: Any) -> Tensor:
 def logical(op: str, x1: Any, x2: Any) -> Tensor:
     """One op of two operands, taken as truth values."""
     x, y = pair(x1, x2)
-    return call(op, {"x": truth(x), "y": truth(y)})
-
-
-def classified(op: str, x: Any, whole: str, either: str) -> Tensor:
-    """A question about floating-point numbers. Whole numbers are compared with themselves."""
-    x = tensor(x)
-    if x.dtype.kind == "c":
-        parts = {"x": call(op, {"x": real(x)}), "y": call(op, {"x": imag(x)})}
-        return call(either, parts)
-    return call(op, {"x": x}) if x.dtype.kind == "f" else call(whole, {"x": x, "y": x})
+    return apply(op, truth(x), truth(y))
 
 
 def abs(x: Operand, /) -> Tensor:
@@ -318,7 +299,7 @@ def ceil(x: Operand, /) -> Tensor:
     Returns:
         A tensor of the shape of x and its element type.
     """
-    return rounding("ceil", x)
+    return unary("ceil", x)
 
 
 def clip(x: Operand, /, min: Operand | None = None, max: Operand | None = None) -> Tensor:
@@ -339,7 +320,7 @@ def clip(x: Operand, /, min: Operand | None = None, max: Operand | None = None) 
     dtype, result = x.dtype, alias(x)
     for op, bound in (("maximum", min), ("minimum", max)):
         if bound is not None:
-            result = call(op, {"x": result, "y": operand(bound, x)})
+            result = apply(op, result, operand(bound, x))
     return cast(result, dtype)
 
 
@@ -350,10 +331,9 @@ def conj(x: Operand, /) -> Tensor:
         x: numeric elements.
 
     Returns:
-        A tensor of the shape and element type of x.
+        A tensor of the shape of x and its element type.
     """
-    x = tensor(x)
-    return call("conj", {"x": x}) if x.dtype.kind == "c" else alias(x)
+    return unary("conj", x)
 
 
 def copysign(x1: Operand, x2: Operand, /) -> Tensor:
@@ -396,19 +376,12 @@ def divide(x1: Operand, x2: Operand, /) -> Tensor:
     """x1 / x2. Whole numbers are divided as float32.
 
     Args:
-        x1, x2: numeric elements whose shapes broadcast.
+        x1, x2: numeric elements, whose shapes broadcast.
 
     Returns:
         A tensor of the broadcast shape and the common element type.
-
-    Raises:
-        InvalidArgumentError: the shapes do not broadcast.
-        WrongTypeError: the element types have no common one.
     """
-    x, y = common(x1, x2)
-    if x.dtype.kind in "biu":
-        x, y = cast(x, float32), cast(y, float32)
-    return call("real_div", {"x": x, "y": y})
+    return binary("divide", x1, x2)
 
 
 def equal(x1: Operand, x2: Operand, /) -> Tensor:
@@ -442,15 +415,9 @@ def expm1(x: Operand, /) -> Tensor:
         x: floating-point or complex elements.
 
     Returns:
-        A tensor of the shape and element type of x.
+        A tensor of the shape of x and its element type.
     """
-    x = tensor(x)
-    if x.dtype.kind != "c":
-        return call("expm1", {"x": x})
-    # e^(a+bi) - 1 = (e^a - 1) cos b - 2 sin²(b/2) + i e^a sin b
-    a, b = real(x), imag(x)
-    half = square(sin(multiply(b, 0.5)))
-    return joined(subtract(multiply(expm1(a), cos(b)), multiply(half, 2.0)), multiply(exp(a), sin(b)))
+    return unary("expm1", x)
 
 
 def floor(x: Operand, /) -> Tensor:
@@ -462,7 +429,7 @@ def floor(x: Operand, /) -> Tensor:
     Returns:
         A tensor of the shape of x and its element type.
     """
-    return rounding("floor", x)
+    return unary("floor", x)
 
 
 def floor_divide(x1: Operand, x2: Operand, /) -> Tensor:
@@ -514,16 +481,15 @@ def hypot(x1: Operand, x2: Operand, /) -> Tensor:
 
 
 def imag(x: Operand, /) -> Tensor:
-    """The imaginary part.
+    """The imaginary part; 0 for real numbers.
 
     Args:
-        x: complex elements; those of real numbers give 0.
+        x: numeric elements.
 
     Returns:
-        A tensor of the shape of x, of the real type of half the size.
+        A tensor of the shape of x, of its element type or the real one of half the size.
     """
-    x = tensor(x)
-    return call("imag", {"x": x}) if x.dtype.kind == "c" else call("sub", {"x": x, "y": x})
+    return unary("imag", x)
 
 
 def isfinite(x: Operand, /) -> Tensor:
@@ -535,7 +501,7 @@ def isfinite(x: Operand, /) -> Tensor:
     Returns:
         A tensor of the shape of x, of truth values.
     """
-    return classified("is_finite", x, "equal", "logical_and")
+    return unary("is_finite", x)
 
 
 def isinf(x: Operand, /) -> Tensor:
@@ -547,7 +513,7 @@ def isinf(x: Operand, /) -> Tensor:
     Returns:
         A tensor of the shape of x, of truth values.
     """
-    return classified("is_inf", x, "not_equal", "logical_or")
+    return unary("is_inf", x)
 
 
 def isnan(x: Operand, /) -> Tensor:
@@ -559,7 +525,7 @@ def isnan(x: Operand, /) -> Tensor:
     Returns:
         A tensor of the shape of x, of truth values.
     """
-    return classified("is_nan", x, "not_equal", "logical_or")
+    return unary("is_nan", x)
 
 
 def less(x1: Operand, x2: Operand, /) -> Tensor:
@@ -595,7 +561,7 @@ def log(x: Operand, /) -> Tensor:
     Returns:
         A tensor of the shape of x and its element type.
     """
-    return unary("log", x, epsilon=0.0)
+    return call("log", {"x": tensor(x)}, epsilon=0.0)
 
 
 def log10(x: Operand, /) -> Tensor:
@@ -605,26 +571,21 @@ def log10(x: Operand, /) -> Tensor:
         x: floating-point or complex elements.
 
     Returns:
-        A tensor of the shape and element type of x.
+        A tensor of the shape of x and its element type.
     """
-    x = tensor(x)
-    return scaled(log(x), 1 / LN_10) if x.dtype.kind == "c" else call("log10", {"x": x})
+    return unary("log10", x)
 
 
 def log1p(x: Operand, /) -> Tensor:
-    """ln(1 + x), exact near 0 too.
+    """ln(1 + x), exact near 0 too. -inf at -1, NaN below.
 
     Args:
         x: floating-point or complex elements.
 
     Returns:
-        A tensor of the shape and element type of x.
+        A tensor of the shape of x and its element type.
     """
-    x = tensor(x)
-    if x.dtype.kind != "c":
-        return call("log1p", {"x": x})
-    whole = add(x, 1.0)
-    return joined(log(abs(whole)), atan2(imag(whole), real(whole)))
+    return unary("log1p", x)
 
 
 def log2(x: Operand, /) -> Tensor:
@@ -634,10 +595,9 @@ def log2(x: Operand, /) -> Tensor:
         x: floating-point or complex elements.
 
     Returns:
-        A tensor of the shape and element type of x.
+        A tensor of the shape of x and its element type.
     """
-    x = tensor(x)
-    return scaled(log(x), 1 / LN_2) if x.dtype.kind == "c" else call("log2", {"x": x})
+    return unary("log2", x)
 
 
 def logaddexp(x1: Operand, x2: Operand, /) -> Tensor:
@@ -673,7 +633,7 @@ def logical_not(x: Operand, /) -> Tensor:
     Returns:
         A tensor of the shape of x, of truth values.
     """
-    return call("logical_not", {"x": truth(x)})
+    return apply("logical_not", truth(x))
 
 
 def logical_or(x1: Operand, x2: Operand, /) -> Tensor:
@@ -803,10 +763,9 @@ def real(x: Operand, /) -> Tensor:
         x: numeric elements.
 
     Returns:
-        A tensor of the shape of x, of the real type of half the size where x is complex.
+        A tensor of the shape of x, of its element type or the real one of half the size.
     """
-    x = tensor(x)
-    return call("real", {"x": x}) if x.dtype.kind == "c" else alias(x)
+    return unary("real", x)
 
 
 def reciprocal(x: Operand, /) -> Tensor:
@@ -818,7 +777,7 @@ def reciprocal(x: Operand, /) -> Tensor:
     Returns:
         A tensor of the shape of x and its element type.
     """
-    return unary("inverse", x, epsilon=0.0)
+    return call("inverse", {"x": tensor(x)}, epsilon=0.0)
 
 
 def remainder(x1: Operand, x2: Operand, /) -> Tensor:
@@ -840,12 +799,9 @@ def round(x: Operand, /) -> Tensor:
         x: numeric elements.
 
     Returns:
-        A tensor of the shape and element type of x.
+        A tensor of the shape of x and its element type.
     """
-    x = tensor(x)
-    if x.dtype.kind == "c":
-        return joined(rounding("round", real(x)), rounding("round", imag(x)))
-    return rounding("round", x)
+    return unary("round", x)
 
 
 def sign(x: Operand, /) -> Tensor:
@@ -965,14 +921,4 @@ def trunc(x: Operand, /) -> Tensor:
     Returns:
         A tensor of the shape of x and its element type.
     """
-    return rounding("trunc", x)
-
-
-def joined(x: Tensor, y: Tensor) -> Tensor:
-    """The complex numbers of these real and imaginary parts."""
-    return call("complex", {"x": x, "y": y})
-
-
-def scaled(x: Tensor, factor: float) -> Tensor:
-    """Complex numbers times a real one, part by part: infinite parts then make no NaN."""
-    return joined(multiply(real(x), factor), multiply(imag(x), factor))
+    return unary("trunc", x)

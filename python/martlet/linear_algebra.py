@@ -8,16 +8,16 @@ from typing import Any
 from martlet._arguments import (
     axes_of,
     cast,
-    common,
     count,
     filled,
     one_axis,
+    pair,
     reshaped,
     tensor,
     whole,
 )
 from martlet._call import call
-from martlet.data_types import broadcast_shapes
+from martlet.data_types import broadcast_shapes, promoted
 from martlet.elementwise import conj, multiply
 from martlet.errors import InvalidArgumentError, OutOfRangeError, WrongTypeError
 from martlet.manipulation import permute_dims
@@ -64,7 +64,9 @@ def tensors(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
     for x in (x1, x2):
         if isinstance(x, (bool, int, float, complex)):
             raise WrongTypeError(f"The number {x} is no tensor; multiply by it with *.")
-    return common(x1, x2)
+    first, second = pair(x1, x2)
+    dtype = promoted(first.dtype, second.dtype)
+    return cast(first, dtype), cast(second, dtype)
 
 
 def matrix_transpose(x: Tensor, /) -> Tensor:
