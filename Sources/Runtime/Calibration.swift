@@ -9,7 +9,7 @@ public struct Calibration: Sendable {
     private let isQuick: Bool
     private let clock: DeviceCache.Clock
 
-    /// How far it is: points done of all, and what is measured next. Answering false ends it with what there is.
+    /// How far it is: points done of all, and what is measured next, at the end nothing. Answering false ends it with what there is.
     public typealias Progress = (_ done: Int, _ total: Int, _ next: String) -> Bool
 
     /// Devices that are not available, or change results, are left out. `quick` takes under a second, else a few.
@@ -30,9 +30,12 @@ public struct Calibration: Sendable {
         var seconds: [String: [OperationType: [(work: Double, seconds: Double)]]] = [:]
         let points = points
         let start = clock()
+        var goesOn = true
         for (done, point) in points.enumerated() {
             let spent = clock() - start
-            guard progress(done, points.count, point.words), spent < budget else { break }
+            guard spent < budget else { break }
+            goesOn = progress(done, points.count, point.words)
+            guard goesOn else { break }
             let share = (budget - spent) / UInt64(points.count - done)
             let name = point.device.name
             let sample: Sample
@@ -53,7 +56,7 @@ public struct Calibration: Sendable {
                 seconds[name, default: [:]][type, default: []].append((sample.work, own))
             }
         }
-        _ = progress(points.count, points.count, "")
+        if goesOn { _ = progress(points.count, points.count, "") }
         report.costs = seconds.mapValues { $0.compactMapValues(Measurements.Cost.init(fitting:)) }
         return report
     }

@@ -76,7 +76,7 @@ def devices(as_json: bool) -> None:
 @click.option("--quick", is_flag=True, help="Under a second, with fewer sizes.")
 def calibrate(quick: bool, as_json: bool) -> None:
     """Measure the devices, and keep the costs for this machine: device selection goes by them."""
-    from tqdm import tqdm
+    from tqdm import tqdm  # type: ignore[import-untyped]
 
     with tqdm(unit="point", leave=False, disable=True if as_json else None) as bar:
 
