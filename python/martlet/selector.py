@@ -424,8 +424,8 @@ def calibrate(quick: bool = False, progress: Callable[[int, int, str], object] |
 
     Args:
         quick: Fewer sizes and runs.
-        progress: Called as `progress(done, total, next)` before each point and, `next` empty, at the end. What it
-            raises ends the measuring, with nothing kept.
+        progress: Called as `progress(done, total, next)` before each visit of a point and, `next` empty, at the
+            end. What it raises ends the measuring, with nothing kept.
 
     Raises:
         InvalidArgumentError: The folder for caches cannot be written.
