@@ -8,6 +8,7 @@ outputs = model.predict({"x": array})
 
 from __future__ import annotations
 
+from martlet import nn
 from martlet.custom import CustomOp, Result, custom_op
 from martlet.errors import (
     BadHandleError,
@@ -66,6 +67,7 @@ __all__ = [
     "get_num_threads",
     "info",
     "load",
+    "nn",
     "ops",
     "parse",
     "set_num_threads",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -25,6 +26,13 @@ class LoadedKeys(NamedTuple):
     unexpected_keys: list[str]
 
 
+class ForwardSignature:
+    """A module is called as its `forward` is: for tools that ask, tracing among them."""
+
+    def __get__(self, module: Module | None, owner: type) -> inspect.Signature | None:
+        return None if module is None else inspect.signature(module.forward)
+
+
 class Module:
     """A layer or a network: a formula, `forward`, over tensors that are its attributes.
 
@@ -42,6 +50,7 @@ class Module:
     training: bool = True
     """Whether layers behave as in training: dropout drops, batch normalization takes the statistics of its batch."""
     _buffer_names: frozenset[str] = frozenset()
+    __signature__ = ForwardSignature()
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """What the module computes."""
