@@ -35,7 +35,7 @@ let package = Package(
     targets: [
         .target(name: "MIL", swiftSettings: settings),
         .target(name: "Passes", dependencies: ["MIL"], swiftSettings: settings),
-        .target(name: "ModelFiles", dependencies: ["MIL"], swiftSettings: settings),
+        .target(name: "ModelFiles", dependencies: ["MIL", "Passes"], swiftSettings: settings),
         .target(name: "Runtime", dependencies: ["MIL", "Passes"], swiftSettings: settings),
         .target(name: "CKernels", cSettings: isPrepared ? [.unsafeFlags(["-O3"])] : []),
         .target(
@@ -56,6 +56,9 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "MartletTests", dependencies: ["Martlet", "Passes", "FakeDevice"], path: "tests/swift/MartletTests",
+            swiftSettings: settings),
+        .testTarget(
+            name: "RuntimeTests", dependencies: ["Martlet", "Runtime"], path: "tests/swift/RuntimeTests",
             swiftSettings: settings),
         .testTarget(
             name: "CInterfaceTests", dependencies: ["CInterface", "CHeader", "FakeDevice"],

@@ -1,6 +1,5 @@
 import CHeader
 import Martlet
-import Synchronization
 
 /// A tensor with its shape, and the texts of a tensor of texts, in C's form. A symbol stands for a value of a function
 /// that is being traced: it has a type and no elements.
@@ -13,41 +12,51 @@ final class TensorObject: Handled {
         let id: ValueID
     }
 
-    let tensor: Tensor
+    let type: SharedType
+    private(set) nonisolated(unsafe) var storage: Storage
+    private let byteOffset: Int
     let symbol: Symbol?
     /// The device that runs what is computed from this tensor; nil lets the selector choose.
-    let pin: String?
-    /// Made when first asked for: most results are never looked at from C.
-    private let shape = Atomic<UInt>(0)
-    private nonisolated(unsafe) let strings: UnsafeMutablePointer<UnsafePointer<CChar>?>?
+    let pin: Pin?
+    private let strings: Strings?
 
-    init(_ tensor: Tensor, pin: String? = nil) {
-        self.tensor = tensor
+    init(_ type: SharedType, _ storage: Storage, pin: Pin?) {
+        self.type = type
+        self.storage = storage
+        self.pin = pin
+        byteOffset = 0
+        symbol = nil
+        strings = nil
+    }
+
+    init(_ tensor: Tensor, pin: Pin? = nil) {
+        type = SharedType(tensor.type)
+        storage = tensor.storage
+        byteOffset = tensor.byteOffset
         self.pin = pin
         symbol = nil
-        guard tensor.dtype == .string else {
-            strings = nil
-            return
-        }
-        let strings = UnsafeMutablePointer<UnsafePointer<CChar>?>.allocate(capacity: max(tensor.strings.count, 1))
-        for (index, string) in tensor.strings.enumerated() { strings[index] = UnsafePointer(chars(string)) }
-        self.strings = strings
+        strings = tensor.dtype == .string ? Strings(tensor.strings) : nil
     }
 
     init(_ type: TensorType, symbol: Symbol) {
-        tensor = Tensor(type, storage: TensorObject.nothing)
+        self.type = SharedType(type)
+        storage = TensorObject.nothing
         self.symbol = symbol
+        byteOffset = 0
         pin = nil
         strings = nil
     }
 
     private static let nothing = Storage(byteCount: 0)
 
-    deinit {
-        UnsafeMutablePointer<Int64>(bitPattern: shape.load(ordering: .acquiring))?.deallocate()
-        guard let strings else { return }
-        for index in tensor.strings.indices { strings[index]?.deallocate() }
-        strings.deallocate()
+    deinit { StoragePool.give(&storage) }
+
+    /// The elements' address.
+    var pointer: UnsafeMutableRawPointer { storage.pointer + byteOffset }
+
+    var tensor: Tensor {
+        if let strings { return Tensor(strings: strings.texts, shape: type.type.shape) }
+        return Tensor(type.type, storage: storage, byteOffset: byteOffset)
     }
 
     /// The tensor, where it has elements.
@@ -56,32 +65,35 @@ final class TensorObject: Handled {
             guard symbol == nil else {
                 throw Failure(
                     .unsupported,
-                    "The tensor of shape \(tensor.shape) has no elements: its function is being traced, not run.")
+                    "The tensor of shape \(type.type.shape) has no elements: its function is being traced, not run.")
             }
             return tensor
         }
     }
 
     var view: mlt_view {
-        let known = symbol == nil
-        let bytes =
-            strings == nil ? tensor.type.byteCount : tensor.strings.count * MemoryLayout<UnsafePointer<CChar>?>.stride
-        let data = strings.map { UnsafeRawPointer($0) } ?? UnsafeRawPointer(tensor.pointer)
+        let data = symbol == nil ? strings.map { UnsafeRawPointer($0.array) } ?? UnsafeRawPointer(pointer) : nil
+        let bytes = strings.map { $0.texts.count * MemoryLayout<UnsafePointer<CChar>?>.stride } ?? type.byteCount
         return mlt_view(
-            dtype: mlt_dtype(tensor.dtype.rawValue), rank: Int32(tensor.shape.count), shape: shapeInC,
-            data: known ? data : nil, bytes: known ? bytes : 0)
+            dtype: mlt_dtype(type.type.dtype.rawValue), rank: Int32(type.type.rank), shape: type.shape, data: data,
+            bytes: symbol == nil ? bytes : 0)
+    }
+}
+
+/// Texts as C has them.
+private final class Strings: Sendable {
+    let texts: [String]
+    nonisolated(unsafe) let array: UnsafeMutablePointer<UnsafePointer<CChar>?>
+
+    init(_ texts: [String]) {
+        self.texts = texts
+        array = .allocate(capacity: max(texts.count, 1))
+        for (index, text) in texts.enumerated() { array[index] = UnsafePointer(chars(text)) }
     }
 
-    private var shapeInC: UnsafeMutablePointer<Int64>? {
-        if let made = UnsafeMutablePointer<Int64>(bitPattern: shape.load(ordering: .acquiring)) { return made }
-        let new = UnsafeMutablePointer<Int64>.allocate(capacity: max(tensor.shape.count, 1))
-        for (index, size) in tensor.shape.enumerated() { new[index] = Int64(size) }
-        let (done, other) = shape.compareExchange(
-            expected: 0, desired: UInt(bitPattern: new), successOrdering: .acquiringAndReleasing,
-            failureOrdering: .acquiring)
-        if done { return new }
-        new.deallocate()
-        return UnsafeMutablePointer(bitPattern: other)
+    deinit {
+        for index in texts.indices { array[index]?.deallocate() }
+        array.deallocate()
     }
 }
 

@@ -8,6 +8,7 @@
 #include "elementwise_plan.h"
 #include "include/threads.h"
 #include "lane_math.h"
+#include "whole_math.h"
 
 MK_INLINE int32_t mk_int(float x) {
     float low = x > -2147483648.0f ? x : -2147483648.0f;
@@ -23,17 +24,12 @@ MK_INLINE float mk_mod(float x, float y) {
     return (r < 0.0f) != (y < 0.0f) ? r + y : r;
 }
 
-MK_INLINE int32_t mk_floor_div(int32_t x, int32_t y) {
-    if (y == 0) return 0;
-    if (y == -1) return (int32_t)(0u - (uint32_t)x);
-    int32_t q = x / y;
-    return q - (q * y != x && (x < 0) != (y < 0));
-}
-
-MK_INLINE int32_t mk_floor_mod(int32_t x, int32_t y) {
-    if (y == 0 || y == -1) return 0;
-    int32_t r = x % y;
-    return r != 0 && (r < 0) != (y < 0) ? r + y : r;
+// As in Python: the quotient without its remainder is whole but for one rounding.
+MK_INLINE float mk_floor_div(float x, float y) {
+    if (y == 0.0f) return x / y;
+    float r = fmodf(x, y), q = (x - r) / y;
+    if (r != 0.0f && (r < 0.0f) != (y < 0.0f)) q -= 1.0f;
+    return q == 0.0f ? copysignf(0.0f, x / y) : rintf(q);
 }
 
 #define MK_KERNELS "elementwise.inc"

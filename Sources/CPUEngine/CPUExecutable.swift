@@ -9,20 +9,25 @@ final class CPUExecutable: Executable {
     let inputs: [Port]
     let outputs: [Port]
     let plan: Plan
+    /// Threads of every run; nil takes the process's number.
+    private let threads: Int?
+    private let rooms: [TensorType]
     /// Makes the steps for a number of threads, which is then the calling thread's.
     private let lower: @Sendable (_ threads: Int) throws -> Assembly
     /// What is prepared, under the number of threads as its tag.
     private let place = Slot()
     private let preparing = Mutex(())
 
-    init(device: String, lower: @escaping @Sendable (_ threads: Int) throws -> Assembly) throws {
-        let threads = Threads.count
+    init(device: String, threads fixed: Int?, lower: @escaping @Sendable (_ threads: Int) throws -> Assembly) throws {
+        let threads = fixed ?? Threads.count
         let assembly = try lower(threads)
+        self.threads = fixed
         self.lower = lower
         inputs = assembly.inputs
         outputs = assembly.outputs
+        rooms = assembly.rooms
         plan = Plan(
-            device: device, steps: assembly.steps.map(\.info), workspaceBytes: assembly.workspaceBytes,
+            device: device, steps: assembly.steps.map(\.planned), workspaceBytes: assembly.workspaceBytes,
             packedBytes: assembly.packedBytes)
         place.fill(PreparedSteps(assembly), tag: UInt32(threads))
     }
@@ -36,11 +41,11 @@ final class CPUExecutable: Executable {
                 tensor.dtype == port.type.dtype ? .invalidArgument : .wrongType,
                 "The input '\(port.name)' is a \(tensor.type); it must be a \(port.type).")
         }
-        let results = try outputs.map { Tensor($0.type, storage: try Storage(allocating: $0.type.byteCount)) }
+        var results = try rooms.map { Tensor($0, storage: try Storage(allocating: $0.byteCount)) }
         // Read once: whoever changes the number meanwhile changes it for later runs.
-        let threads = Threads.prepare()
-        if try !runPrepared(threads, inputs, results, observer) {
-            try prepare(for: threads).run(inputs, results, observer)
+        let threads = Threads.prepare(threads)
+        if try !runPrepared(threads, inputs, &results, observer) {
+            try prepare(for: threads).run(inputs, &results, observer)
         }
         return results
     }
@@ -48,21 +53,23 @@ final class CPUExecutable: Executable {
     func run(
         from inputs: UnsafePointer<UnsafeMutableRawPointer>, into outputs: UnsafePointer<UnsafeMutableRawPointer>
     ) throws {
-        let threads = Threads.prepare()
+        let threads = Threads.prepare(threads)
         guard let object = place.enter(tag: UInt32(threads)) else {
             return try prepare(for: threads).run(from: inputs, into: outputs)
         }
         defer { _ = place.leave() }
-        try unsafeDowncast(object, to: PreparedSteps.self).run(from: inputs, into: outputs)
+        try object._withUnsafeGuaranteedRef {
+            try unsafeDowncast($0, to: PreparedSteps.self).run(from: inputs, into: outputs)
+        }
     }
 
     /// Runs what is prepared for this number of threads; false where nothing is.
     private func runPrepared(
-        _ threads: Int, _ inputs: [Tensor], _ results: [Tensor], _ observer: Observer?
+        _ threads: Int, _ inputs: [Tensor], _ results: inout [Tensor], _ observer: Observer?
     ) throws -> Bool {
         guard let object = place.enter(tag: UInt32(threads)) else { return false }
         defer { _ = place.leave() }
-        try unsafeDowncast(object, to: PreparedSteps.self).run(inputs, results, observer)
+        try unsafeDowncast(object.takeUnretainedValue(), to: PreparedSteps.self).run(inputs, &results, observer)
         return true
     }
 
@@ -72,7 +79,7 @@ final class CPUExecutable: Executable {
             // Another thread may have done it while this one waited.
             if let object = place.enter(tag: UInt32(threads)) {
                 defer { _ = place.leave() }
-                return unsafeDowncast(object, to: PreparedSteps.self)
+                return unsafeDowncast(object.takeUnretainedValue(), to: PreparedSteps.self)
             }
             let prepared = PreparedSteps(try lower(threads))
             if place.isEmpty || place.end(tag: place.tag).cleared { place.fill(prepared, tag: UInt32(threads)) }
@@ -82,10 +89,12 @@ final class CPUExecutable: Executable {
 }
 
 /// Steps over buffers for one number of threads, and frames that wait to be used again.
-private final class PreparedSteps: Sendable {
+private final class PreparedSteps: @unchecked Sendable {
     private let assembly: Assembly
     private let outputBuffers: [Int]
     private let inputBuffers: [Int]
+    /// What the steps do, apart from what they are called: walking these counts no references.
+    private let actions: UnsafeMutableBufferPointer<Assembly.Action>
     private let frames = FramePool()
 
     init(_ assembly: Assembly) {
@@ -101,9 +110,16 @@ private final class PreparedSteps: Sendable {
         }
         inputBuffers = incoming
         outputBuffers = outgoing
+        actions = .allocate(capacity: assembly.steps.count)
+        _ = actions.initialize(from: assembly.steps.map(\.run))
     }
 
-    func run(_ inputs: [Tensor], _ results: [Tensor], _ observer: Observer?) throws {
+    deinit {
+        actions.deinitialize()
+        actions.deallocate()
+    }
+
+    func run(_ inputs: [Tensor], _ results: inout [Tensor], _ observer: Observer?) throws {
         let frame = try frames.take() ?? Frame(assembly)
         defer { frames.give(frame) }
         for (tensor, buffer) in zip(inputs, inputBuffers) { frame.buffers[buffer] = tensor.pointer }
@@ -111,10 +127,16 @@ private final class PreparedSteps: Sendable {
         if let observer {
             try observe(frame, observer)
         } else {
-            for step in assembly.steps { try step.run(frame) }
+            for action in actions { try action(frame) }
         }
         // The callers' tensors must outlive the steps.
         withExtendedLifetime((inputs, results)) {}
+        // What the data left empty goes from the shape, not from the memory.
+        for (output, buffer) in assembly.open {
+            var type = results[output].type
+            type.shape[0] = min(frame.counts[buffer] ?? 0, type.shape[0])
+            results[output] = Tensor(type, storage: results[output].storage)
+        }
     }
 
     func run(
@@ -124,7 +146,7 @@ private final class PreparedSteps: Sendable {
         defer { frames.give(frame) }
         for index in inputBuffers.indices { frame.buffers[inputBuffers[index]] = inputs[index] }
         for index in outputBuffers.indices { frame.buffers[outputBuffers[index]] = outputs[index] }
-        for step in assembly.steps { try step.run(frame) }
+        for action in actions { try action(frame) }
     }
 
     private func observe(_ frame: Frame, _ observer: Observer) throws {
@@ -139,30 +161,36 @@ private final class PreparedSteps: Sendable {
 
 /// Frames that no run uses now. Slots are exchanged atomically: no lock, no wait.
 private final class FramePool: @unchecked Sendable {
-    private static let slots = 16
-    private let places = (0..<slots).map { _ in Slot() }
+    private static let count = 16
+    private typealias Place = Atomic<Unmanaged<Frame>?>
+    private let places: UnsafeMutablePointer<Place>
 
-    private final class Slot {
-        let frame = Atomic<UnsafeMutableRawPointer?>(nil)
+    init() {
+        places = .allocate(capacity: FramePool.count)
+        for index in 0..<FramePool.count { (places + index).initialize(to: Place(nil)) }
     }
 
     func take() -> Frame? {
-        for place in places {
-            if let pointer = place.frame.exchange(nil, ordering: .acquiringAndReleasing) {
-                return Unmanaged<Frame>.fromOpaque(pointer).takeRetainedValue()
+        for index in 0..<FramePool.count {
+            if let frame = places[index].exchange(nil, ordering: .acquiringAndReleasing) {
+                return frame.takeRetainedValue()
             }
         }
         return nil
     }
 
     func give(_ frame: Frame) {
-        let pointer = Unmanaged.passRetained(frame).toOpaque()
-        for place in places
-        where place.frame.compareExchange(expected: nil, desired: pointer, ordering: .acquiringAndReleasing).exchanged {
+        let kept = Unmanaged.passRetained(frame)
+        for index in 0..<FramePool.count
+        where places[index].compareExchange(expected: nil, desired: kept, ordering: .acquiringAndReleasing).exchanged {
             return
         }
-        Unmanaged<Frame>.fromOpaque(pointer).release()
+        kept.release()
     }
 
-    deinit { while take() != nil {} }
+    deinit {
+        while take() != nil {}
+        places.deinitialize(count: FramePool.count)
+        places.deallocate()
+    }
 }

@@ -24,7 +24,9 @@ struct ElementwiseGroups {
         var root = [Int?](repeating: nil, count: function.operations.count)
         var leaves: [Int: Set<ValueID>] = [:]
         for (index, operation) in function.operations.enumerated().reversed()
-        where Tape.cells[operation.op] != nil && !except.contains(index) {
+        where Tape.cells[operation.op] != nil && !except.contains(index)
+            && !TypedLoop.wants(operation, in: function)
+        {
             let id = operation.outputs[0]
             root[index] = index
             let inputs = Set(operation.inputs.filter { function[$0].type.tensor?.dtype != .string })

@@ -28,7 +28,9 @@ extension Function {
             if rounding { rounded.formUnion(block.operations[index].outputs.filter(isHalf)) }
         }
         var outputCasts: [Operation] = []
-        for (position, id) in outputs.enumerated() where isHalf(id) {
+        // Results whose size only the run tells can not be cast afterwards; their kernels round them.
+        func isOpen(_ id: ValueID) -> Bool { self[id].type.tensor?.isOpen ?? false }
+        for (position, id) in outputs.enumerated() where isHalf(id) && !isOpen(id) {
             let narrow = add(Value(name: self[id].name, type: self[id].type))
             let dtype = constant(Tensor("fp16"), name: "\(self[id].name)_dtype")
             let source = replacement[id] ?? id
@@ -38,7 +40,7 @@ extension Function {
         }
         let narrow = Set(outputCasts.flatMap(\.outputs))
         for index in values.indices where !inputs.contains(ValueID(index)) && !narrow.contains(ValueID(index)) {
-            if case .tensor(let type) = values[index].type, type.dtype == .float16 {
+            if case .tensor(let type) = values[index].type, type.dtype == .float16, !type.isOpen {
                 values[index].type = .tensor(TensorType(.float32, type.shape))
             }
         }

@@ -115,12 +115,12 @@ struct Tape {
 /// A tape ready to run, with the memory of its C structure.
 final class PreparedTape: @unchecked Sendable {
     private let tape: UnsafeMutablePointer<mk_tape>
-    private let leaves: [View]
-    private let output: View
+    private let leaves: [View.Address]
+    private let output: View.Address
 
     init(shape: [Int], leaves: [View], code: [mk_instruction], result: Int32, output: View) throws {
-        self.leaves = leaves
-        self.output = output
+        self.leaves = leaves.map(\.address)
+        self.output = output.address
         tape = .allocate(capacity: 1)
         tape.initialize(to: mk_tape())
         // Walk in the order of the result's memory, so that it is written from end to end.
@@ -134,22 +134,15 @@ final class PreparedTape: @unchecked Sendable {
         tape.pointee.inputs = Int32(leaves.count)
         tape.pointee.outputs = 1
         tape.pointee.instructions = Int32(code.count)
-        func fill<T, S: Sequence>(_ field: WritableKeyPath<mk_tape, T>, at start: Int = 0, _ values: S)
-        where S.Element: Sendable {
-            withUnsafeMutableBytes(of: &tape.pointee[keyPath: field]) { bytes in
-                let items = bytes.bindMemory(to: S.Element.self)
-                for (index, value) in values.enumerated() { items[start + index] = value }
-            }
-        }
-        fill(\.shape, order.map { Int64(shape[$0]) })
+        tape.fill(\.shape, order.map { Int64(shape[$0]) })
         for (index, leaf) in leaves.enumerated() {
-            fill(\.input_dtype, at: index, [Int32(try leaf.dtype.code.rawValue)])
-            fill(\.input_strides, at: index * MK_TAPE_RANK, order.map { Int64(leaf.strides[$0]) })
+            tape.fill(\.input_dtype, at: index, [Int32(try leaf.dtype.code.rawValue)])
+            tape.fill(\.input_strides, at: index * MK_TAPE_RANK, order.map { Int64(leaf.strides[$0]) })
         }
-        fill(\.output_dtype, [Int32(try output.dtype.code.rawValue)])
-        fill(\.output_register, [result])
-        fill(\.output_strides, order.map { Int64(output.strides[$0]) })
-        fill(\.code, code)
+        tape.fill(\.output_dtype, [Int32(try output.dtype.code.rawValue)])
+        tape.fill(\.output_register, [result])
+        tape.fill(\.output_strides, order.map { Int64(output.strides[$0]) })
+        tape.fill(\.code, code)
         guard mk_tape_collapse(tape) == 0 else { throw Failure(.bug, "A fused chain is outside the kernel's limits.") }
     }
 

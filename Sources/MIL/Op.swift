@@ -7,8 +7,12 @@ public struct Op: Sendable {
     public let parameters: [Parameter]
     /// The output types that follow from the arguments.
     public let infer: @Sendable (Call) throws -> [TensorType]
+    /// Names of parameters whose arguments must be of one element type, as x and y of a sum.
+    public let shared: [String]
     /// The op said with simpler ops, for engines that have no kernel of their own.
     public let expansion: Expansion?
+    /// Whether Core ML's language has the op. A model file says other ops by their expansion, or cannot hold them.
+    public let isCoreML: Bool
     /// Who computes an op that was added at run time; nil for the rows of the table.
     public let custom: CustomOp?
 
@@ -16,14 +20,17 @@ public struct Op: Sendable {
     public typealias Expansion = @Sendable (Call, inout Function) throws -> [ValueID]
 
     public init(
-        _ name: String, _ family: Family, _ words: String, _ parameters: [Parameter],
-        expansion: Expansion? = nil, custom: CustomOp? = nil, infer: @escaping @Sendable (Call) throws -> [TensorType]
+        _ name: String, _ family: Family, _ words: String, _ parameters: [Parameter], shared: [String] = [],
+        expansion: Expansion? = nil, isCoreML: Bool = true, custom: CustomOp? = nil,
+        infer: @escaping @Sendable (Call) throws -> [TensorType]
     ) {
         self.name = name
         self.family = family
         self.words = words
         self.parameters = parameters
+        self.shared = shared
         self.expansion = expansion
+        self.isCoreML = isCoreML && custom == nil
         self.custom = custom
         self.infer = infer
     }
@@ -31,7 +38,7 @@ public struct Op: Sendable {
     /// Families give the files of every engine their names.
     public enum Family: String, Sendable, CaseIterable {
         case activation, elementwise, reduction, linear, convolution, normalization, sequence
-        case shape, indexing, image, random, control, compression, custom
+        case shape, indexing, image, random, control, compression, complex, fourier, custom
     }
 
     /// One parameter of an op.
@@ -103,14 +110,19 @@ extension Set where Element == DataType {
     public static let integers: Self = [.int8, .uint8, .int16, .uint16, .int32, .uint32, .int64, .uint64]
     public static let complex: Self = [.complex64, .complex128]
     public static let numbers: Self = floats.union(integers)
+    /// Numbers that have a size rather than a direction, and those that have both.
+    public static let numbersAndComplex: Self = numbers.union(complex)
+    public static let floatsAndComplex: Self = floats.union(complex)
+    /// What consists of bits that are its value.
+    public static let bits: Self = integers.union([.bool])
     public static let all: Self = Set(DataType.allCases).subtracting([.string])
 }
 
 /// The table of all ops. Ops are rows; engines are columns elsewhere.
 public enum OpTable {
     public static let rows: [Op] =
-        activationOps + elementwiseOps + reductionOps + linearOps + convolutionOps + normalizationOps + sequenceOps
-        + shapeOps + indexingOps + imageOps + randomOps + compressionOps
+        activationOps + elementwiseOps + complexOps + reductionOps + linearOps + convolutionOps + normalizationOps
+        + sequenceOps + shapeOps + indexingOps + imageOps + randomOps + compressionOps + fourierOps
 
     private static let byName = Dictionary(uniqueKeysWithValues: rows.map { ($0.name, $0) })
 

@@ -72,7 +72,7 @@ final class ShapeCache: Sendable {
     }
 
     private func enter(_ index: Int, tag: UInt32) -> Entry? {
-        slots[index].enter(tag: tag).map { unsafeDowncast($0, to: Entry.self) }
+        slots[index].enter(tag: tag).map { unsafeDowncast($0.takeUnretainedValue(), to: Entry.self) }
     }
 
     private func touch(_ entry: Entry) {

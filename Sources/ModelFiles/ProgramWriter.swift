@@ -1,4 +1,5 @@
 import MIL
+import Passes
 
 /// Writes one function. Every parameter stands in the file, those left out with their default: no reader has to know it.
 struct FunctionWriter {
@@ -15,8 +16,21 @@ struct FunctionWriter {
                 .invalidArgument,
                 "There is no opset '\(function.opset)'; there are \(Opset.names.joined(separator: ", ")).")
         }
-        (self.function, self.interface, self.opset) = (function, interface, opset)
+        (self.function, self.interface, self.opset) = (try Self.inCoreML(function), interface, opset)
         assignNames()
+    }
+
+    /// The function with Core ML's ops alone.
+    private static func inCoreML(_ function: Function) throws -> Function {
+        func isForeign(_ op: String) -> Bool { OpTable[op].map { !$0.isCoreML } ?? false }
+        var function = function
+        try function.expand { operation, _ in isForeign(operation.op) }
+        if let operation = function.allOperations.first(where: { isForeign($0.op) }) {
+            throw Failure(
+                .unsupported,
+                "Core ML has no op '\(operation.op)', and none that say the same; a model file cannot hold it.")
+        }
+        return function
     }
 
     /// Inputs and outputs keep their names; others become plain identifiers, each once.

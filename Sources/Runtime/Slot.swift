@@ -5,12 +5,12 @@ import Synchronization
 /// it alive, or fails. Ending waits for nobody: the last use clears the place.
 public struct Slot: ~Copyable, @unchecked Sendable {
     /// Tag in the upper half; then whether it is open, whether it is ending, and the uses.
-    private let word = Atomic<UInt64>(0)
-    private let object = Atomic<Unmanaged<AnyObject>?>(nil)
+    @usableFromInline let word = Atomic<UInt64>(0)
+    @usableFromInline let object = Atomic<Unmanaged<AnyObject>?>(nil)
 
-    private static let open: UInt64 = 1 << 31
-    private static let ending: UInt64 = 1 << 30
-    private static let uses: UInt64 = (1 << 30) - 1
+    @inlinable static var open: UInt64 { 1 << 31 }
+    @inlinable static var ending: UInt64 { 1 << 30 }
+    @inlinable static var uses: UInt64 { (1 << 30) - 1 }
 
     public init() {}
 
@@ -26,19 +26,22 @@ public struct Slot: ~Copyable, @unchecked Sendable {
         word.store(UInt64(tag) << 32 | Slot.open, ordering: .releasing)
     }
 
-    /// The object under this tag, kept in place until `leave`; nil where there is none or it is ending.
-    public func enter(tag: UInt32) -> AnyObject? {
+    /// The object under this tag, kept in place until `leave`; nil where there is none or it is ending. The place owns
+    /// the object meanwhile, so that a use counts no further reference.
+    @inlinable
+    public func enter(tag: UInt32) -> Unmanaged<AnyObject>? {
         var seen = word.load(ordering: .relaxed)
         while seen >> 32 == tag, seen & (Slot.open | Slot.ending) == Slot.open, seen & Slot.uses < Slot.uses {
             let (done, now) = word.weakCompareExchange(
                 expected: seen, desired: seen + 1, successOrdering: .acquiring, failureOrdering: .relaxed)
-            if done { return object.load(ordering: .relaxed)?.takeUnretainedValue() }
+            if done { return object.load(ordering: .relaxed) }
             seen = now
         }
         return nil
     }
 
     /// Ends one use. True where that cleared the place, which the caller may then give to the next object.
+    @inlinable
     public func leave() -> Bool {
         let (_, now) = word.wrappingSubtract(1, ordering: .acquiringAndReleasing)
         return now & Slot.ending != 0 && now & Slot.uses == 0 && clear()
@@ -59,7 +62,8 @@ public struct Slot: ~Copyable, @unchecked Sendable {
     }
 
     /// Only the last use of an ending place comes here, alone.
-    private func clear() -> Bool {
+    @usableFromInline
+    func clear() -> Bool {
         let last = object.exchange(nil, ordering: .relaxed)
         word.store(UInt64(tag) << 32, ordering: .releasing)
         last?.release()

@@ -9,7 +9,15 @@ outputs = model.predict({"x": array})
 from __future__ import annotations
 
 from martlet import nn
+from martlet.backend import BackendStats, CoreMLBackend, CoreMLBackendConfig
 from martlet.custom import CustomOp, Result, custom_op
+from martlet.device import (
+    CoreMLDevice,
+    DeviceCache,
+    get_coreml_device_info,
+    is_coreml_available,
+    is_metal_available,
+)
 from martlet.errors import (
     BadHandleError,
     BugError,
@@ -24,9 +32,19 @@ from martlet.errors import (
     WrongTypeError,
 )
 from martlet.library import DeviceInfo, Info, OpInfo, OpParameter, devices, get_num_threads, info, ops, set_num_threads
+from martlet.log import logger
 from martlet.model import Model, load, parse
 from martlet.plan import Plan, Step
 from martlet.ports import Image, Port
+from martlet.profile import Profile, profile
+from martlet.selector import (
+    Choice,
+    DescribedDevice,
+    DeviceThresholds,
+    OperationProfile,
+    SmartDeviceSelector,
+    calibrate,
+)
 from martlet.tensor import Tensor
 from martlet.trace import TensorSpec, trace
 
@@ -35,11 +53,19 @@ __description__ = "Runs Core ML models anywhere, Linux included, and says where 
 __author__ = "The Martlet authors"
 
 __all__ = [
+    "BackendStats",
     "BadHandleError",
     "BugError",
     "CallbackError",
+    "Choice",
+    "CoreMLBackend",
+    "CoreMLBackendConfig",
+    "CoreMLDevice",
     "CustomOp",
+    "DescribedDevice",
+    "DeviceCache",
     "DeviceInfo",
+    "DeviceThresholds",
     "Error",
     "Image",
     "Info",
@@ -49,11 +75,14 @@ __all__ = [
     "NotFoundError",
     "OpInfo",
     "OpParameter",
+    "OperationProfile",
     "OutOfMemoryError",
     "OutOfRangeError",
     "Plan",
     "Port",
+    "Profile",
     "Result",
+    "SmartDeviceSelector",
     "Step",
     "Tensor",
     "TensorSpec",
@@ -62,14 +91,20 @@ __all__ = [
     "__author__",
     "__description__",
     "__version__",
+    "calibrate",
     "custom_op",
     "devices",
+    "get_coreml_device_info",
     "get_num_threads",
     "info",
+    "is_coreml_available",
+    "is_metal_available",
     "load",
+    "logger",
     "nn",
     "ops",
     "parse",
+    "profile",
     "set_num_threads",
     "trace",
 ]

@@ -30,8 +30,8 @@ Scalar = bool | int | float | complex
 class Tensor:
     """An array of numbers that the library holds, of any shape and of one element type.
 
-    Element types are bool, int8 to int64, uint8 to uint64, float16, float32, float64, complex64 and complex128, given as
-    NumPy's. Whatever is computed runs on the device that the selector chooses, or on the one that `to` named.
+    Element types are NumPy's bool, int8 to int64, uint8 to uint64, float16, float32, float64, complex64, complex128.
+    Whatever is computed runs on the device that the selector chooses, or on the one that `to` named.
     The library never changes a tensor's elements: assignment gives this object a new tensor, and arrays taken from it
     before keep the old elements.
     """
@@ -197,12 +197,12 @@ class Tensor:
         return _call.part(self, 0, self.shape)
 
     @property
-    def T(self) -> Tensor:  # noqa: N802 (the array API's name)
+    def T(self) -> Tensor:
         """The dimensions in reverse order."""
         return self.transpose()
 
     @property
-    def mT(self) -> Tensor:  # noqa: N802 (the array API's name)
+    def mT(self) -> Tensor:
         """The last two dimensions exchanged.
 
         Raises:

@@ -10,7 +10,7 @@ from conftest import ROOT
 MAY_IMPORT = {
     "MIL": set(),
     "Passes": {"MIL"},
-    "ModelFiles": {"MIL"},
+    "ModelFiles": {"MIL", "Passes"},
     "Runtime": {"MIL", "Passes"},
     "CPUEngine": {"Runtime", "MIL", "Passes", "CKernels", "COneDNN"},
     "MetalEngine": {"Runtime", "MIL"},

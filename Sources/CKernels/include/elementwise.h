@@ -25,7 +25,7 @@ typedef enum mk_opcode {
     MK_COPY, MK_SELECT,
     // casts: float to int truncates toward zero and saturates, NaN gives 0; to bool is != 0
     MK_I_FROM_F, MK_F_FROM_I, MK_BOOL_FROM_F, MK_BOOL_FROM_I,
-    // binary, fp32. floor_div is floor(a / b); mod has the sign of b; prelu is a > 0 ? a : a * b
+    // binary, fp32. floor_div and mod are as in Python, mod with the sign of b; prelu is a > 0 ? a : a * b
     MK_ADD_F, MK_SUB_F, MK_MUL_F, MK_REAL_DIV_F, MK_FLOOR_DIV_F, MK_MOD_F, MK_POW_F, MK_MAXIMUM_F, MK_MINIMUM_F,
     MK_PRELU_F,
     // a * b + c

@@ -4,9 +4,19 @@ import MIL
 // Elementwise ops: each is a few instructions of a tape. Neighbours run together as one tape.
 
 extension CPUKernels {
-    static let elementwise: [Kernel] = Tape.cells.keys.sorted().map { Kernel(name: $0, lower: lowerGroup) }
+    static let elementwise: [Kernel] = Set(Tape.cells.keys).union(TypedLoop.cells.keys).sorted().map {
+        Kernel(name: $0, lower: lowerElementwise)
+    }
 
-    @Sendable private static func lowerGroup(_ call: Call, _ lowerer: Lowerer, _ index: Int) throws {
+    @Sendable private static func lowerElementwise(_ call: Call, _ lowerer: Lowerer, _ index: Int) throws {
+        if TypedLoop.wants(call.operation, in: call.function) {
+            try TypedLoop.lower(call, lowerer)
+        } else {
+            try lowerGroup(call, lowerer, index)
+        }
+    }
+
+    private static func lowerGroup(_ call: Call, _ lowerer: Lowerer, _ index: Int) throws {
         let id = call.operation.outputs[0]
         let members = lowerer.groups.members[index] ?? [index]
         let type = try call.function.tensorType(id)
@@ -23,7 +33,7 @@ extension CPUKernels {
             call, kernel: "tape",
             reason: members.count == 1 ? "elementwise" : "\(members.count) elementwise operations fused",
             covering: members.map { call.function.operations[$0].op }, reads: tape.leaves, writes: [output],
-            inPlace: tape.leaves.map { (output, $0) }
+            inPlace: inPlace(output, among: tape.leaves)
         ) { prepared.run($0) }
     }
 }
@@ -36,13 +46,7 @@ extension Tape {
         "real_div": binary(MK_REAL_DIV_F, MK_FLOOR_DIV_I),
         "floor_div": binary(MK_FLOOR_DIV_F, MK_FLOOR_DIV_I),
         "mod": binary(MK_MOD_F, MK_MOD_I),
-        "pow": { tape, call in
-            // Whole powers go through fp32, which is exact up to 2^24.
-            let (x, y) = (try tape.operand(call, "x"), try tape.operand(call, "y"))
-            guard try call.type("x").dtype.isWhole else { return try tape.emit(MK_POW_F, x, y) }
-            let power = try tape.emit(MK_POW_F, tape.emit(MK_F_FROM_I, x), tape.emit(MK_F_FROM_I, y))
-            return try tape.emit(MK_I_FROM_F, power)
-        },
+        "pow": { tape, call in try tape.emit(MK_POW_F, tape.operand(call, "x"), tape.operand(call, "y")) },
         "maximum": binary(MK_MAXIMUM_F, MK_MAXIMUM_I),
         "minimum": binary(MK_MINIMUM_F, MK_MINIMUM_I),
         "equal": binary(MK_EQUAL_F, MK_EQUAL_I),
@@ -76,15 +80,20 @@ extension Tape {
         "sign": unary(MK_SIGN_F, MK_SIGN_I),
         "square": unary(MK_SQUARE_F, MK_SQUARE_I),
         "acos": unary(MK_ACOS_F), "asin": unary(MK_ASIN_F), "atan": unary(MK_ATAN_F), "atanh": unary(MK_ATANH_F),
-        "ceil": unary(MK_CEIL_F), "cos": unary(MK_COS_F), "cosh": unary(MK_COSH_F), "erf": unary(MK_ERF_F),
-        "exp": unary(MK_EXP_F), "exp2": unary(MK_EXP2_F), "floor": unary(MK_FLOOR_F), "round": unary(MK_ROUND_F),
+        "ceil": unary(MK_CEIL_F, MK_COPY), "cos": unary(MK_COS_F), "cosh": unary(MK_COSH_F), "erf": unary(MK_ERF_F),
+        "exp": unary(MK_EXP_F), "exp2": unary(MK_EXP2_F), "floor": unary(MK_FLOOR_F, MK_COPY),
+        "round": unary(MK_ROUND_F, MK_COPY),
         "sin": unary(MK_SIN_F), "sinh": unary(MK_SINH_F), "sqrt": unary(MK_SQRT_F), "tan": unary(MK_TAN_F),
         "tanh": unary(MK_TANH_F),
         "log": unary(MK_LOG_F, p: "epsilon"), "inverse": unary(MK_INVERSE_F, p: "epsilon"),
         "rsqrt": unary(MK_RSQRT_F, p: "epsilon"),
-        "threshold": unary(MK_THRESHOLD_F, p: "alpha"),
-        "clip": unary(MK_CLIP_F, MK_CLIP_I, p: "alpha", q: "beta"),
-        "relu": unary(MK_RELU_F), "sigmoid": unary(MK_SIGMOID_F), "silu": unary(MK_SILU_F),
+        "threshold": unary(MK_THRESHOLD_F, p: "alpha"), "clip": unary(MK_CLIP_F, p: "alpha", q: "beta"),
+        "relu": { tape, call in
+            let x = try tape.operand(call, "x")
+            let isWhole = try call.type("x").dtype.isWhole
+            return try tape.emit(isWhole ? MK_CLIP_I : MK_RELU_F, x, p: 0, q: .infinity)
+        },
+        "sigmoid": unary(MK_SIGMOID_F), "silu": unary(MK_SILU_F),
         "softplus": unary(MK_SOFTPLUS_F), "softsign": unary(MK_SOFTSIGN_F),
         "relu6": { tape, call in try tape.emit(MK_CLIP_F, tape.operand(call, "x"), p: 0, q: 6) },
         "leaky_relu": unary(MK_LEAKY_RELU_F, p: "alpha"), "elu": unary(MK_ELU_F, p: "alpha"),
@@ -133,10 +142,17 @@ extension Tape {
     {
         { tape, call in
             let x = try tape.operand(call, "x")
-            let (p, q) = (try p.map(call.float) ?? 0, try q.map(call.float) ?? 0)
-            guard try call.type("x").dtype.isWhole else { return try tape.emit(float, x, p: p, q: q) }
-            if let whole { return try tape.emit(whole, x, p: p, q: q) }
-            return try tape.emit(MK_I_FROM_F, tape.emit(float, tape.emit(MK_F_FROM_I, x), p: p, q: q))
+            guard try !call.type("x").dtype.isWhole else {
+                guard let whole else { throw Failure(.bug, "Tapes do not compute this on whole numbers.") }
+                return try tape.emit(whole, x)
+            }
+            func value(_ name: String?) throws -> Float {
+                guard let name else { return 0 }
+                // Adding -0 leaves every number as it is; 0 would take the sign of a -0.
+                let value = try call.float(name)
+                return name == "epsilon" && value == 0 ? -0.0 : value
+            }
+            return try tape.emit(float, x, p: value(p), q: value(q))
         }
     }
 

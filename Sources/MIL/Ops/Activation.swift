@@ -2,7 +2,7 @@
 
 extension OpTable {
     static let activationOps: [Op] = [
-        activation("relu", "the larger of x and 0"),
+        activation("relu", "the larger of x and 0", .numbers),
         activation("relu6", "x held between 0 and 6"),
         activation("sigmoid", "1 / (1 + e^-x)"),
         activation("silu", "x · sigmoid(x)"),
@@ -36,7 +36,8 @@ extension OpTable {
             [.constant("alpha", "[C]: outer scale", .floats), .constant("beta", "[C]: inner scale", .floats)]),
         Op(
             "softmax", .activation, "e^x over the sum of e^x along the axis",
-            [.tensor("x", "the values", .floats), .int("axis", "the axis that sums to 1", default: -1)]
+            [.tensor("x", "the values", .floats), .int("axis", "the axis that sums to 1", default: -1)],
+            expansion: softmax
         ) { call in
             let x = try call.type("x")
             _ = try call.axis(rank: x.rank)
@@ -45,7 +46,13 @@ extension OpTable {
     ]
 
     private static func activation(_ name: String, _ words: String, _ more: [Op.Parameter] = []) -> Op {
-        Op(name, .activation, words, [.tensor("x", "the values", .floats)] + more) { [try $0.type("x")] }
+        activation(name, words, .floats, more)
+    }
+
+    private static func activation(
+        _ name: String, _ words: String, _ dtypes: Set<DataType>, _ more: [Op.Parameter] = []
+    ) -> Op {
+        Op(name, .activation, words, [.tensor("x", "the values", dtypes)] + more) { [try $0.type("x")] }
     }
 
     /// An activation with constants for each channel, of shape [C] as coremltools has them.

@@ -2,113 +2,149 @@
 
 extension OpTable {
     static let elementwiseOps: [Op] =
-        [
-            binary("add", "x + y"),
-            binary("sub", "x - y"),
-            binary("mul", "x · y"),
-            binary("real_div", "x / y"),
-            Op(
-                "divide", .elementwise, "x / y in floating point, also of whole numbers",
-                [.tensor("x", "first operand", .floats), .tensor("y", "second operand", .floats)],
-                expansion: { call, function in
-                    let operands = try ["x", "y"].map { Argument($0, [try call.id($0)]) }
-                    return try function.append(Operation("real_div", operands, outputs: []), name: call.name)
-                }
-            ) { [TensorType(try $0.type("x").dtype, try sameTypeShape($0))] },
-            binary("floor_div", "⌊x / y⌋"),
-            binary("mod", "x - y · ⌊x / y⌋"),
-            binary("pow", "x to the power y"),
-            binary("maximum", "the larger of x and y"),
-            binary("minimum", "the smaller of x and y"),
-            comparison("equal", "x = y"),
-            comparison("not_equal", "x ≠ y"),
-            comparison("less", "x < y"),
-            comparison("less_equal", "x ≤ y"),
-            comparison("greater", "x > y"),
-            comparison("greater_equal", "x ≥ y"),
-            logical("logical_and", "x and y"),
-            logical("logical_or", "x or y"),
-            logical("logical_xor", "x or y, not both"),
-            Op("logical_not", .elementwise, "not x", [.tensor("x", "the truth values", [.bool])]) {
-                [try $0.type("x")]
-            },
-            Op(
-                "select", .elementwise, "a where cond is true, else b",
-                [
-                    .tensor("cond", "the choice", [.bool]),
-                    .tensor("a", "taken where true", .all),
-                    .tensor("b", "taken where false", .all),
-                ]
-            ) { call in
-                let a = try call.type("a")
-                let both = try broadcast(a.shape, call.type("b").shape)
-                return [TensorType(a.dtype, try broadcast(both, call.type("cond").shape))]
-            },
-            Op(
-                "cast", .elementwise, "x in another element type; floating-point numbers are cut towards zero",
-                [.tensor("x", "the values", .all), .text("dtype", "the element type to become, such as `fp16`")]
-            ) { call in
-                let name = try call.text("dtype")
-                guard let dtype = DataType(name: name), dtype != .string else {
-                    throw Failure(.wrongType, "There is no element type '\(name)' to cast to.")
-                }
-                return [TensorType(dtype, try call.type("x").shape)]
-            },
-            unary("abs", "|x|", .numbers), unary("acos", "arc cosine"), unary("asin", "arc sine"),
-            unary("atan", "arc tangent"), unary("atanh", "inverse hyperbolic tangent"), unary("ceil", "⌈x⌉"),
-            unary("cos", "cosine"), unary("cosh", "hyperbolic cosine"), unary("erf", "the error function"),
-            unary("exp", "e to the power x"), unary("exp2", "2 to the power x", .numbers), unary("floor", "⌊x⌋"),
-            unary("identity", "x itself", .all), unary("round", "x to the nearest whole number, half to even"),
-            unary("sign", "-1, 0 or 1", .numbers), unary("sin", "sine"), unary("sinh", "hyperbolic sine"),
-            unary("sqrt", "square root"), unary("square", "x²", .numbers), unary("tan", "tangent"),
-            unary("tanh", "hyperbolic tangent"),
-            unary("log", "natural logarithm of x + epsilon", [.float("epsilon", "added to x", default: 0x1p-149)]),
-            unary("inverse", "1 / (x + epsilon)", [.float("epsilon", "added to x", default: 1e-4)]),
-            unary("rsqrt", "1 / √(x + epsilon)", [.float("epsilon", "added to x", default: 1e-12)]),
-            unary(
-                "threshold", "the larger of x and alpha", .numbers,
-                [.constant("alpha", "the floor", .numbers, default: Tensor(Float(1)))]),
-            Op(
-                "clip", .elementwise, "x held between alpha and beta",
-                [
-                    .tensor("x", "the values"), .constant("alpha", "the lower bound", .numbers),
-                    .constant("beta", "the upper bound", .numbers),
-                ]
-            ) { [try $0.type("x")] },
-        ]
+        arithmeticOps + comparisonOps + logicalOps + bitOps + choiceOps + functionOps + classOps
 
-    private static func binary(_ name: String, _ words: String) -> Op {
-        Op(name, .elementwise, words, [.tensor("x", "first operand"), .tensor("y", "second operand")]) { call in
+    private static let arithmeticOps: [Op] = [
+        binary("add", "x + y", .numbersAndComplex),
+        binary("sub", "x - y", .numbersAndComplex),
+        binary("mul", "x · y", .numbersAndComplex),
+        binary("real_div", "x / y; of whole numbers ⌊x / y⌋", .numbersAndComplex),
+        beyond(binary("divide", "x / y in floating point, also of whole numbers", .floatsAndComplex), division),
+        binary("floor_div", "⌊x / y⌋"),
+        binary("mod", "x - y · ⌊x / y⌋, with the sign of y"),
+        binary("pow", "x to the power y", .numbersAndComplex),
+        binary("maximum", "the larger of x and y"),
+        binary("minimum", "the smaller of x and y"),
+        beyond(binary("atan2", "the angle of the point (y, x): arc tangent of x / y in its quadrant", .floats)),
+        beyond(binary("hypot", "√(x² + y²)", .floats), hypot),
+        beyond(binary("copysign", "|x| with the sign of y", .floats)),
+        beyond(binary("next_after", "the number next to x on the way to y", [.float32, .float64])),
+        beyond(binary("log_add_exp", "ln(e^x + e^y)", .floats), logAddExp),
+    ]
+
+    private static let comparisonOps: [Op] = [
+        comparison("equal", "x = y", .all),
+        comparison("not_equal", "x ≠ y", .all),
+        comparison("less", "x < y"),
+        comparison("less_equal", "x ≤ y"),
+        comparison("greater", "x > y"),
+        comparison("greater_equal", "x ≥ y"),
+    ]
+
+    private static let logicalOps: [Op] = [
+        binary("logical_and", "x and y", [.bool]),
+        binary("logical_or", "x or y", [.bool]),
+        binary("logical_xor", "x or y, not both", [.bool]),
+        unary("logical_not", "not x", [.bool]),
+    ]
+
+    private static let bitOps: [Op] = [
+        beyond(binary("bitwise_and", "the bits set in x and in y", .bits), truth("logical_and")),
+        beyond(binary("bitwise_or", "the bits set in x or in y", .bits), truth("logical_or")),
+        beyond(binary("bitwise_xor", "the bits set in one of x and y only", .bits), truth("logical_xor")),
+        beyond(unary("bitwise_not", "the bits not set in x", .bits), truth("logical_not")),
+        beyond(binary("shift_left", "x · 2^y; 0 where y is the width or more", .integers)),
+        beyond(binary("shift_right", "⌊x / 2^y⌋", .integers)),
+    ]
+
+    private static let choiceOps: [Op] = [
+        Op(
+            "select", .elementwise, "a where cond is true, else b",
+            [
+                .tensor("cond", "the choice", [.bool]), .tensor("a", "taken where true", .all),
+                .tensor("b", "taken where false", .all),
+            ],
+            shared: ["a", "b"]
+        ) { call in
+            let a = try call.type("a")
+            let both = try sameTypeShape(call, "a", "b")
+            return [TensorType(a.dtype, try broadcast(both, call.type("cond").shape))]
+        },
+        Op(
+            "cast", .elementwise,
+            "x in another element type; floating-point numbers are cut towards zero, whole numbers wrap around",
+            [.tensor("x", "the values", .all), .text("dtype", "the element type to become, such as `fp16`")]
+        ) { call in
+            let (name, x) = (try call.text("dtype"), try call.type("x"))
+            guard let dtype = DataType(name: name), dtype != .string else {
+                throw Failure(.wrongType, "There is no element type '\(name)' to cast to.")
+            }
+            guard !x.dtype.isComplex || dtype.isComplex || dtype == .bool else {
+                throw Failure(
+                    .wrongType, "x is \(x.dtype.name), which \(name) cannot hold; take its real part first, or its abs."
+                )
+            }
+            return [TensorType(dtype, x.shape)]
+        },
+        unary("identity", "x itself", .all),
+        unary(
+            "threshold", "the larger of x and alpha", .numbers,
+            [.constant("alpha", "the floor", .numbers, default: Tensor(Float(1)))]),
+        unary(
+            "clip", "x held between alpha and beta", .numbers,
+            [.constant("alpha", "the lower bound", .numbers), .constant("beta", "the upper bound", .numbers)]),
+    ]
+
+    private static let functionOps: [Op] = [
+        Op(
+            "abs", .elementwise, "|x|, which is real",
+            [.tensor("x", "the values", .numbersAndComplex)]
+        ) { call in
             let x = try call.type("x")
-            return [TensorType(x.dtype, try sameTypeShape(call))]
-        }
-    }
+            return [TensorType(x.dtype.real, x.shape)]
+        },
+        unary("acos", "arc cosine", .floatsAndComplex), unary("asin", "arc sine", .floatsAndComplex),
+        unary("atan", "arc tangent", .floatsAndComplex),
+        unary("atanh", "inverse hyperbolic tangent", .floatsAndComplex),
+        beyond(unary("acosh", "inverse hyperbolic cosine", .floatsAndComplex), acosh),
+        beyond(unary("asinh", "inverse hyperbolic sine", .floatsAndComplex), asinh),
+        unary("ceil", "⌈x⌉", .numbers), unary("floor", "⌊x⌋", .numbers),
+        unary("round", "x to the nearest whole number, half to even", .numbersAndComplex),
+        beyond(unary("trunc", "x cut towards zero", .numbers), trunc),
+        unary("cos", "cosine", .floatsAndComplex), unary("cosh", "hyperbolic cosine", .floatsAndComplex),
+        unary("sin", "sine", .floatsAndComplex), unary("sinh", "hyperbolic sine", .floatsAndComplex),
+        unary("tan", "tangent", .floatsAndComplex), unary("tanh", "hyperbolic tangent", .floatsAndComplex),
+        unary("erf", "the error function"),
+        unary("exp", "e to the power x", .floatsAndComplex), unary("exp2", "2 to the power x", .numbers),
+        beyond(unary("expm1", "e^x - 1, exact also near 0", .floatsAndComplex), expm1),
+        unary("log", "natural logarithm of x + epsilon", .floatsAndComplex, [epsilon(0x1p-149)]),
+        beyond(unary("log1p", "ln(1 + x), exact also near 0", .floatsAndComplex), log1p),
+        beyond(unary("log2", "logarithm to the base 2", .floatsAndComplex), logarithm(1.4426950408889634)),
+        beyond(unary("log10", "logarithm to the base 10", .floatsAndComplex), logarithm(0.4342944819032518)),
+        beyond(unary("negative", "-x", .numbersAndComplex), negative),
+        unary("sign", "-1, 0 or 1; of complex numbers x / |x|", .numbersAndComplex),
+        unary("sqrt", "square root", .floatsAndComplex), unary("square", "x²", .numbersAndComplex),
+        unary("inverse", "1 / (x + epsilon)", .floatsAndComplex, [epsilon(1e-4)]),
+        unary("rsqrt", "1 / √(x + epsilon)", .floats, [epsilon(1e-12)]),
+    ]
 
-    private static func comparison(_ name: String, _ words: String) -> Op {
-        let operands = Set<DataType>.all
-        return Op(
-            name, .elementwise, words,
-            [.tensor("x", "first operand", operands), .tensor("y", "second operand", operands)]
-        ) {
-            [TensorType(.bool, try sameTypeShape($0))]
-        }
-    }
+    private static let classOps: [Op] = [
+        beyond(question("is_nan", "whether x is no number", .numbersAndComplex), isNaN),
+        beyond(question("is_inf", "whether x is infinite", .numbersAndComplex), againstInfinity("equal")),
+        beyond(question("is_finite", "whether x is a finite number", .numbersAndComplex), againstInfinity("less")),
+        beyond(question("sign_bit", "whether x has a minus sign, as -0 has", .floats)),
+    ]
 
-    private static func logical(_ name: String, _ words: String) -> Op {
+    // MARK: Rows
+
+    private static func binary(_ name: String, _ words: String, _ dtypes: Set<DataType> = .numbers) -> Op {
         Op(
             name, .elementwise, words,
-            [.tensor("x", "first operand", [.bool]), .tensor("y", "second operand", [.bool])]
-        ) {
-            [TensorType(.bool, try sameTypeShape($0))]
+            [.tensor("x", "first operand", dtypes), .tensor("y", "second operand", dtypes)], shared: ["x", "y"]
+        ) { call in
+            [TensorType(try call.type("x").dtype, try sameTypeShape(call, "x", "y"))]
         }
     }
 
-    private static func sameTypeShape(_ call: Call) throws -> [Int] {
-        let (x, y) = (try call.type("x"), try call.type("y"))
-        guard x.dtype == y.dtype else {
-            throw Failure(.wrongType, "x is \(x.dtype.name) and y is \(y.dtype.name); both must be of one type.")
+    private static func comparison(
+        _ name: String, _ words: String, _ dtypes: Set<DataType> = .numbers.union([.bool])
+    ) -> Op {
+        Op(
+            name, .elementwise, words,
+            [.tensor("x", "first operand", dtypes), .tensor("y", "second operand", dtypes)], shared: ["x", "y"]
+        ) {
+            [TensorType(.bool, try sameTypeShape($0, "x", "y"))]
         }
-        return try broadcast(x.shape, y.shape)
     }
 
     private static func unary(
@@ -117,7 +153,135 @@ extension OpTable {
         Op(name, .elementwise, words, [.tensor("x", "the values", dtypes)] + more) { [try $0.type("x")] }
     }
 
-    private static func unary(_ name: String, _ words: String, _ more: [Op.Parameter]) -> Op {
-        unary(name, words, .floats, more)
+    private static func question(_ name: String, _ words: String, _ dtypes: Set<DataType>) -> Op {
+        Op(name, .elementwise, words, [.tensor("x", "the values", dtypes)]) {
+            [TensorType(.bool, try $0.type("x").shape)]
+        }
+    }
+
+    private static func epsilon(_ value: Float) -> Op.Parameter { .float("epsilon", "added to x", default: value) }
+
+    /// A row that Core ML lacks, with how its ops say it.
+    private static func beyond(_ op: Op, _ expansion: Op.Expansion? = nil) -> Op {
+        Op(
+            op.name, op.family, op.words, op.parameters, shared: op.shared, expansion: expansion, isCoreML: false,
+            infer: op.infer)
+    }
+
+    private static func sameTypeShape(_ call: Call, _ first: String, _ second: String) throws -> [Int] {
+        let (x, y) = (try call.type(first), try call.type(second))
+        guard x.dtype == y.dtype else {
+            throw Failure(
+                .wrongType,
+                "\(first) is \(x.dtype.name) and \(second) is \(y.dtype.name); both must be of one type.")
+        }
+        return try broadcast(x.shape, y.shape)
+    }
+}
+
+// MARK: What Core ML lacks, said with its ops
+
+extension OpTable {
+    /// Operations on one value in its own type, for short expansions.
+    private struct Draft {
+        var function: Function
+        let name: String
+        let dtype: DataType
+
+        init(_ call: Call, _ function: Function) throws {
+            (self.function, name) = (function, call.name)
+            dtype = try call.type("x").dtype
+        }
+
+        mutating func number(_ value: Double) -> ValueID { function.number(value, as: dtype, name: "\(name)_number") }
+        mutating func unary(_ op: String, _ x: ValueID) throws -> ValueID {
+            try function.one(op, name: "\(name)_\(op)", ["x": [x]])
+        }
+        mutating func binary(_ op: String, _ x: ValueID, _ y: ValueID) throws -> ValueID {
+            try function.one(op, name: "\(name)_\(op)", ["x": [x], "y": [y]])
+        }
+        mutating func log(_ x: ValueID, plus epsilon: Double = 0) throws -> ValueID {
+            let epsilon = number(epsilon)
+            return try function.one("log", name: "\(name)_log", ["x": [x], "epsilon": [epsilon]])
+        }
+    }
+
+    private static func drafted(
+        _ body: @escaping @Sendable (Call, inout Draft) throws -> ValueID
+    ) -> Op.Expansion {
+        { call, function in
+            var draft = try Draft(call, function)
+            let result = try body(call, &draft)
+            function = draft.function
+            return [result]
+        }
+    }
+
+    private static let division = drafted { call, draft in
+        try draft.binary("real_div", call.id("x"), call.id("y"))
+    }
+
+    private static let hypot = drafted { call, draft in
+        let x = try draft.unary("square", call.id("x"))
+        let sum = try draft.binary("add", x, draft.unary("square", call.id("y")))
+        return try draft.unary("sqrt", sum)
+    }
+
+    private static let logAddExp = drafted { call, draft in
+        let larger = try draft.binary("maximum", call.id("x"), call.id("y"))
+        let difference = try draft.binary("sub", call.id("x"), call.id("y"))
+        let distance = try draft.binary("sub", draft.number(0), draft.unary("abs", difference))
+        return try draft.binary("add", larger, draft.unary("softplus", distance))
+    }
+
+    private static let acosh = drafted { call, draft in
+        let x = try call.id("x")
+        let square = try draft.binary("sub", draft.unary("square", x), draft.number(1))
+        return try draft.log(draft.binary("add", x, draft.unary("sqrt", square)))
+    }
+
+    private static let asinh = drafted { call, draft in
+        let x = try call.id("x")
+        let square = try draft.binary("add", draft.unary("square", x), draft.number(1))
+        let size = try draft.log(draft.binary("add", draft.unary("abs", x), draft.unary("sqrt", square)))
+        return try draft.binary("mul", draft.unary("sign", x), size)
+    }
+
+    private static let trunc = drafted { call, draft in
+        let x = try call.id("x")
+        return try draft.binary("mul", draft.unary("sign", x), draft.unary("floor", draft.unary("abs", x)))
+    }
+
+    private static let expm1 = drafted { call, draft in
+        try draft.binary("sub", draft.unary("exp", call.id("x")), draft.number(1))
+    }
+
+    private static let log1p = drafted { call, draft in try draft.log(call.id("x"), plus: 1) }
+
+    private static func logarithm(_ factor: Double) -> Op.Expansion {
+        drafted { call, draft in try draft.binary("mul", draft.log(call.id("x")), draft.number(factor)) }
+    }
+
+    private static let negative = drafted { call, draft in try draft.binary("sub", draft.number(0), call.id("x")) }
+
+    private static let isNaN = drafted { call, draft in try draft.binary("not_equal", call.id("x"), call.id("x")) }
+
+    private static func againstInfinity(_ comparison: String) -> Op.Expansion {
+        drafted { call, draft in
+            guard draft.dtype.isFloat else {
+                throw Failure(.unsupported, "Core ML's ops ask this of floating-point numbers only.")
+            }
+            return try draft.binary(comparison, draft.unary("abs", call.id("x")), draft.number(.infinity))
+        }
+    }
+
+    /// Bits of truth values are the truth values.
+    private static func truth(_ op: String) -> Op.Expansion {
+        { call, function in
+            guard try call.type("x").dtype == .bool else {
+                throw Failure(.unsupported, "Core ML has no op for the bits of whole numbers.")
+            }
+            return [try function.one(Operation(op, call.operation.arguments, outputs: []), name: "\(call.name)_\(op)")]
+        }
     }
 }

@@ -80,7 +80,8 @@ extension OpTable {
                 [
                     .list("values", "the tensors"), .int("axis", "the axis to join"),
                     .bool("interleave", "take one element of each in turn", default: false),
-                ]
+                ],
+                shared: ["values"]
             ) { call in
                 let types = try oneType(call, "values")
                 let interleave = try call.bool("interleave")
@@ -106,7 +107,7 @@ extension OpTable {
             Op(
                 "stack", .shape, "tensors of one shape joined along a new axis",
                 [.list("values", "the tensors"), .int("axis", "where the new axis stands in the result")],
-                expansion: stack
+                shared: ["values"], expansion: stack
             ) { call in
                 let types = try oneType(call, "values")
                 for type in types where type.shape != types[0].shape {
