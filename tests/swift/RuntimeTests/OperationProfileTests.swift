@@ -2,7 +2,7 @@ import MIL
 import Runtime
 import Testing
 
-@Suite struct ProfileTests {
+@Suite struct OperationProfileTests {
     @Test func workIsCountedByTheTextbook() throws {
         #expect(try OperationProfile("matmul", [512, 512]).work == 2 * 512 * 512 * 512)
         #expect(try OperationProfile("matmul", [4, 16, 32]).work == 2 * 4 * 16 * 32 * 32)
