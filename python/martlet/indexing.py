@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from martlet._arguments import alias, cast, count, filled, number, one_axis, owned, piece, reshaped, tensor
-from martlet._call import call
+from martlet._arguments import alias, apply, cast, count, filled, number, one_axis, owned, piece, reshaped, tensor
 from martlet.data_types import broadcast_shapes, scalar_kind
 from martlet.errors import InvalidArgumentError, OutOfRangeError, WrongTypeError
 from martlet.manipulation import expanded, flatten, gathered
@@ -63,7 +62,7 @@ def getitem(x: Tensor, key: Any) -> Tensor:
     if len(keys) == 1 and is_array(keys[0]):
         chosen = tensor(np.asarray(keys[0]) if isinstance(keys[0], list) else keys[0])
         if chosen.dtype == bool_ and chosen.shape == x.shape and x.ndim:
-            return call("masked_select", {"x": flatten(x), "mask": flatten(chosen)})
+            return apply("masked_select", flatten(x), flatten(chosen), names=("x", "mask"))
         if chosen.dtype.kind in "iu":
             return take(x, chosen, axis=0)
     places, used = positions(keys, x.shape)
@@ -160,8 +159,8 @@ def plain(x: Tensor, taken: list[Span], shape: tuple[int, ...]) -> Tensor:
     if all(span.step == 1 for span in taken):
         # The start comes at run time: one preparation for slices of one size, wherever they are.
         begin = owned(np.array([span.start for span in taken], np.int32))
-        return reshaped(call("slice_by_size", {"x": x, "begin": begin}, size=lengths), shape)
-    return reshaped(call("slice_by_index", {"x": x}, **bounds(taken)), shape)
+        return reshaped(apply("slice_by_size", x, begin, names=("x", "begin"), size=tuple(lengths)), shape)
+    return reshaped(apply("slice_by_index", x, **bounds(taken)), shape)
 
 
 def is_contiguous(taken: list[Span], shape: tuple[int, ...]) -> bool:
@@ -184,10 +183,10 @@ def bounds(taken: list[Span]) -> dict[str, Any]:
     """Spans as the constants of `slice_by_index` and `slice_update`."""
     slices = [span.slice for span in taken]
     return {
-        "begin": [one.start for one in slices],
-        "end": [one.stop if one.stop is not None else 0 for one in slices],
-        "stride": [span.step for span in taken],
-        "end_mask": [one.stop is None for one in slices],
+        "begin": tuple(one.start for one in slices),
+        "end": tuple(one.stop if one.stop is not None else 0 for one in slices),
+        "stride": tuple(span.step for span in taken),
+        "end_mask": tuple(one.stop is None for one in slices),
     }
 
 
@@ -257,7 +256,7 @@ def setitem(x: Tensor, key: Any, value: Any) -> Tensor:
     if len(keys) == 1 and isinstance(keys[0], (Tensor, np.ndarray)) and value.ndim == 0:
         mask = tensor(keys[0])
         if mask.dtype == bool_ and mask.shape == x.shape:
-            return call("select", {"cond": mask, "a": value, "b": x})
+            return apply("select", mask, value, x, names=("cond", "a", "b"))
     places, used = positions(keys, x.shape)
     rest = x.shape[used:]
     values = fitted(value, (*places.shape, *rest))
@@ -266,7 +265,8 @@ def setitem(x: Tensor, key: Any, value: Any) -> Tensor:
     rows = reshaped(x, (count(x.shape[:used]), *rest))
     indices = owned(places.reshape(-1).astype(np.int32 if x.size < 2**31 else np.int64))
     updates = reshaped(values, (places.size, *rest))
-    result = call("scatter", {"data": rows, "indices": indices, "updates": updates}, axis=0, mode="update")
+    names = ("data", "indices", "updates")
+    result = apply("scatter", rows, indices, updates, names=names, axis=0, mode="update")
     return reshaped(result, x.shape)
 
 
@@ -300,7 +300,7 @@ def updated(x: Tensor, taken: list[Span], shape: tuple[int, ...], value: Tensor)
     if lengths == x.shape and all(span.step == 1 for span in taken):
         return reshaped(values, x.shape)
     update = reshaped(values, lengths)
-    return call("slice_update", {"x": x, "update": update}, **bounds(taken))
+    return apply("slice_update", x, update, names=("x", "update"), **bounds(taken))
 
 
 def checked_indices(indices: Tensor, axis: int, shape: tuple[int, ...]) -> None:
@@ -341,7 +341,7 @@ def take(x: Tensor, indices: Tensor | Sequence[int], /, *, axis: int | None = No
     shape = (*x.shape[:place], *chosen.shape, *x.shape[place + 1 :])
     if 0 in shape:
         return filled(shape, 0, x.dtype)
-    return call("gather", {"x": x, "indices": chosen}, axis=place)
+    return apply("gather", x, chosen, names=("x", "indices"), axis=place)
 
 
 def whole_indices(indices: Any) -> Tensor:
@@ -377,4 +377,4 @@ def take_along_axis(x: Tensor, indices: Tensor, /, *, axis: int = -1) -> Tensor:
     chosen = spread(chosen, shared)
     if chosen.size == 0:
         return filled(chosen.shape, 0, x.dtype)
-    return call("gather_along_axis", {"x": spread(x, shared), "indices": chosen}, axis=place)
+    return apply("gather_along_axis", spread(x, shared), chosen, names=("x", "indices"), axis=place)
