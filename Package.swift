@@ -58,6 +58,9 @@ let package = Package(
             name: "MartletTests", dependencies: ["Martlet", "Passes", "FakeDevice"], path: "tests/swift/MartletTests",
             swiftSettings: settings),
         .testTarget(
+            name: "RuntimeTests", dependencies: ["Martlet", "Runtime"], path: "tests/swift/RuntimeTests",
+            swiftSettings: settings),
+        .testTarget(
             name: "CInterfaceTests", dependencies: ["CInterface", "CHeader", "FakeDevice"],
             path: "tests/swift/CInterfaceTests", swiftSettings: settings),
         .testTarget(

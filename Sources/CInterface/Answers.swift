@@ -8,7 +8,7 @@ func infoAnswer() -> JSON {
     [
         "version": .string(Martlet.version), "swift": .string(swiftVersion), "onednn": .text(CPUInfo.oneDNN),
         "platform": .string(platform), "isa": .string(CPUInfo.isa), "processors": .integer(CPUInfo.processors),
-        "threads": .integer(Threads.count),
+        "threads": .integer(Threads.count), "cache": .text((try? CacheFolder.ofUser())?.path),
     ]
 }
 
@@ -18,21 +18,27 @@ func devicesAnswer() -> JSON {
             var reason: String?
             if case .unavailable(let why) = device.availability { reason = why }
             return [
-                "name": .string(device.name), "summary": .string(device.summary), "available": .bool(reason == nil),
-                "reason": .text(reason),
+                "name": .string(device.name), "kind": .string(device.kind.rawValue),
+                "summary": .string(device.summary), "available": .bool(reason == nil), "reason": .text(reason),
+                "memory_limit": device.memoryLimit.map(JSON.integer) ?? .null,
+                "compute_units": device.computeUnits.map(JSON.integer) ?? .null,
             ]
         })
 }
 
 func opsAnswer() -> JSON {
     .array(
-        OpTable.rows.map { op in
+        (OpTable.rows + OpTable.customRows).map { op in
             [
                 "name": .string(op.name), "family": .string(op.family.rawValue), "words": .string(op.words),
                 "expands": .bool(op.expansion != nil), "core_ml": .bool(op.isCoreML),
-                "parameters": .array(op.parameters.map(answer)),
+                "parameters": .array(op.parameters.map(answer)), "custom": op.custom.map(answer) ?? .null,
             ]
         })
+}
+
+private func answer(of custom: CustomOp) -> JSON {
+    ["cpu": .bool(custom.run != nil), "pure": .bool(custom.isPure), "metal": .text(custom.metal)]
 }
 
 private func answer(of parameter: Op.Parameter) -> JSON {
@@ -183,7 +189,7 @@ func answer(of predictor: Predictor) -> JSON {
             })
     }
     return [
-        "device": .string(predictor.device.name), "function": .string(predictor.function.name),
+        "device": .string(predictor.deviceName), "function": .string(predictor.function.name),
         "inputs": ports(predictor.inputs), "outputs": ports(predictor.outputs),
     ]
 }

@@ -33,14 +33,15 @@ final class OpObject: Handled {
 }
 
 /// The device that tensors were put on; at most one for a call.
-private func pinned(_ inputs: [TensorObject]) throws -> String? {
-    var pin: String?
+private func pinned(_ inputs: [TensorObject]) throws -> Pin? {
+    var pin: Pin?
     for input in inputs {
-        guard let device = input.pin, device != pin else { continue }
-        guard pin == nil else {
+        guard let device = input.pin, device !== pin else { continue }
+        if let pin {
             throw Failure(
                 .invalidArgument,
-                "The inputs are on '\(pin ?? "")' and on '\(device)'; bring them to one device with to(device).")
+                "The inputs are on '\(pin.device.name)' and on '\(device.device.name)'; bring them to one device with "
+                    + "to(device).")
         }
         pin = device
     }
@@ -51,7 +52,8 @@ private func pinned(_ inputs: [TensorObject]) throws -> String? {
 public func mlt_op_make(
     _ out: UnsafeMutablePointer<OpaquePointer?>?, _ name: UnsafePointer<CChar>?, _ inputCount: Int32,
     _ inputs: UnsafePointer<UnsafePointer<CChar>?>?, _ constantCount: Int32,
-    _ constants: UnsafePointer<UnsafePointer<CChar>?>?, _ values: UnsafePointer<OpaquePointer?>?
+    _ constants: UnsafePointer<UnsafePointer<CChar>?>?, _ values: UnsafePointer<OpaquePointer?>?,
+    _ backend: OpaquePointer?
 ) -> mlt_status {
     status {
         try give(out) {
@@ -60,9 +62,10 @@ public func mlt_op_make(
                 guard let values else { throw Failure(.invalidArgument, "The values of the constants are NULL.") }
                 return (name, try handles.use(values[index], as: TensorObject.self) { try $0.known })
             }
+            let backend =
+                try backend.map { try handles.use($0, as: BackendObject.self) { $0.backend } } ?? .shared
             return OpObject(
-                try EagerOp(text(name, "name of the op"), inputs: names, constants: bound, source: DefaultSource.shared)
-            )
+                try EagerOp(text(name, "name of the op"), inputs: names, constants: bound, backend: backend))
         }
     }
 }
@@ -113,7 +116,7 @@ public func mlt_call2(_ op: OpaquePointer?, _ x: OpaquePointer?, _ y: OpaquePoin
         result = try handles.use(op, as: OpObject.self) { op in
             try handles.use(x, as: TensorObject.self) { x in
                 try handles.use(y, as: TensorObject.self) { y in
-                    if x.symbol == nil, y.symbol == nil, x.pin == y.pin,
+                    if x.symbol == nil, y.symbol == nil, x.pin === y.pin,
                         let (type, storage) = try op.op.quick(x.type, x.pointer, y.type, y.pointer, pin: x.pin)
                     {
                         return try handles.add(TensorObject(type, storage, pin: x.pin))
@@ -173,15 +176,17 @@ public func mlt_tensor_to(
 ) -> mlt_status {
     status {
         try give(out) {
-            let name = try device.map { try Martlet.device(named: text($0, "name of the device")).name }
-            return try handles.use(tensor, as: TensorObject.self) { TensorObject(try $0.known, pin: name) }
+            let pin = try device.map { try Martlet.pin(to: text($0, "name of the device")) }
+            return try handles.use(tensor, as: TensorObject.self) { TensorObject(try $0.known, pin: pin) }
         }
     }
 }
 
 @_cdecl("mlt_tensor_device")
 public func mlt_tensor_device(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ tensor: OpaquePointer?) -> mlt_status {
-    status { try give(out) { TextObject(try handles.use(tensor, as: TensorObject.self) { $0.pin ?? "auto" }) } }
+    status {
+        try give(out) { TextObject(try handles.use(tensor, as: TensorObject.self) { $0.pin?.device.name ?? "auto" }) }
+    }
 }
 
 // MARK: Traces

@@ -8,7 +8,7 @@ protocol Handled: AnyObject, Sendable {
 }
 
 enum HandleKind: UInt32 {
-    case text = 1, tensor, model, executable, op, trace
+    case text = 1, tensor, model, executable, op, trace, selector, backend, recording
 
     var name: String {
         switch self {
@@ -18,6 +18,9 @@ enum HandleKind: UInt32 {
         case .executable: "an executable"
         case .op: "an op"
         case .trace: "a trace"
+        case .selector: "a selector"
+        case .backend: "a backend"
+        case .recording: "a recording"
         }
     }
 }
@@ -34,7 +37,10 @@ final class HandleTable: Sendable {
     private static let firstChunk = 256
     private static let chunkCount = 20
     private static let capacity = firstChunk * (1 << chunkCount - 1)
-    private static let lastGeneration: UInt32 = (1 << 28) - 1
+    /// Kinds take four bits, generations the 27 between them and the mark.
+    private static let kindBits: UInt32 = 4
+    private static let kinds: UInt32 = 1 << kindBits - 1
+    private static let lastGeneration: UInt32 = (1 << 27) - 1
     private static let mark: UInt32 = 1 << 31
 
     private struct Place: ~Copyable {
@@ -59,8 +65,8 @@ final class HandleTable: Sendable {
     func add<Object: Handled>(_ object: Object) throws -> OpaquePointer {
         let number = try pop() ?? unused()
         guard let place = place(number) else { throw Failure(.bug, "The handle table lost a place.") }
-        let generation = place.pointee.slot.tag >> 3 & HandleTable.lastGeneration + 1
-        let tag = HandleTable.mark | generation << 3 | Object.kind.rawValue
+        let generation = place.pointee.slot.tag >> HandleTable.kindBits & HandleTable.lastGeneration + 1
+        let tag = HandleTable.mark | generation << HandleTable.kindBits | Object.kind.rawValue
         place.pointee.slot.fill(object, tag: tag)
         return OpaquePointer(bitPattern: UInt(tag) << 32 | UInt(number + 1))!
     }
@@ -71,7 +77,7 @@ final class HandleTable: Sendable {
         _ handle: OpaquePointer?, as type: Object.Type, _ body: (Object) throws -> Answer
     ) throws -> Answer {
         let (number, tag) = HandleTable.parts(handle)
-        guard tag & 7 == Object.kind.rawValue, let place = place(number),
+        guard tag & HandleTable.kinds == Object.kind.rawValue, let place = place(number),
             let object = place.pointee.slot.enter(tag: tag)
         else { throw failure(handle, wanted: Object.kind) }
         defer { if place.pointee.slot.leave() { recycle(number) } }
@@ -96,7 +102,9 @@ final class HandleTable: Sendable {
         let (number, tag) = HandleTable.parts(handle)
         let wish = wanted.map { ", where \($0.name) is wanted" } ?? ""
         guard handle != nil else { return Failure(.badHandle, "The handle is NULL\(wish).") }
-        guard tag & HandleTable.mark != 0, let kind = HandleKind(rawValue: tag & 7), let place = place(number) else {
+        guard tag & HandleTable.mark != 0, let kind = HandleKind(rawValue: tag & HandleTable.kinds),
+            let place = place(number)
+        else {
             return Failure(.badHandle, "The pointer is no handle of Martlet's\(wish).")
         }
         if place.pointee.slot.tag == tag, !place.pointee.slot.isEmpty, let wanted, wanted != kind {
@@ -158,7 +166,7 @@ final class HandleTable: Sendable {
     /// Gives a cleared place back.
     private func recycle(_ number: Int) {
         guard let place = place(number),
-            place.pointee.slot.tag >> 3 & HandleTable.lastGeneration < HandleTable.lastGeneration
+            place.pointee.slot.tag >> HandleTable.kindBits & HandleTable.lastGeneration < HandleTable.lastGeneration
         else { return }
         var top = empty.load(ordering: .relaxed)
         while true {

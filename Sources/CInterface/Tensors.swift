@@ -17,10 +17,10 @@ final class TensorObject: Handled {
     private let byteOffset: Int
     let symbol: Symbol?
     /// The device that runs what is computed from this tensor; nil lets the selector choose.
-    let pin: String?
+    let pin: Pin?
     private let strings: Strings?
 
-    init(_ type: SharedType, _ storage: Storage, pin: String?) {
+    init(_ type: SharedType, _ storage: Storage, pin: Pin?) {
         self.type = type
         self.storage = storage
         self.pin = pin
@@ -29,7 +29,7 @@ final class TensorObject: Handled {
         strings = nil
     }
 
-    init(_ tensor: Tensor, pin: String? = nil) {
+    init(_ tensor: Tensor, pin: Pin? = nil) {
         type = SharedType(tensor.type)
         storage = tensor.storage
         byteOffset = tensor.byteOffset

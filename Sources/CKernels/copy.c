@@ -153,14 +153,14 @@ void mk_copy(int element_size, int rank, const int64_t *shape, void *dst, const 
              const int64_t *src_strides) {
     mk_copy_plan plan = { .element = (size_t)element_size, .dst = dst, .src = src };
     int64_t count = 1;
+    for (int d = 0; d < rank; d++) count *= shape[d];
+    if (count == 0) return;
     for (int d = 0; d < rank; d++) {
-        count *= shape[d];
-        if (shape[d] == 1) continue;
+        if (shape[d] == 1 || plan.rank == MK_COPY_RANK) continue;
         plan.shape[plan.rank] = shape[d];
         plan.to[plan.rank] = dst_strides[d];
         plan.from[plan.rank++] = src_strides[d];
     }
-    if (count == 0) return;
     // In the order of the destination, so that it is written as memory runs.
     for (int i = 1; i < plan.rank; i++)
         for (int j = i; j > 0 && mk_magnitude(plan.to[j - 1]) < mk_magnitude(plan.to[j]); j--)

@@ -1,9 +1,9 @@
 // Padding, gather, scatter and one-hot.
-#include <math.h>
 #include <string.h>
 
 #include "include/movement.h"
 #include "include/threads.h"
+#include "index.h"
 
 void mk_pad(mk_padding mode, int element_size, int64_t outer, int64_t axis, int64_t inner, int64_t before,
             int64_t after, const void *value, const void *src, void *dst) {
@@ -97,75 +97,44 @@ int64_t mk_gather_nd(int64_t batch, int depth, const int64_t *shape, int64_t inn
     return -1;
 }
 
-#define MK_APPLY(expression) for (int64_t i = 0; i < n; i++) { x = d[i]; y = u[i]; d[i] = (expression); } break;
+#define MK_EACH "scatter_typed.inc"
+#include "each_type.h"
 
-static void mk_apply_float(mk_scatter_mode mode, float *d, const float *u, int64_t n) {
-    float x, y;
-    switch (mode) {
-        case MK_SCATTER_UPDATE: memcpy(d, u, (size_t)n * 4); break;
-        case MK_SCATTER_ADD: MK_APPLY(x + y)
-        case MK_SCATTER_SUB: MK_APPLY(x - y)
-        case MK_SCATTER_MUL: MK_APPLY(x * y)
-        case MK_SCATTER_DIV: MK_APPLY(x / y)
-        case MK_SCATTER_MAX: MK_APPLY(x > y || x != x ? x : y)
-        case MK_SCATTER_MIN: MK_APPLY(x < y || x != x ? x : y)
-    }
-}
+typedef void (*mk_apply)(mk_scatter_mode mode, void *dst, int64_t to, const void *updates, int64_t from, int64_t n);
+static const mk_apply applies[MK_ELEMENT_COUNT] = { MK_BY_TYPE(apply) };
 
-static int32_t mk_divide_down(int32_t x, int32_t y) {
-    if (y == 0) return 0;
-    if (y == -1) return (int32_t)(0u - (uint32_t)x);
-    return x / y - (x % y != 0 && (x < 0) != (y < 0));
-}
-
-static void mk_apply_int(mk_scatter_mode mode, int32_t *d, const int32_t *u, int64_t n) {
-    int32_t x, y;
-    switch (mode) {
-        case MK_SCATTER_UPDATE: memcpy(d, u, (size_t)n * 4); break;
-        case MK_SCATTER_ADD: MK_APPLY((int32_t)((uint32_t)x + (uint32_t)y))
-        case MK_SCATTER_SUB: MK_APPLY((int32_t)((uint32_t)x - (uint32_t)y))
-        case MK_SCATTER_MUL: MK_APPLY((int32_t)((uint32_t)x * (uint32_t)y))
-        case MK_SCATTER_DIV: MK_APPLY(mk_divide_down(x, y))
-        case MK_SCATTER_MAX: MK_APPLY(x > y ? x : y)
-        case MK_SCATTER_MIN: MK_APPLY(x < y ? x : y)
-    }
-}
-
-static void mk_apply(mk_scatter_mode mode, int integer, void *dst, int64_t at, const void *updates, int64_t from,
-                     int64_t n) {
-    if (integer) mk_apply_int(mode, (int32_t *)dst + at, (const int32_t *)updates + from, n);
-    else mk_apply_float(mode, (float *)dst + at, (const float *)updates + from, n);
-}
-
-int64_t mk_scatter(mk_scatter_mode mode, int integer, int64_t outer, int64_t axis, int64_t inner, void *dst,
+int64_t mk_scatter(mk_scatter_mode mode, mk_element type, int64_t outer, int64_t axis, int64_t inner, void *dst,
                    int index_size, const void *indices, int64_t count, const void *updates) {
+    mk_apply apply = applies[type];
     for (int64_t i = 0; i < count; i++) {
         int64_t k = mk_index(indices, index_size, i, axis);
         if (k < 0) return i;
         for (int64_t o = 0; o < outer; o++)
-            mk_apply(mode, integer, dst, (o * axis + k) * inner, updates, (o * count + i) * inner, inner);
+            apply(mode, dst, (o * axis + k) * inner, updates, (o * count + i) * inner, inner);
     }
     return -1;
 }
 
-int64_t mk_scatter_along_axis(mk_scatter_mode mode, int integer, int64_t outer, int64_t axis, int64_t inner, void *dst,
+int64_t mk_scatter_along_axis(mk_scatter_mode mode, mk_element type, int64_t outer, int64_t axis, int64_t inner, void *dst,
                               int index_size, const void *indices, int64_t count, const void *updates) {
+    mk_apply apply = applies[type];
     for (int64_t o = 0, at = 0; o < outer; o++)
         for (int64_t i = 0; i < count; i++)
             for (int64_t n = 0; n < inner; n++, at++) {
                 int64_t k = mk_index(indices, index_size, at, axis);
                 if (k < 0) return at;
-                mk_apply(mode, integer, dst, (o * axis + k) * inner + n, updates, at, 1);
+                apply(mode, dst, (o * axis + k) * inner + n, updates, at, 1);
             }
     return -1;
 }
 
-int64_t mk_scatter_nd(mk_scatter_mode mode, int integer, int depth, const int64_t *shape, int64_t inner, void *dst,
+int64_t mk_scatter_nd(mk_scatter_mode mode, mk_element type, int depth, const int64_t *shape, int64_t inner, void *dst,
                       int index_size, const void *indices, int64_t count, const void *updates) {
+    mk_apply apply = applies[type];
     for (int64_t i = 0; i < count; i++) {
         int64_t flat = mk_index_nd(indices, index_size, i, depth, shape);
         if (flat < 0) return -1 - flat;
-        mk_apply(mode, integer, dst, flat * inner, updates, i * inner, inner);
+        apply(mode, dst, flat * inner, updates, i * inner, inner);
     }
     return -1;
 }
@@ -175,8 +144,51 @@ void mk_one_hot(int element_size, int64_t outer, int64_t depth, int64_t inner, i
     mk_fill(element_size, dst, outer * depth * inner, off);
     for (int64_t o = 0; o < outer; o++)
         for (int64_t n = 0; n < inner; n++) {
-            int64_t k = mk_index(indices, index_size, o * inner + n, depth);
+            int64_t i = o * inner + n;
+            int64_t k = index_size == 4 ? ((const int32_t *)indices)[i] : ((const int64_t *)indices)[i];
             size_t at = (size_t)(((o * depth + k) * inner + n) * element_size);
-            if (k >= 0) memcpy((char *)dst + at, on, (size_t)element_size);
+            if (k >= 0 && k < depth) memcpy((char *)dst + at, on, (size_t)element_size);
         }
+}
+
+void mk_wider_indices(int64_t count, const int32_t *src, int index_size, void *dst) {
+    for (int64_t i = 0; i < count; i++) mk_store_index(dst, index_size, i, src[i]);
+}
+
+#define MK_WHOLE(name, type) \
+    case name: for (int64_t i = 0; i < count; i++) dst[i] = ((const type *)src)[i]; break;
+
+void mk_whole_indices(mk_element type, int64_t count, const void *src, int64_t *dst) {
+    switch (type) {
+        MK_WHOLE(MK_ELEMENT_BOOL, uint8_t)
+        MK_WHOLE(MK_ELEMENT_INT8, int8_t)
+        MK_WHOLE(MK_ELEMENT_UINT8, uint8_t)
+        MK_WHOLE(MK_ELEMENT_INT16, int16_t)
+        MK_WHOLE(MK_ELEMENT_UINT16, uint16_t)
+        MK_WHOLE(MK_ELEMENT_INT32, int32_t)
+        MK_WHOLE(MK_ELEMENT_UINT32, uint32_t)
+        MK_WHOLE(MK_ELEMENT_INT64, int64_t)
+        default:
+            // What no index can be stays out of range.
+            for (int64_t i = 0; i < count; i++) {
+                uint64_t value = ((const uint64_t *)src)[i];
+                dst[i] = value > INT64_MAX ? INT64_MAX : (int64_t)value;
+            }
+    }
+}
+
+void mk_band(int element_size, int64_t matrices, int64_t rows, int64_t columns, int64_t lower, int64_t upper,
+             const void *src, void *dst) {
+    size_t size = (size_t)element_size;
+    for (int64_t row = 0; row < matrices * rows; row++) {
+        int64_t r = row % rows, begin = lower < 0 || lower > r ? 0 : r - lower;
+        int64_t end = upper < 0 || upper >= columns - r ? columns : r + upper + 1;
+        if (begin > columns) begin = columns;
+        if (end < begin) end = begin;
+        const char *s = (const char *)src + (size_t)(row * columns) * size;
+        char *d = (char *)dst + (size_t)(row * columns) * size;
+        memset(d, 0, (size_t)begin * size);
+        memcpy(d + (size_t)begin * size, s + (size_t)begin * size, (size_t)(end - begin) * size);
+        memset(d + (size_t)end * size, 0, (size_t)(columns - end) * size);
+    }
 }

@@ -33,6 +33,23 @@ void mk_random_normal(uint64_t seed, float mean, float stddev, int64_t count, fl
     }
 }
 
+void mk_random_uniform_wide(uint64_t seed, double low, double high, int64_t count, double *dst) {
+    double last = high > low ? nextafter(high, low) : low;
+    for (int64_t i = 0; i < count; i++) {
+        double x = low + (double)(mk_random(seed, i) >> 11) * 0x1p-53 * (high - low);
+        dst[i] = high > low && x > last ? last : x;
+    }
+}
+
+void mk_random_normal_wide(uint64_t seed, double mean, double stddev, int64_t count, double *dst) {
+    for (int64_t i = 0; i < count; i += 2) {
+        double radius = sqrt(-2 * log(((double)(mk_random(seed, i) >> 11) + 0.5) * 0x1p-53));
+        double angle = 6.283185307179586 * ((double)(mk_random(seed, i + 1) >> 11) * 0x1p-53);
+        dst[i] = mean + stddev * radius * cos(angle);
+        if (i + 1 < count) dst[i + 1] = mean + stddev * radius * sin(angle);
+    }
+}
+
 void mk_random_categorical(uint64_t seed, int logits, int64_t rows, int64_t categories, int64_t size,
                            const float *weights, float *dst) {
     for (int64_t row = 0; row < rows; row++, weights += categories) {

@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #if defined(__APPLE__)
 #include <sys/sysctl.h>
@@ -51,6 +52,63 @@ int64_t mk_available_memory(void) {
         if (kilobytes < 0 || most - used < kilobytes * 1024) return most - used;
     }
     return kilobytes >= 0 ? kilobytes * 1024 : (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+#endif
+}
+
+#if !defined(__APPLE__)
+// The number in a file of its own; -1 where there is none.
+static int64_t number_in(const char *path) {
+    int64_t number = -1;
+    FILE *file = fopen(path, "r");
+    if (file && fscanf(file, "%" SCNd64, &number) != 1) number = -1;
+    if (file) fclose(file);
+    return number;
+}
+
+// The least limit of the control groups that this process is in, from its own up to the root; INT64_MAX without one.
+static int64_t control_group_limit(void) {
+    int64_t least = INT64_MAX, limit;
+    char line[1024], group[1024] = "", path[1200];
+    FILE *file = fopen("/proc/self/cgroup", "r");
+    while (file && fgets(line, sizeof line, file))
+        if (!strncmp(line, "0::", 3)) snprintf(group, sizeof group, "%.*s", (int)strcspn(line + 3, "\n"), line + 3);
+    if (file) fclose(file);
+    for (char *end; ; *end = 0) {
+        snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.max", group);
+        if ((limit = number_in(path)) > 0 && limit < least) least = limit;
+        if (!(end = strrchr(group, '/'))) break;
+    }
+    limit = number_in("/sys/fs/cgroup/memory/memory.limit_in_bytes");
+    return limit > 0 && limit < least ? limit : least;
+}
+#endif
+
+int64_t mk_physical_memory(void) {
+#if defined(__APPLE__)
+    int64_t bytes = 0;
+    size_t size = sizeof bytes;
+    return sysctlbyname("hw.memsize", &bytes, &size, 0, 0) ? 0 : bytes;
+#else
+    int64_t pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE), limit = control_group_limit();
+    int64_t bytes = pages > 0 && page > 0 ? pages * page : 0;
+    return bytes == 0 || limit < bytes ? (limit == INT64_MAX ? 0 : limit) : bytes;
+#endif
+}
+
+void mk_processor_name(char *name, size_t size) {
+    if (!size) return;
+    *name = 0;
+#if defined(__APPLE__)
+    if (sysctlbyname("machdep.cpu.brand_string", name, &size, 0, 0)) *name = 0;
+#else
+    char line[256];
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    while (file && !*name && fgets(line, sizeof line, file)) {
+        const char *value = strchr(line, ':');
+        if (value && !strncmp(line, "model name", 10))
+            snprintf(name, size, "%.*s", (int)strcspn(value + 2, "\n"), value[1] ? value + 2 : "");
+    }
+    if (file) fclose(file);
 #endif
 }
 

@@ -7,6 +7,10 @@ struct Assembly: Sendable {
     var steps: [Step] = []
     var inputs: [Port] = []
     var outputs: [Port] = []
+    /// The types of the outputs as memory must hold them.
+    var rooms: [TensorType] = []
+    /// Outputs whose first dimension only the run tells, and the buffers the frame counts them under.
+    var open: [(output: Int, buffer: Int)] = []
     var workspaceBytes = 0
     var scratchBytes = 0
     var packedBytes = 0
@@ -32,6 +36,13 @@ struct Assembly: Sendable {
         /// Results that may take the memory of an operand that ends here: pairs (result, operand).
         var inPlace: [(result: Int, operand: Int)]
         var run: Action
+
+        /// What the plan says of it.
+        var planned: Plan.Step {
+            var step = info
+            step.bytes = (reads + writes).reduce(0) { $0 &+ $1.touchedBytes }
+            return step
+        }
     }
 
     typealias Action = @Sendable (Frame) throws -> Void

@@ -7,9 +7,15 @@ import Runtime
 public struct CPUDevice: Device {
     public let name: String
     public let summary: String
+    public let kind = DeviceKind.cpu
     public var availability: Availability { .available }
+    public var memoryLimit: Int? { CPUInfo.memory }
+    public var computeUnits: Int? { threads ?? CPUInfo.processors }
+    public var changesResults: Bool { rounds }
     private let rounds: Bool
     private let usesOneDNN: Bool
+    /// Threads of a run; nil takes the process's number.
+    private let threads: Int?
 
     /// fp32 throughout, also where the program says fp16: the most accurate and, so far, the fastest.
     public static let reference = CPUDevice(name: "cpu", words: "fp32 throughout", rounds: false, usesOneDNN: true)
@@ -20,19 +26,26 @@ public struct CPUDevice: Device {
     public static let portable = CPUDevice(
         name: "cpu:portable", words: "own kernels only", rounds: false, usesOneDNN: false)
 
-    public static let all: [any Device] = [reference, declared, portable]
+    /// One thread, whatever the process's number: small work is done before others would have begun.
+    public static let single = CPUDevice(
+        name: "cpu:single", words: "one thread", rounds: false, usesOneDNN: true, threads: 1)
 
-    private init(name: String, words: String, rounds: Bool, usesOneDNN: Bool) {
+    public static let all: [any Device] = [reference, declared, portable, single]
+
+    private init(name: String, words: String, rounds: Bool, usesOneDNN: Bool, threads: Int? = nil) {
         self.name = name
         summary = "\(CPUInfo.isa), \(CPUInfo.processors) processors, \(words)"
         self.rounds = rounds
+        self.threads = threads
         self.usesOneDNN = usesOneDNN && CPUInfo.oneDNN != nil
     }
 
     public func assess(_ call: Call) -> Verdict {
-        if CPUKernels[call.op.name] != nil { return .native }
+        let kernel = CPUKernels[call.op.name]
+        let refusal = kernel?.refusal(of: call)
+        if kernel != nil, refusal == nil { return .native }
         if call.op.expansion != nil { return .expands }
-        return .refused(reason: "the CPU engine has no kernel for '\(call.op.name)'")
+        return .refused(reason: refusal ?? "the CPU engine has no kernel for '\(call.op.name)'")
     }
 
     public func compile(_ function: Function) throws -> any Executable {
@@ -43,17 +56,18 @@ public struct CPUDevice: Device {
 
     private func executable(_ function: Function, usesOneDNN: Bool) throws -> CPUExecutable {
         var ready = function
-        let rounded = try ready.widenHalf(rounding: rounds)
-        return try CPUExecutable(device: name) { [ready] threads in
+        let customs = OpTable.customOps(in: function)
+        let rounded = try ready.widenHalf(rounding: rounds, around: Set(customs.keys))
+        return try CPUExecutable(device: name, threads: threads) { [ready] threads in
             Threads.take(threads)
-            return try Lowerer(ready, usesOneDNN: usesOneDNN, rounded: rounded).lower()
+            return try Lowerer(ready, usesOneDNN: usesOneDNN, rounded: rounded, customs: customs).lower()
         }
     }
 
     /// The function after all passes: expanded, folded, fused.
     private func prepared(_ function: Function) throws -> Function {
         var function = function
-        try function.expand { CPUKernels[$0] == nil }
+        try function.expand { !CPUKernels.run($0, in: $1) }
         try function.foldConstants { try evaluate($0) }
         function.removeDead()
         return function
@@ -88,6 +102,17 @@ public enum CPUInfo {
     /// The instruction set the kernels chose: `avx512`, `avx2`, `neon` or `baseline`.
     public static let isa = String(cString: mk_isa_name())
     public static var processors: Int { Int(mk_processors()) }
+    /// The processor's own name, such as `Apple M2`; empty where the system does not tell.
+    public static let model: String = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { name in
+        guard let start = name.baseAddress else { return "" }
+        mk_processor_name(start, name.count)
+        return String(cString: start)
+    }
+    /// Bytes of memory of the machine, or of the container where that has less; nil where the system does not tell.
+    public static var memory: Int? {
+        let bytes = mk_physical_memory()
+        return bytes > 0 ? Int(clamping: bytes) : nil
+    }
     /// oneDNN's version, or nil where the engine was built without it.
     public static let oneDNN: String? = {
         #if ONEDNN

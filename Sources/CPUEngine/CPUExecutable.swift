@@ -9,20 +9,25 @@ final class CPUExecutable: Executable {
     let inputs: [Port]
     let outputs: [Port]
     let plan: Plan
+    /// Threads of every run; nil takes the process's number.
+    private let threads: Int?
+    private let rooms: [TensorType]
     /// Makes the steps for a number of threads, which is then the calling thread's.
     private let lower: @Sendable (_ threads: Int) throws -> Assembly
     /// What is prepared, under the number of threads as its tag.
     private let place = Slot()
     private let preparing = Mutex(())
 
-    init(device: String, lower: @escaping @Sendable (_ threads: Int) throws -> Assembly) throws {
-        let threads = Threads.count
+    init(device: String, threads fixed: Int?, lower: @escaping @Sendable (_ threads: Int) throws -> Assembly) throws {
+        let threads = fixed ?? Threads.count
         let assembly = try lower(threads)
+        self.threads = fixed
         self.lower = lower
         inputs = assembly.inputs
         outputs = assembly.outputs
+        rooms = assembly.rooms
         plan = Plan(
-            device: device, steps: assembly.steps.map(\.info), workspaceBytes: assembly.workspaceBytes,
+            device: device, steps: assembly.steps.map(\.planned), workspaceBytes: assembly.workspaceBytes,
             packedBytes: assembly.packedBytes)
         place.fill(PreparedSteps(assembly), tag: UInt32(threads))
     }
@@ -36,11 +41,11 @@ final class CPUExecutable: Executable {
                 tensor.dtype == port.type.dtype ? .invalidArgument : .wrongType,
                 "The input '\(port.name)' is a \(tensor.type); it must be a \(port.type).")
         }
-        let results = try outputs.map { Tensor($0.type, storage: try Storage(allocating: $0.type.byteCount)) }
+        var results = try rooms.map { Tensor($0, storage: try Storage(allocating: $0.byteCount)) }
         // Read once: whoever changes the number meanwhile changes it for later runs.
-        let threads = Threads.prepare()
-        if try !runPrepared(threads, inputs, results, observer) {
-            try prepare(for: threads).run(inputs, results, observer)
+        let threads = Threads.prepare(threads)
+        if try !runPrepared(threads, inputs, &results, observer) {
+            try prepare(for: threads).run(inputs, &results, observer)
         }
         return results
     }
@@ -48,7 +53,7 @@ final class CPUExecutable: Executable {
     func run(
         from inputs: UnsafePointer<UnsafeMutableRawPointer>, into outputs: UnsafePointer<UnsafeMutableRawPointer>
     ) throws {
-        let threads = Threads.prepare()
+        let threads = Threads.prepare(threads)
         guard let object = place.enter(tag: UInt32(threads)) else {
             return try prepare(for: threads).run(from: inputs, into: outputs)
         }
@@ -60,11 +65,11 @@ final class CPUExecutable: Executable {
 
     /// Runs what is prepared for this number of threads; false where nothing is.
     private func runPrepared(
-        _ threads: Int, _ inputs: [Tensor], _ results: [Tensor], _ observer: Observer?
+        _ threads: Int, _ inputs: [Tensor], _ results: inout [Tensor], _ observer: Observer?
     ) throws -> Bool {
         guard let object = place.enter(tag: UInt32(threads)) else { return false }
         defer { _ = place.leave() }
-        try unsafeDowncast(object.takeUnretainedValue(), to: PreparedSteps.self).run(inputs, results, observer)
+        try unsafeDowncast(object.takeUnretainedValue(), to: PreparedSteps.self).run(inputs, &results, observer)
         return true
     }
 
@@ -114,7 +119,7 @@ private final class PreparedSteps: @unchecked Sendable {
         actions.deallocate()
     }
 
-    func run(_ inputs: [Tensor], _ results: [Tensor], _ observer: Observer?) throws {
+    func run(_ inputs: [Tensor], _ results: inout [Tensor], _ observer: Observer?) throws {
         let frame = try frames.take() ?? Frame(assembly)
         defer { frames.give(frame) }
         for (tensor, buffer) in zip(inputs, inputBuffers) { frame.buffers[buffer] = tensor.pointer }
@@ -126,6 +131,12 @@ private final class PreparedSteps: @unchecked Sendable {
         }
         // The callers' tensors must outlive the steps.
         withExtendedLifetime((inputs, results)) {}
+        // What the data left empty goes from the shape, not from the memory.
+        for (output, buffer) in assembly.open {
+            var type = results[output].type
+            type.shape[0] = min(frame.counts[buffer] ?? 0, type.shape[0])
+            results[output] = Tensor(type, storage: results[output].storage)
+        }
     }
 
     func run(

@@ -8,6 +8,8 @@ final class Frame {
     private let workspace: Storage
     private let room: Storage
     let scratch: UnsafeMutableRawPointer
+    /// Of results whose first dimension only the run tells: that dimension, by buffer.
+    private(set) var counts: [Int: Int] = [:]
     #if ONEDNN
         let primitives: PrimitiveArguments
     #endif
@@ -38,6 +40,9 @@ final class Frame {
     subscript(_ view: View) -> UnsafeMutableRawPointer { buffers[view.buffer] + view.byteOffset }
 
     func floats(_ view: View) -> UnsafeMutablePointer<Float> { self[view].assumingMemoryBound(to: Float.self) }
+
+    /// Says how much of a result's room is taken.
+    func tell(_ view: View, count: Int) { counts[view.buffer] = count }
 
     /// A copy of what a view shows now, in row-major order.
     func tensor(_ view: View) -> Tensor {

@@ -17,15 +17,20 @@ final class Lowerer {
     private let isOutput: Set<ValueID>
     /// Values whose elements are rounded through fp16, because the program says fp16 and the mode obeys.
     let rounded: Set<ValueID>
+    /// The custom ops as they were when the function was compiled.
+    private let customs: [String: Op]
     let attention: AttentionGroups
     private(set) var groups: ElementwiseGroups
     private var absorbed: Set<Int> = []
     private var constants: [ObjectIdentifier: View] = [:]
+    /// Results whose first dimension only the run tells, with the buffer it is told for.
+    private var counted: [ValueID: Int] = [:]
 
-    init(_ function: Function, usesOneDNN: Bool, rounded: Set<ValueID>) {
+    init(_ function: Function, usesOneDNN: Bool, rounded: Set<ValueID>, customs: [String: Op] = [:]) {
         self.function = function
         self.usesOneDNN = usesOneDNN
         self.rounded = rounded
+        self.customs = customs
         views = Array(repeating: nil, count: function.values.count)
         readers = Array(repeating: [], count: function.values.count)
         producer = Array(repeating: nil, count: function.values.count)
@@ -59,12 +64,12 @@ final class Lowerer {
         }
         for (index, operation) in function.operations.enumerated() where !absorbed.contains(index) {
             if groups.isInner(index) { continue }
-            let call = try Call(operation, in: function)
-            guard let kernel = CPUKernels[call.op.name] else {
+            let call = try Call(operation, in: function, row: customs[operation.op])
+            guard let kernel = CPUKernels[call.op] else {
                 throw Failure(.unsupported, "\(call.place) has no kernel on the CPU engine.")
             }
             do {
-                try checkTypes(call)
+                if let refusal = kernel.refusal(of: call) { throw Failure(.unsupported, refusal) }
                 try kernel.lower(call, self, index)
                 try roundResults(call)
             } catch let failure as Failure {
@@ -73,23 +78,6 @@ final class Lowerer {
         }
         try finish()
         return assembly
-    }
-
-    /// Dense and normalizing kernels compute in fp32, and whole numbers of up to 32 bits; wider types must not reach them.
-    private func checkTypes(_ call: Call) throws {
-        let families: Set<Op.Family> = [.linear, .convolution, .normalization, .sequence]
-        guard families.contains(call.op.family) || call.op.name == "softmax" else { return }
-        for argument in call.operation.arguments where call.op.parameter(argument.name)?.isConstant == false {
-            for id in argument.values {
-                let dtype = try function.tensorType(id).dtype
-                guard dtype == .float32 || (dtype.isWhole && dtype.size <= 4 && dtype != .uint32) else {
-                    throw Failure(
-                        .unsupported,
-                        "The parameter '\(argument.name)' is \(dtype.name); the CPU engine computes this in fp32 or fp16."
-                    )
-                }
-            }
-        }
     }
 
     /// In the mode that obeys fp16, results of kernels that compute in fp32 are rounded where they lie. Tapes round by
@@ -112,6 +100,14 @@ final class Lowerer {
     func isDefined(_ id: ValueID) -> Bool { views[Int(id.index)] != nil || function[id].constant != nil }
 
     func define(_ id: ValueID, _ view: View) { views[Int(id.index)] = view }
+
+    /// Room for a result of at most `most` in its first dimension; the kernel tells the frame how many there are.
+    func allocateOpen(_ id: ValueID, most: Int, _ dtype: DataType, for call: Call) throws -> View {
+        let type = try function.tensorType(id)
+        let room = allocate(type.isOpen ? [most] + type.shape.dropFirst() : type.shape, dtype)
+        if type.isOpen { counted[id] = room.buffer }
+        return room
+    }
 
     /// How a value lies in memory; constants get a buffer when first asked for.
     func view(_ id: ValueID) throws -> View {
@@ -275,8 +271,10 @@ final class Lowerer {
     private func finish() throws {
         var taken: Set<Int> = []
         for (position, id) in function.outputs.enumerated() {
-            let type = try function.tensorType(id)
+            let declared = try function.tensorType(id)
             var view = try view(id)
+            let type = declared.isOpen ? TensorType(declared.dtype, view.shape) : declared
+            if let buffer = counted[id] { assembly.open.append((position, buffer)) }
             var isOwn = false
             if case .workspace = assembly.buffers[view.buffer].place { isOwn = !taken.contains(view.buffer) }
             let whole = view.offset == 0 && view.isDense() && assembly.buffers[view.buffer].byteCount == type.byteCount
@@ -297,7 +295,8 @@ final class Lowerer {
             }
             taken.insert(view.buffer)
             assembly.buffers[view.buffer].place = .output(position)
-            assembly.outputs.append(Port(name: function[id].name, type: type))
+            assembly.outputs.append(Port(name: function[id].name, type: declared))
+            assembly.rooms.append(type)
         }
         var sizes: [Int: Int] = [:]
         for (index, buffer) in assembly.buffers.enumerated() {
@@ -309,7 +308,7 @@ final class Lowerer {
         for (index, offset) in plan.offsets { assembly.buffers[index].place = .workspace(offset: offset) }
         assembly.workspaceBytes = plan.byteCount
         try checkMemory(
-            assembly.workspaceBytes + assembly.scratchBytes + assembly.outputs.map(\.type.byteCount).reduce(0, +))
+            assembly.workspaceBytes + assembly.scratchBytes + assembly.rooms.map(\.byteCount).reduce(0, +))
     }
 
     /// Refuses what this machine cannot hold, before the system ends the process for it.

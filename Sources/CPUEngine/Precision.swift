@@ -3,8 +3,10 @@ import MIL
 
 extension Function {
     /// Rewrites the function to hold fp32 wherever it says fp16, with casts at its inputs and outputs. Constants keep their
-    /// fp16 bytes and are widened when a kernel wants them. Returns the values to round through fp16, where `rounding`.
-    mutating func widenHalf(rounding: Bool) throws -> Set<ValueID> {
+    /// fp16 bytes and are widened when a kernel wants them. Custom ops get and give what they declared, between casts.
+    /// Returns the values to round through fp16, where `rounding`.
+    mutating func widenHalf(rounding: Bool, around customs: Set<String> = []) throws -> Set<ValueID> {
+        let declared = self
         var rounded: Set<ValueID> = []
         func isHalf(_ id: ValueID) -> Bool { self[id].type.tensor?.dtype == .float16 }
         var casts: [Operation] = []
@@ -26,7 +28,9 @@ extension Function {
             if rounding { rounded.formUnion(block.operations[index].outputs.filter(isHalf)) }
         }
         var outputCasts: [Operation] = []
-        for (position, id) in outputs.enumerated() where isHalf(id) {
+        // Results whose size only the run tells can not be cast afterwards; their kernels round them.
+        func isOpen(_ id: ValueID) -> Bool { self[id].type.tensor?.isOpen ?? false }
+        for (position, id) in outputs.enumerated() where isHalf(id) && !isOpen(id) {
             let narrow = add(Value(name: self[id].name, type: self[id].type))
             let dtype = constant(Tensor("fp16"), name: "\(self[id].name)_dtype")
             let source = replacement[id] ?? id
@@ -36,11 +40,12 @@ extension Function {
         }
         let narrow = Set(outputCasts.flatMap(\.outputs))
         for index in values.indices where !inputs.contains(ValueID(index)) && !narrow.contains(ValueID(index)) {
-            if case .tensor(let type) = values[index].type, type.dtype == .float16 {
+            if case .tensor(let type) = values[index].type, type.dtype == .float16, !type.isOpen {
                 values[index].type = .tensor(TensorType(.float32, type.shape))
             }
         }
-        block.operations = casts + block.operations + outputCasts
+        let body = customs.isEmpty ? block.operations : try narrowed(block.operations, as: declared, customs)
+        block.operations = casts + body + outputCasts
         return rounded
     }
 }

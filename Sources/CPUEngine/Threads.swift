@@ -25,9 +25,9 @@ public enum Threads {
         return count > 0 ? count : min(Int(mk_processors()), most)
     }
 
-    /// Makes the number valid for the calling thread and returns it.
-    static func prepare() -> Int {
-        let count = count
+    /// Makes the number, or the one that a device fixes, valid for the calling thread and returns it.
+    static func prepare(_ fixed: Int?) -> Int {
+        let count = fixed ?? count
         take(count)
         return count
     }

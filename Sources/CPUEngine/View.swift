@@ -13,6 +13,8 @@ struct View: Sendable {
 
     var count: Int { shape.reduce(1, *) }
     var rank: Int { shape.count }
+    /// Bytes of the elements it shows, those it repeats counted once.
+    var touchedBytes: Int { zip(shape, strides).reduce(dtype.size) { $1.1 == 0 ? $0 : $0 &* $1.0 } }
     var byteOffset: Int { offset * dtype.size }
 
     /// Where the first element lies: all that a step needs to know while it runs.

@@ -25,6 +25,27 @@ public struct CoreMLDevice: Device {
     public init(_ processors: Processors) { self.processors = processors }
 
     public var name: String { processors.rawValue }
+    public let kind = DeviceKind.coreml
+
+    /// Bytes of the memory that all of Apple's processors share; nil without Core ML.
+    public var memoryLimit: Int? {
+        #if canImport(CoreML)
+            var bytes: UInt64 = 0
+            var size = MemoryLayout<UInt64>.size
+            return sysctlbyname("hw.memsize", &bytes, &size, nil, 0) == 0 ? Int(clamping: bytes) : nil
+        #else
+            return nil
+        #endif
+    }
+
+    /// Processors that Core ML may use: CPU, GPU and Neural Engine count as one each; nil without Core ML.
+    public var computeUnits: Int? {
+        #if canImport(CoreML)
+            return MLComputeDevice.allComputeDevices.count { isMine($0) }
+        #else
+            return nil
+        #endif
+    }
 
     public var summary: String {
         switch processors {
@@ -47,11 +68,13 @@ public struct CoreMLDevice: Device {
 
     #if canImport(CoreML)
         private var isPresent: Bool {
-            MLComputeDevice.allComputeDevices.contains { device in
-                switch (processors, device) {
-                case (.all, _), (.cpu, .cpu), (.gpu, .gpu), (.neuralEngine, .neuralEngine): true
-                default: false
-                }
+            MLComputeDevice.allComputeDevices.contains(where: isMine)
+        }
+
+        private func isMine(_ device: MLComputeDevice) -> Bool {
+            switch (processors, device) {
+            case (.all, _), (.cpu, .cpu), (.gpu, .gpu), (.neuralEngine, .neuralEngine): true
+            default: false
             }
         }
     #endif

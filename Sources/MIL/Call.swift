@@ -4,8 +4,9 @@ public struct Call: Sendable {
     public let operation: Operation
     public let function: Function
 
-    public init(_ operation: Operation, in function: Function) throws {
-        guard let op = OpTable[operation.op] else {
+    /// `row` stands for the op where the caller keeps one: names of custom ops may stand for others later.
+    public init(_ operation: Operation, in function: Function, row: Op? = nil) throws {
+        guard let op = row ?? OpTable[operation.op] else {
             throw Failure(.unsupported, "There is no op '\(operation.op)'.")
         }
         self.op = op
@@ -17,9 +18,9 @@ public struct Call: Sendable {
     public func infer() throws -> [ValueType] {
         do {
             try check()
-            for type in argumentTypes() { _ = try type.checkedByteCount() }
+            for id in operation.inputs { try checkSize(id) }
             let types = try op.infer(self)
-            for type in types { _ = try type.checkedByteCount() }
+            for type in types where !type.isOpen { _ = try type.checkedByteCount() }
             return types.map { .tensor($0) }
         } catch let failure as Failure {
             throw failure.at(place)
@@ -73,7 +74,16 @@ public struct Call: Sendable {
         }
     }
 
-    private func argumentTypes() -> [TensorType] { operation.inputs.compactMap { function[$0].type.tensor } }
+    private func checkSize(_ id: ValueID) throws {
+        guard let type = function[id].type.tensor else { return }
+        guard !type.isOpen else {
+            throw Failure(
+                .unsupported,
+                "The size of '\(function[id].name)', a \(type), is not known before the run; it can be a result of the "
+                    + "function, but not the operand of an op.")
+        }
+        _ = try type.checkedByteCount()
+    }
 
     public func has(_ name: String) -> Bool { operation[name] != nil }
 
@@ -177,6 +187,13 @@ public struct Call: Sendable {
         throw Failure(
             .invalidArgument,
             "The parameter '\(name)' is '\(given)'; it must be one of \(choices.joined(separator: ", ")).")
+    }
+
+    /// The element type of positions, which a text parameter names.
+    func positions(
+        _ name: String = "output_dtype", among choices: [DataType] = [.int32, .int64], anyCase: Bool = false
+    ) throws -> DataType {
+        DataType(name: try text(name, among: choices.map(\.name), anyCase: anyCase)) ?? .int32
     }
 
     /// The type of a parameter whose rank must lie within a range.

@@ -22,6 +22,18 @@ extension Function {
     }
 }
 
+extension Function {
+    /// A digest for caches of this process that does not read large constants: memory of a file that names its version
+    /// counts by that, other memory of more than a megabyte by its place. The memory of the latter comes along: whoever keeps the
+    /// digest must hold it, so that nothing else can lie there.
+    public func digestByIdentity() -> (digest: String, memory: [Storage]) {
+        var hash = ContentHash()
+        hash.memory = []
+        hash.add(self)
+        return (hash.text, hash.memory ?? [])
+    }
+}
+
 /// Feeds programs to SHA-256 so that different contents give different bytes: every part is preceded by its length.
 private struct ContentHash {
     private var sha = SHA256()
@@ -30,6 +42,9 @@ private struct ContentHash {
     /// The number of each value in the order of appearance, -1 for those that have not appeared.
     private var numbers: [Int] = []
     private var appeared = 0
+    /// Where it is not nil, large constants count by identity, and this is the memory that must be held for it.
+    var memory: [Storage]?
+    private static let largest = 1 << 20
 
     var text: String {
         var copy = self
@@ -86,10 +101,20 @@ private struct ContentHash {
         if tensor.dtype == .string {
             add(tensor.strings.count)
             for string in tensor.strings { add(string) }
+        } else if memory != nil, tensor.bytes.count > ContentHash.largest {
+            addIdentity(of: tensor)
         } else {
             flush()
             sha.update(tensor.bytes)
         }
+    }
+
+    private mutating func addIdentity(of tensor: Tensor) {
+        add(tensor.storage.origin ?? "memory")
+        add(tensor.byteOffset)
+        guard tensor.storage.origin == nil else { return }
+        add(Int(bitPattern: tensor.storage.pointer))
+        memory?.append(tensor.storage)
     }
 
     mutating func add(_ function: Function) {
@@ -107,6 +132,8 @@ private struct ContentHash {
         add(block.operations.count)
         for operation in block.operations {
             add(operation.op)
+            // What a custom op does nobody can read: each registration is another op, in every process.
+            if let custom = OpTable[operation.op]?.custom { add(Int(truncatingIfNeeded: custom.identity)) }
             add(operation.arguments.count)
             for argument in operation.arguments.sorted(by: { $0.name < $1.name }) {
                 add(argument.name)

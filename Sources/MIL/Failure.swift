@@ -20,6 +20,8 @@ public struct Failure: Error, Sendable, Hashable, CustomStringConvertible {
         case outOfRange = 8
         /// A fault of ours.
         case bug = 9
+        /// Code of the caller's that was called back failed.
+        case callback = 10
     }
 
     public let kind: Kind

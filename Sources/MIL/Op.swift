@@ -13,13 +13,16 @@ public struct Op: Sendable {
     public let expansion: Expansion?
     /// Whether Core ML's language has the op. A model file says other ops by their expansion, or cannot hold them.
     public let isCoreML: Bool
+    /// Who computes an op that was added at run time; nil for the rows of the table.
+    public let custom: CustomOp?
 
     /// Writes the simpler operations into the function and returns their results.
     public typealias Expansion = @Sendable (Call, inout Function) throws -> [ValueID]
 
     public init(
         _ name: String, _ family: Family, _ words: String, _ parameters: [Parameter], shared: [String] = [],
-        expansion: Expansion? = nil, isCoreML: Bool = true, infer: @escaping @Sendable (Call) throws -> [TensorType]
+        expansion: Expansion? = nil, isCoreML: Bool = true, custom: CustomOp? = nil,
+        infer: @escaping @Sendable (Call) throws -> [TensorType]
     ) {
         self.name = name
         self.family = family
@@ -27,14 +30,15 @@ public struct Op: Sendable {
         self.parameters = parameters
         self.shared = shared
         self.expansion = expansion
-        self.isCoreML = isCoreML
+        self.isCoreML = isCoreML && custom == nil
+        self.custom = custom
         self.infer = infer
     }
 
     /// Families give the files of every engine their names.
     public enum Family: String, Sendable, CaseIterable {
         case activation, elementwise, reduction, linear, convolution, normalization, sequence
-        case shape, indexing, image, random, control, compression, complex
+        case shape, indexing, image, random, control, compression, complex, fourier, custom
     }
 
     /// One parameter of an op.
@@ -57,23 +61,23 @@ public struct Op: Sendable {
 
 extension Op.Parameter {
     /// A tensor that arrives at run time or is constant.
-    static func tensor(_ name: String, _ words: String, _ dtypes: Set<DataType> = .numbers, optional: Bool = false)
-        -> Self
-    {
+    public static func tensor(
+        _ name: String, _ words: String, _ dtypes: Set<DataType> = .numbers, optional: Bool = false
+    ) -> Self {
         .init(
             name: name, words: words, dtypes: dtypes, isConstant: false, isList: false, isOptional: optional,
             defaultValue: nil)
     }
 
     /// A list of tensors.
-    static func list(_ name: String, _ words: String, _ dtypes: Set<DataType> = .all) -> Self {
+    public static func list(_ name: String, _ words: String, _ dtypes: Set<DataType> = .all) -> Self {
         .init(
             name: name, words: words, dtypes: dtypes, isConstant: false, isList: true, isOptional: false,
             defaultValue: nil)
     }
 
     /// A constant: one that must be given, or one with a default, or one whose absence means something.
-    static func constant(
+    public static func constant(
         _ name: String, _ words: String, _ dtypes: Set<DataType>, default value: Tensor? = nil, optional: Bool = false
     ) -> Self {
         .init(
@@ -118,10 +122,9 @@ extension Set where Element == DataType {
 public enum OpTable {
     public static let rows: [Op] =
         activationOps + elementwiseOps + complexOps + reductionOps + linearOps + convolutionOps + normalizationOps
-        + sequenceOps
-        + shapeOps + indexingOps + imageOps + randomOps + compressionOps
+        + sequenceOps + shapeOps + indexingOps + imageOps + randomOps + compressionOps + fourierOps
 
     private static let byName = Dictionary(uniqueKeysWithValues: rows.map { ($0.name, $0) })
 
-    public static subscript(_ name: String) -> Op? { byName[name] }
+    public static subscript(_ name: String) -> Op? { byName[name] ?? customOp(name) }
 }

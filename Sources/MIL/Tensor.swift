@@ -12,64 +12,62 @@ public final class Storage: @unchecked Sendable {
     public let byteCount: Int
     /// Pages of a file: the system can drop and read them again at will.
     public let isMapped: Bool
-    private let release: (@Sendable () -> Void)?
+    /// For the content of a file, what names this version of the file on this machine.
+    public let origin: String?
     /// Came from the pool, and goes back there.
     let isPooled: Bool
+    /// Gives somebody else's memory back; nil where the memory is our own.
+    private let release: (@Sendable () -> Void)?
 
-    /// New memory, aligned for vector loads and not cleared.
-    public init(byteCount: Int) {
+    private init(owning pointer: UnsafeMutableRawPointer, byteCount: Int, isPooled: Bool) {
+        self.pointer = pointer
         self.byteCount = byteCount
-        pointer = .allocate(byteCount: max(byteCount, 1), alignment: 64)
+        self.isPooled = isPooled
         isMapped = false
-        isPooled = false
+        origin = nil
         release = nil
     }
 
-    /// Memory for the pool to lend.
-    init?(pooled byteCount: Int) {
-        var start: UnsafeMutableRawPointer?
-        guard posix_memalign(&start, 64, byteCount) == 0, let start else { return nil }
-        self.byteCount = byteCount
-        pointer = start
-        isMapped = false
-        isPooled = true
-        release = nil
+    /// New memory, aligned for vector loads and not cleared.
+    public convenience init(byteCount: Int) {
+        guard let start = Storage.memory(byteCount) else { preconditionFailure("no memory for \(byteCount) bytes") }
+        self.init(owning: start, byteCount: byteCount, isPooled: false)
     }
 
     /// New memory like that of `init(byteCount:)`, or a failure where the system has none to give.
-    public init(allocating byteCount: Int) throws {
-        var start: UnsafeMutableRawPointer?
-        guard posix_memalign(&start, 64, max(byteCount, 1)) == 0, let start else {
+    public convenience init(allocating byteCount: Int) throws {
+        guard let start = Storage.memory(byteCount) else {
             throw Failure(.outOfMemory, "The system has no \(byteCount >> 20) MiB to give.")
         }
-        self.byteCount = byteCount
-        pointer = start
-        isMapped = false
-        isPooled = false
-        let address = UInt(bitPattern: start)
-        release = { free(UnsafeMutableRawPointer(bitPattern: address)) }
+        self.init(owning: start, byteCount: byteCount, isPooled: false)
+    }
+
+    /// Memory for the pool to lend.
+    convenience init?(pooled byteCount: Int) {
+        guard let start = Storage.memory(byteCount) else { return nil }
+        self.init(owning: start, byteCount: byteCount, isPooled: true)
     }
 
     /// Memory that somebody else owns; `release` runs when the last tensor over it is gone.
     public init(
-        wrapping pointer: UnsafeMutableRawPointer, byteCount: Int, isMapped: Bool = false,
+        wrapping pointer: UnsafeMutableRawPointer, byteCount: Int, isMapped: Bool = false, origin: String? = nil,
         release: @escaping @Sendable () -> Void
     ) {
-        self.isMapped = isMapped
-        isPooled = false
         self.pointer = pointer
         self.byteCount = byteCount
+        self.isMapped = isMapped
+        self.origin = origin
+        isPooled = false
         self.release = release
     }
 
     deinit {
-        if let release {
-            release()
-        } else if isPooled {
-            free(pointer)
-        } else {
-            pointer.deallocate()
-        }
+        if let release { release() } else { free(pointer) }
+    }
+
+    private static func memory(_ byteCount: Int) -> UnsafeMutableRawPointer? {
+        var start: UnsafeMutableRawPointer?
+        return posix_memalign(&start, 64, max(byteCount, 1)) == 0 ? start : nil
     }
 }
 
@@ -160,6 +158,15 @@ public struct Tensor: Sendable {
         case .float64, .complex128: load(Double.self)
         case .string: .nan
         }
+    }
+
+    /// Whether the number at a row-major position is 0.
+    public func isZero(at index: Int) -> Bool {
+        guard dtype.isComplex else { return double(at: index) == 0 }
+        let parts = Tensor(
+            TensorType(dtype == .complex64 ? .float32 : .float64, [2 * count]), storage: storage, byteOffset: byteOffset
+        )
+        return parts.double(at: 2 * index) == 0 && parts.double(at: 2 * index + 1) == 0
     }
 
     /// The element at a row-major position as Int, where the elements are whole numbers or truth values.

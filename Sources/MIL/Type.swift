@@ -10,6 +10,8 @@ public struct TensorType: Sendable, Hashable, CustomStringConvertible {
 
     public var rank: Int { shape.count }
     public var isFixed: Bool { shape.allSatisfy { $0 >= 0 } }
+    /// Only the first dimension is unknown, as where it depends on the elements of an input.
+    public var isOpen: Bool { shape.first == -1 && shape.dropFirst().allSatisfy { $0 >= 0 } }
 
     /// Number of elements; only meaningful where `isFixed`.
     public var count: Int { shape.reduce(1, *) }

@@ -25,3 +25,14 @@ public func device(named name: String? = nil) throws -> any Device {
     }
     return device
 }
+
+/// The device of a name as an object to pin tensors to: the same one each time.
+public func pin(to name: String) throws -> Pin {
+    _ = try device(named: name)
+    guard let pin = pins.first(where: { $0.device.name == name }) else {
+        throw Failure(.bug, "The device '\(name)' has no pin.")
+    }
+    return pin
+}
+
+private let pins = allDevices().map { Pin($0) }

@@ -108,9 +108,13 @@ public final class Predictor: Sendable {
                 arranged[entry.position] = try tensor.converted(to: entry.programType.dtype)
             }
         }
-        let raw = try (only ?? executable(for: given.map(\.shape))).run(arranged, observing: observer)
+        let raw = try (only ?? executable(for: given.map(\.shape))).recorded(
+            arranged, as: function.name, because: "the device it was compiled for", observing: observer)
         return givesOutputsAsRun ? raw : try results.map { try $0.tensor(from: raw) }
     }
+
+    /// The device that runs it: that of the plan, where there is only one plan.
+    public var deviceName: String { only?.plan.device ?? device.name }
 
     /// Whether the input of this index may be left out.
     public func isOptional(_ index: Int) -> Bool { entries[index].isOptional }

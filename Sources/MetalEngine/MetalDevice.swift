@@ -12,6 +12,16 @@ public struct MetalDevice: Device {
     private static let refusal = "The Metal engine comes in a later version; the device 'cpu' runs this op."
 
     public let name = "metal"
+    public let kind = DeviceKind.metal
+
+    /// Bytes that the GPU works with well; nil without a GPU.
+    public var memoryLimit: Int? {
+        #if canImport(Metal)
+            return MTLCreateSystemDefaultDevice().map { Int(clamping: $0.recommendedMaxWorkingSetSize) }
+        #else
+            return nil
+        #endif
+    }
 
     public var summary: String {
         #if canImport(Metal)

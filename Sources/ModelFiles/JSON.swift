@@ -33,6 +33,27 @@ public enum JSON: Sendable, Hashable {
         if case .string(let text) = self { text } else { nil }
     }
 
+    public var bool: Bool? {
+        if case .bool(let value) = self { value } else { nil }
+    }
+
+    public var integer: Int? {
+        if case .integer(let value) = self { value } else { nil }
+    }
+
+    /// A number, whole ones included.
+    public var number: Double? {
+        switch self {
+        case .number(let value): value
+        case .integer(let value): Double(value)
+        default: nil
+        }
+    }
+
+    public var array: [JSON]? {
+        if case .array(let elements) = self { elements } else { nil }
+    }
+
     public var members: [Member]? {
         if case .object(let members) = self { members } else { nil }
     }

@@ -37,8 +37,19 @@ struct MappedFile {
                 .outOfMemory, "The file '\(path)' of \(count) bytes cannot be mapped: \(FileSystem.lastError).")
         }
         let address = UInt(bitPattern: pointer)
-        storage = Storage(wrapping: pointer, byteCount: count, isMapped: true) {
+        storage = Storage(wrapping: pointer, byteCount: count, isMapped: true, origin: MappedFile.version(status)) {
             munmap(UnsafeMutableRawPointer(bitPattern: address), count)
         }
+    }
+
+    /// What changes whenever the file is written: device, number, size and times.
+    private static func version(_ status: stat) -> String {
+        #if canImport(Darwin)
+            let times = [status.st_mtimespec, status.st_ctimespec]
+        #else
+            let times = [status.st_mtim, status.st_ctim]
+        #endif
+        let numbers = times.map { "\($0.tv_sec).\($0.tv_nsec)" }.joined(separator: " ")
+        return "file \(status.st_dev) \(status.st_ino) \(status.st_size) \(numbers)"
     }
 }

@@ -24,7 +24,7 @@ struct FunctionWriter {
     private static func inCoreML(_ function: Function) throws -> Function {
         func isForeign(_ op: String) -> Bool { OpTable[op].map { !$0.isCoreML } ?? false }
         var function = function
-        try function.expand(where: isForeign)
+        try function.expand { operation, _ in isForeign(operation.op) }
         if let operation = function.allOperations.first(where: { isForeign($0.op) }) {
             throw Failure(
                 .unsupported,

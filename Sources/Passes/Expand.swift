@@ -2,8 +2,8 @@ import MIL
 
 extension Function {
     /// Replaces operations that `isWanted` picks and whose row has an expansion by the simpler operations it consists of.
-    public mutating func expand(where isWanted: (String) -> Bool) throws {
-        guard operations.contains(where: { isWanted($0.op) && OpTable[$0.op]?.expansion != nil }) else { return }
+    public mutating func expand(where isWanted: (Operation, Function) -> Bool) throws {
+        guard operations.contains(where: { isWanted($0, self) && OpTable[$0.op]?.expansion != nil }) else { return }
         let pending = operations
         block.operations = []
         var replacement: [ValueID: ValueID] = [:]
@@ -12,7 +12,7 @@ extension Function {
             for index in operation.arguments.indices {
                 operation.arguments[index].values = operation.arguments[index].values.map { replacement[$0] ?? $0 }
             }
-            guard isWanted(operation.op), let expansion = OpTable[operation.op]?.expansion else {
+            guard isWanted(operation, self), let expansion = OpTable[operation.op]?.expansion else {
                 block.operations.append(operation)
                 continue
             }

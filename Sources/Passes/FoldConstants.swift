@@ -21,7 +21,7 @@ extension Function {
         if call.op.name == "shape", let type = try? call.type("x"), type.isFixed {
             return [Tensor(type.shape.map(Int32.init))]
         }
-        guard !call.operation.arguments.isEmpty, call.op.family != .random,
+        guard !call.operation.arguments.isEmpty, call.op.isRepeatable,
             call.operation.inputs.allSatisfy({ self[$0].constant != nil }),
             isWorthKeeping(call), let results = try? evaluate(call), results.count == call.operation.outputs.count
         else { return nil }

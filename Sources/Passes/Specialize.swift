@@ -46,7 +46,7 @@ private func specialize(
 
 /// The results of an operation, where they follow from what is known.
 private func known(_ call: Call, _ types: [ValueType], _ evaluate: (Call) throws -> [Tensor]?) throws -> [Tensor]? {
-    guard call.operation.blocks.isEmpty else { return nil }
+    guard call.operation.blocks.isEmpty, call.op.isRepeatable else { return nil }
     if call.op.name == "shape", let id = call.operation["x"]?.first, let x = call.function[id].type.tensor, x.isFixed,
         let dtype = types.first?.tensor?.dtype
     {

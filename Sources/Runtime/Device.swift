@@ -7,12 +7,64 @@ public protocol Device: Sendable {
     /// One line for people: what the hardware is.
     var summary: String { get }
     var availability: Availability { get }
+    /// What sort of place it is, by which the selector's table goes.
+    var kind: DeviceKind { get }
+
+    /// Bytes that programs may take there, as far as the system tells.
+    var memoryLimit: Int? { get }
+    /// Processors or cores that it computes with, as far as the system tells.
+    var computeUnits: Int? { get }
+    /// Whether inputs are used where they lie; else they are copied there and back.
+    var isHostMemory: Bool { get }
+    /// Whether its numeric mode changes results: such a device is taken only by name.
+    var changesResults: Bool { get }
 
     /// How this device would run one operation, or why it would not.
     func assess(_ call: Call) -> Verdict
 
+    /// Why this device would not run what a profile describes; nil where it would.
+    func refusal(of profile: OperationProfile) -> String?
+
     /// Prepares a function whose input shapes are all known. Everything that can be decided once is decided here.
     func compile(_ function: Function) throws -> any Executable
+
+    /// The same, keeping on disk what later processes need not make again; most devices have nothing to keep.
+    func compile(_ function: Function, keeping disk: DiskCache?) throws -> any Executable
+}
+
+extension Device {
+    public func compile(_ function: Function, keeping disk: DiskCache?) throws -> any Executable {
+        try compile(function)
+    }
+}
+
+extension Device {
+    public var memoryLimit: Int? { nil }
+    public var computeUnits: Int? { nil }
+    public var isHostMemory: Bool { kind == .cpu }
+    public var changesResults: Bool { false }
+
+    /// Why this device would not run what a profile describes; nil where it would.
+    public func refusal(of profile: OperationProfile) -> String? {
+        for call in profile.calls {
+            if case .refused(let reason) = assess(call) { return reason }
+        }
+        return nil
+    }
+}
+
+/// The sorts of devices.
+public enum DeviceKind: String, Sendable, Hashable, CaseIterable {
+    case cpu, metal, coreml
+
+    /// The name that people know it by.
+    public var title: String {
+        switch self {
+        case .cpu: "CPU"
+        case .metal: "Metal"
+        case .coreml: "Core ML"
+        }
+    }
 }
 
 /// Whether a device can be used here and, where not, why.

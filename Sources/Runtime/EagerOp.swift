@@ -8,13 +8,11 @@ public final class EagerOp: Sendable {
     /// The parameters that a call's inputs go to, in order; a name that repeats stands for a list.
     public let inputs: [String]
     public let constants: [(name: String, value: Tensor)]
-    private let source: any ExecutableSource
+    public let backend: Backend
     private nonisolated(unsafe) let places: UnsafeMutablePointer<Slot>
     private static let placeCount = 16
 
-    public init(_ name: String, inputs: [String], constants: [(String, Tensor)] = [], source: any ExecutableSource)
-        throws
-    {
+    public init(_ name: String, inputs: [String], constants: [(String, Tensor)] = [], backend: Backend) throws {
         guard let op = OpTable[name] else { throw Failure(.unsupported, "There is no op '\(name)'.") }
         for name in inputs + constants.map(\.0) where op.parameter(name) == nil {
             let names = op.parameters.map(\.name).joined(separator: ", ")
@@ -23,7 +21,7 @@ public final class EagerOp: Sendable {
         self.op = op
         self.inputs = inputs
         self.constants = constants.map { (name: $0.0, value: $0.1) }
-        self.source = source
+        self.backend = backend
         places = .allocate(capacity: EagerOp.placeCount)
         for index in 0..<EagerOp.placeCount { (places + index).initialize(to: Slot()) }
     }
@@ -33,18 +31,16 @@ public final class EagerOp: Sendable {
         places.deallocate()
     }
 
-    /// Runs the op. A pin is the name of the device that must run it.
-    public func call(_ tensors: [Tensor], pin: String? = nil) throws -> [Tensor] {
-        let entry = try entry(for: tensors.map(\.type), pin)
-        source.countCall()
-        return try entry.executable.run(tensors)
+    /// Runs the op on the device that the backend's rule chooses, or on the one that is pinned.
+    public func call(_ tensors: [Tensor], pin: Pin? = nil) throws -> [Tensor] {
+        try entry(for: tensors.map(\.type), pin).prepared.run(tensors)
     }
 
     /// Runs an op of one or two inputs and one result on memory, where that is compiled for these types already; nil
     /// where it is not, and `call` has to do it.
     @inline(__always)
     public func quick(
-        _ x: SharedType, _ xs: UnsafeMutableRawPointer, _ y: SharedType?, _ ys: UnsafeMutableRawPointer?, pin: String?
+        _ x: SharedType, _ xs: UnsafeMutableRawPointer, _ y: SharedType?, _ ys: UnsafeMutableRawPointer?, pin: Pin?
     ) throws -> (type: SharedType, storage: Storage)? {
         let hash = y.map { x.hash &* 31 &+ $0.hash } ?? x.hash
         let place = places + Int(hash & UInt32(EagerOp.placeCount - 1))
@@ -52,13 +48,10 @@ public final class EagerOp: Sendable {
         defer { _ = place.pointee.leave() }
         return try object._withUnsafeGuaranteedRef {
             let entry = unsafeDowncast($0, to: Entry.self)
-            guard let type = entry.result, entry.fits(x, y), entry.pin == pin, !source.isObserving,
-                entry.generation == source.generation
+            guard let type = entry.result, entry.fits(x, y), entry.pin === pin, entry.generation == backend.generation
             else { return nil }
-            source.countCall()
             let storage = try StoragePool.take(type.byteCount)
-            try entry.run(xs, ys, storage.pointer)
-            return (type, storage)
+            return try entry.run(xs, ys, storage.pointer) ? (type, storage) : nil
         }
     }
 
@@ -133,18 +126,18 @@ public final class EagerOp: Sendable {
     /// What is prepared for one combination of input types.
     private final class Entry: Sendable {
         let types: [SharedType]
-        let pin: String?
-        let executable: any Executable
+        let pin: Pin?
+        let prepared: Prepared
         let generation: UInt64
         /// The result's type, where there is one result of known shape.
         let result: SharedType?
 
-        init(_ types: [SharedType], _ pin: String?, _ prepared: Prepared, generation: UInt64) {
+        init(_ types: [SharedType], _ pin: Pin?, _ prepared: Prepared, generation: UInt64) {
             self.types = types
             self.pin = pin
-            executable = prepared.executable
+            self.prepared = prepared
             self.generation = generation
-            let outputs = executable.outputs
+            let outputs = prepared.executable.outputs
             let isPlain = outputs.count == 1 && outputs[0].type.isFixed && outputs[0].type.dtype != .string
             result = isPlain ? SharedType(outputs[0].type) : nil
         }
@@ -158,31 +151,38 @@ public final class EagerOp: Sendable {
         @inline(__always)
         func run(
             _ x: UnsafeMutableRawPointer, _ y: UnsafeMutableRawPointer?, _ result: UnsafeMutableRawPointer
-        ) throws {
+        ) throws -> Bool {
             var memory = (x, y ?? x, result)
-            try withUnsafePointer(to: &memory) { memory in
+            return try withUnsafePointer(to: &memory) { memory in
                 let addresses = UnsafeRawPointer(memory).assumingMemoryBound(to: UnsafeMutableRawPointer.self)
-                try executable.run(from: addresses, into: addresses + 2)
+                return try prepared.runQuickly(from: addresses, into: addresses + 2)
             }
         }
     }
 
-    private func entry(for types: [TensorType], _ pin: String?) throws -> Entry {
+    private func entry(for types: [TensorType], _ pin: Pin?) throws -> Entry {
         guard types.count == inputs.count else {
             throw Failure(.invalidArgument, "op '\(op.name)' takes \(inputs.count) inputs here, not \(types.count).")
         }
         let shared = types.map { SharedType($0) }
         let hash = shared.dropFirst().reduce(shared.first?.hash ?? 1) { $0 &* 31 &+ $1.hash }
-        let generation = source.generation
+        let generation = backend.generation
         let place = places + Int(hash & UInt32(EagerOp.placeCount - 1))
         if let object = place.pointee.enter(tag: hash) {
             defer { _ = place.pointee.leave() }
             let entry = unsafeDowncast(object.takeUnretainedValue(), to: Entry.self)
-            if entry.types.map(\.type) == types, entry.pin == pin, entry.generation == generation { return entry }
+            if entry.types.map(\.type) == types, entry.pin === pin, entry.generation == generation,
+                entry.prepared.isCurrent
+            {
+                return entry
+            }
         }
-        let prepared = try source.prepared(for: function(for: types), pin: pin)
+        let function = try function(for: types)
+        let prepared =
+            try pin.map { try backend.executable(for: function, on: $0.device) }
+            ?? backend.executable(for: function)
         let entry = Entry(shared, pin, prepared, generation: generation)
-        keep(entry, hash, in: place)
+        if backend.keepsExecutables { keep(entry, hash, in: place) }
         return entry
     }
 
@@ -198,26 +198,9 @@ public final class EagerOp: Sendable {
     private let filling = Mutex(())
 }
 
-/// What stands behind eager calls: answers an executable for a function, on the device the selector chose.
-public protocol ExecutableSource: Sendable {
-    func prepared(for function: Function, pin: String?) throws -> Prepared
-    /// Changes when earlier answers should be asked for again: after a calibration, or when a device is pinned.
-    var generation: UInt64 { get }
-    /// Whether somebody wants to see each step of a run.
-    var isObserving: Bool { get }
-    /// Called for every eager call.
-    func countCall()
-}
+/// A device that a tensor was put on, as an object: comparing two is comparing addresses.
+public final class Pin: Sendable {
+    public let device: any Device
 
-/// An executable with the device that runs it and the reason why it does.
-public struct Prepared: Sendable {
-    public var executable: any Executable
-    public var device: String
-    public var reason: String
-
-    public init(executable: any Executable, device: String, reason: String) {
-        self.executable = executable
-        self.device = device
-        self.reason = reason
-    }
+    public init(_ device: any Device) { self.device = device }
 }

@@ -16,13 +16,18 @@ public struct Plan: Sendable {
         public var type: TensorType
         public var kernel: String
         public var reason: String
+        /// What the kernel reads and writes in one run, 0 where the engine does not say.
+        public var bytes: Int
 
-        public init(ops: [String], output: String, type: TensorType, kernel: String, reason: String) {
+        public init(
+            ops: [String], output: String, type: TensorType, kernel: String, reason: String, bytes: Int = 0
+        ) {
             self.ops = ops
             self.output = output
             self.type = type
             self.kernel = kernel
             self.reason = reason
+            self.bytes = bytes
         }
     }
 

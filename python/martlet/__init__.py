@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 
 from martlet import fft
+from martlet.backend import BackendStats, CoreMLBackend, CoreMLBackendConfig
 from martlet.creation import (
     arange,
     asarray,
@@ -34,6 +35,7 @@ from martlet.creation import (
     zeros,
     zeros_like,
 )
+from martlet.custom import CustomOp, Result, custom_op
 from martlet.data_types import (
     astype,
     broadcast_arrays,
@@ -59,6 +61,13 @@ from martlet.data_types import (
     uint64,
 )
 from martlet.data_types import bool as bool
+from martlet.device import (
+    CoreMLDevice,
+    DeviceCache,
+    get_coreml_device_info,
+    is_coreml_available,
+    is_metal_available,
+)
 from martlet.elementwise import abs as abs
 from martlet.elementwise import (
     acos,
@@ -131,6 +140,7 @@ from martlet.elementwise import round as round
 from martlet.errors import (
     BadHandleError,
     BugError,
+    CallbackError,
     Error,
     InvalidArgumentError,
     MalformedError,
@@ -144,6 +154,7 @@ from martlet.indexing import take, take_along_axis
 from martlet.inspection import __array_api_version__, __array_namespace_info__
 from martlet.library import DeviceInfo, Info, OpInfo, OpParameter, devices, get_num_threads, info, ops, set_num_threads
 from martlet.linear_algebra import matmul, matrix_transpose, outer, tensordot, vecdot
+from martlet.log import logger
 from martlet.manipulation import (
     concat,
     expand_dims,
@@ -164,6 +175,7 @@ from martlet.manipulation import (
 from martlet.model import Model, load, parse
 from martlet.plan import Plan, Step
 from martlet.ports import Image, Port
+from martlet.profile import Profile, profile
 from martlet.reduction import all as all
 from martlet.reduction import any as any
 from martlet.reduction import count_nonzero, cumulative_prod, cumulative_sum, diff, mean, prod, std, var
@@ -171,6 +183,14 @@ from martlet.reduction import max as max
 from martlet.reduction import min as min
 from martlet.reduction import sum as sum
 from martlet.searching import argmax, argmin, argsort, nonzero, searchsorted, sort, where
+from martlet.selector import (
+    Choice,
+    DescribedDevice,
+    DeviceThresholds,
+    OperationProfile,
+    SmartDeviceSelector,
+    calibrate,
+)
 from martlet.sets import unique_all, unique_counts, unique_inverse, unique_values
 from martlet.tensor import Tensor
 from martlet.trace import TensorSpec, trace
@@ -189,9 +209,19 @@ __author__ = "The Martlet authors"
 # Python's own names (abs, all, any, bool, max, min, pow, round, sum) are not here: `from martlet import *` leaves
 # Python's in place, and ours are martlet.sum and so on.
 __all__ = [
+    "BackendStats",
     "BadHandleError",
     "BugError",
+    "CallbackError",
+    "Choice",
+    "CoreMLBackend",
+    "CoreMLBackendConfig",
+    "CoreMLDevice",
+    "CustomOp",
+    "DescribedDevice",
+    "DeviceCache",
     "DeviceInfo",
+    "DeviceThresholds",
     "Error",
     "Image",
     "Info",
@@ -201,10 +231,14 @@ __all__ = [
     "NotFoundError",
     "OpInfo",
     "OpParameter",
+    "OperationProfile",
     "OutOfMemoryError",
     "OutOfRangeError",
     "Plan",
     "Port",
+    "Profile",
+    "Result",
+    "SmartDeviceSelector",
     "Step",
     "Tensor",
     "TensorSpec",
@@ -238,6 +272,7 @@ __all__ = [
     "broadcast_arrays",
     "broadcast_shapes",
     "broadcast_to",
+    "calibrate",
     "can_cast",
     "ceil",
     "clip",
@@ -251,6 +286,7 @@ __all__ = [
     "count_nonzero",
     "cumulative_prod",
     "cumulative_sum",
+    "custom_op",
     "devices",
     "diff",
     "divide",
@@ -275,6 +311,7 @@ __all__ = [
     "from_numpy",
     "full",
     "full_like",
+    "get_coreml_device_info",
     "get_num_threads",
     "greater",
     "greater_equal",
@@ -287,6 +324,8 @@ __all__ = [
     "int16",
     "int32",
     "int64",
+    "is_coreml_available",
+    "is_metal_available",
     "isdtype",
     "isfinite",
     "isinf",
@@ -300,6 +339,7 @@ __all__ = [
     "log2",
     "log10",
     "logaddexp",
+    "logger",
     "logical_and",
     "logical_not",
     "logical_or",
@@ -328,6 +368,7 @@ __all__ = [
     "pi",
     "positive",
     "prod",
+    "profile",
     "rand",
     "randint",
     "randn",

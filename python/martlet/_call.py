@@ -66,15 +66,16 @@ class SmallArray:
         return np.frombuffer(self.data, self.dtype).reshape(self.shape)
 
 
-def op(name: str, inputs: tuple[str, ...], constants: tuple[tuple[str, Any], ...] = ()) -> Any:
-    """The handle of an op with its constants bound. Constants are numbers, texts, tuples, tensors.
+def op(name: str, inputs: tuple[str, ...], constants: tuple[tuple[str, Any], ...] = (), backend: Any = ffi.NULL) -> Any:
+    """The handle of an op with its constants bound. Constants are numbers, texts, tuples, tensors; no backend takes the
+    process's own.
 
     Raises:
         UnsupportedError: There is no such op.
         InvalidArgumentError: The op has no such parameter.
     """
-    key = (name, inputs, tuple((each, key_of(value)) for each, value in constants))
-    return OPS.get(key) or OPS.keep(key, make(name, inputs, constants), constants)
+    key = (name, inputs, tuple((each, key_of(value)) for each, value in constants), backend)
+    return OPS.get(key) or OPS.keep(key, make(name, inputs, constants, backend), constants)
 
 
 def key_of(value: Any) -> Any:
@@ -86,18 +87,18 @@ def key_of(value: Any) -> Any:
     return (type(value), str(value) if isinstance(value, (float, complex)) else value)
 
 
-def make(name: str, inputs: Sequence[str], constants: Sequence[tuple[str, Any]]) -> Any:
+def make(name: str, inputs: Sequence[str], constants: Sequence[tuple[str, Any]], backend: Any) -> Any:
     ready()
     out = ffi.new("mlt_op **")
     chars = [ffi.new("char[]", each.encode()) for each in inputs]
     names = [ffi.new("char[]", each.encode()) for each, _ in constants]
     values = [constant(name, each, value) for each, value in constants]
+    tensors = ffi.new(TENSORS, [each._handle for each in values])
     check(
         lib.mlt_op_make(
-            out, name.encode(), len(chars), ffi.new(NAMES, chars), len(names), ffi.new(NAMES, names),
-            ffi.new(TENSORS, [handle_of(value) for value in values]),
+            out, name.encode(), len(chars), ffi.new(NAMES, chars), len(names), ffi.new(NAMES, names), tensors, backend
         )
-    )  # fmt: skip
+    )
     return own(out[0])
 
 
@@ -169,13 +170,14 @@ def tensor_of(value: Any) -> Any:
     return value if isinstance(value, Tensor) else Tensor(value)
 
 
-def call(name: str, inputs: Mapping[str, Any], **constants: Any) -> Any:
+def call(name: str, inputs: Mapping[str, Any], /, backend: Any = ffi.NULL, **constants: Any) -> Any:
     """Runs one op of the table, or writes it into the function that is being traced.
 
     Args:
         name: The op, such as `reduce_sum`.
         inputs: A tensor, or what `martlet.Tensor` takes, by parameter; a list of them where the parameter takes a list.
             None leaves an optional one out. A tensor given for a parameter that must be constant is bound as one.
+        backend: The handle of a backend; by default the process's own.
         constants: The other parameters: numbers, texts, sequences or arrays. None leaves one out.
 
     Returns:
@@ -208,7 +210,7 @@ def call(name: str, inputs: Mapping[str, Any], **constants: Any) -> Any:
         else:
             names.append(parameter)
             tensors.append(tensor_of(value))
-    return run(op(name, tuple(names), tuple(bound)), tensors)
+    return run(op(name, tuple(names), tuple(bound), backend), tensors)
 
 
 def frozen(value: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -57,6 +58,7 @@ ERRORS: dict[int, type[errors.Error]] = {
     lib.MLT_BAD_HANDLE: errors.BadHandleError,
     lib.MLT_OUT_OF_RANGE: errors.OutOfRangeError,
     lib.MLT_BUG: errors.BugError,
+    lib.MLT_CALLBACK: errors.CallbackError,
 }
 
 
@@ -64,7 +66,30 @@ def check(status: int) -> None:
     """Raises what a status stands for, with the library's own words."""
     if status:
         message = ffi.string(lib.mlt_last_error()).decode(errors="replace")
-        raise ERRORS.get(status, errors.BugError)(message)
+        cause = RAISED.take(message) if status == lib.MLT_CALLBACK else None
+        raise ERRORS.get(status, errors.BugError)(message) from cause
+
+
+class Raised(threading.local):
+    """What a Python function raised while the library called it back, on its way to the caller in the same thread."""
+
+    error: BaseException | None = None
+    words = ""
+
+    def keep(self, error: BaseException, words: str) -> None:
+        self.error, self.words = error, words
+
+    def take(self, message: str) -> BaseException | None:
+        """The exception behind a message of the library. What ends a program, as Ctrl-C does, goes on as it is."""
+        error, self.error = self.error, None
+        if error is None or self.words not in message:
+            return None
+        if not isinstance(error, Exception):
+            raise error
+        return error
+
+
+RAISED = Raised()
 
 
 def fail() -> NoReturn:

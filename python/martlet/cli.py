@@ -26,7 +26,12 @@ COMPLETION = 'Completion in bash: eval "$(_MARTLET_COMPLETE=bash_source martlet)
 
 
 def command(function: Callable[..., Any]) -> click.Command:
-    """A command with `--json`, whose refusals are one line on the error stream, one object with `--json`, status 1."""
+    """A command of `martlet`, guarded."""
+    return main.command()(guarded_json(function))
+
+
+def guarded_json(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `--json`; refusals are one line on the error stream, one object with `--json`, status 1."""
 
     @functools.wraps(function)
     def guarded(as_json: bool, **options: Any) -> None:
@@ -43,8 +48,7 @@ def command(function: Callable[..., Any]) -> click.Command:
             click.echo(f"martlet: {message}", err=True)
             raise SystemExit(1) from None
 
-    option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-    return main.command()(option(guarded))
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(guarded)
 
 
 MODEL = click.argument("path", type=click.Path(path_type=Path))
@@ -70,6 +74,60 @@ def devices(as_json: bool) -> None:
         (each["name"], "yes" if each["available"] else "no", each["summary"], each["reason"] or "") for each in found
     ]
     show_table(("device", "available", "summary", "reason"), rows)
+
+
+@command
+@click.option("--quick", is_flag=True, help="Under a second, with fewer sizes.")
+def calibrate(quick: bool, as_json: bool) -> None:
+    """Measure the devices, and keep the costs for this machine: device selection goes by them."""
+    from tqdm import tqdm
+
+    with tqdm(unit="point", leave=False, disable=True if as_json else None) as bar:
+
+        def progress(done: int, total: int, name: str) -> None:
+            bar.total = total
+            bar.set_postfix_str(name, refresh=False)
+            bar.update(done - bar.n)
+
+        found = martlet.calibrate(quick, progress)
+    if as_json:
+        write_json(found.to_dict())
+        return
+    rows = [
+        (device, kind, f"{cost['a'] * 1e6:.2f} µs", f"{cost['b'] * 1e12:.3g} ps")
+        for device, kinds in found.costs.items()
+        for kind, cost in kinds.items()
+    ]
+    show_table(("device", "operation type", "start", "per unit of work"), rows)
+    starts = [
+        (device, f"{start * 1e6:.2f} µs", f"{found.copies.get(device, 0) * 1e12:.3g} ps")
+        for device, start in found.dispatch.items()
+    ]
+    show_table(("device", "empty operation", "copied byte"), starts)
+    for what, why in found.gaps.items():
+        click.echo(f"not measured: {what}: {why}")
+    click.echo(f"measured in {found.seconds:.1f} s, kept in {found.path}")
+
+
+@command
+@click.argument("op")
+@click.argument("shape")
+@click.argument("dtype", default="float32")
+def select(op: str, shape: str, dtype: str, as_json: bool) -> None:
+    """Show which device OP (an op or operation type) gets for a SHAPE such as 512x512, and why."""
+    sizes = shape.strip("()[] ").replace("x", ",").split(",")
+    try:
+        dimensions = [int(size) for size in sizes if size.strip()]
+    except ValueError:
+        raise martlet.InvalidArgumentError(f"The shape {shape!r} is none; write it as 512x512.") from None
+    found = martlet.SmartDeviceSelector().explain(martlet.OperationProfile(op, dimensions, dtype))
+    if as_json:
+        write_json(found.to_dict())
+        return
+    click.echo(found.summary)
+    if found.measurements["reason"]:
+        click.echo(found.measurements["reason"])
+    show(found.table())
 
 
 @command
@@ -231,6 +289,85 @@ def bench(
     click.echo(f"{path.name} on {model.device}, {found['threads']} threads, {runs} runs")
     times_of = {"load": found["load_ms"], "first": found["first_ms"], **latency}
     show_table(list(times_of), [[f"{value:.3f} ms" for value in times_of.values()]])
+
+
+@command
+@MODEL
+@click.option("--runs", type=click.IntRange(min=1), default=10, show_default=True, help="Recorded runs.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="For the random inputs.")
+@click.option("--trace", type=click.Path(path_type=Path), help="Write a trace for Chrome or Perfetto to this file.")
+@THREADS
+@DEVICE
+@FUNCTION
+def profile(
+    path: Path,
+    runs: int,
+    seed: int,
+    trace: Path | None,
+    threads: int | None,
+    device: str | None,
+    function: str | None,
+    as_json: bool,
+) -> None:
+    """Show where the time of a model goes, on random inputs."""
+    model = open_model(path, device, function, threads)
+    inputs = random_inputs(model, seed)
+    model.predict(inputs)
+    with martlet.profile() as found:
+        for _ in range(runs):
+            model.predict(inputs)
+    if trace:
+        found.save(trace)
+    if as_json:
+        write_json(found.to_dict() | {"summary": found.summary()})
+        return
+    show(found.table())
+    if trace:
+        click.echo(f"written to {trace}; open it in chrome://tracing or ui.perfetto.dev")
+
+
+@main.group()
+def cache() -> None:
+    """Look at what devices keep on disk between processes, or clear it."""
+
+
+def cache_command(name: str, words: str) -> Callable[..., click.Command]:
+    return lambda function: cache.command(name, help=words)(guarded_json(function))
+
+
+@cache_command("ls", "List every entry, the one used last first.")
+def cache_ls(as_json: bool) -> None:
+    found = answer(lib.mlt_disk_cache, b"list")
+    if as_json:
+        write_json(found)
+        return
+    rows = [
+        (each["key"], megabytes(each["bytes"]), time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(each["last_used"])))
+        for each in found["entries"]
+    ]
+    show_table(("entry", "size", "last used"), rows)
+    click.echo(f"{len(rows)} entries in {found['folder']}")
+
+
+@cache_command("size", "Say how many entries there are and how large they are.")
+def cache_size(as_json: bool) -> None:
+    found = answer(lib.mlt_disk_cache, b"size")
+    if as_json:
+        write_json(found)
+        return
+    click.echo(
+        f"{found['entries']} of at most {found['max_entries']} entries, {megabytes(found['bytes'])} of at most "
+        f"{megabytes(found['max_bytes'])} in {found['folder']}"
+    )
+
+
+@cache_command("clear", "Remove all entries.")
+def cache_clear(as_json: bool) -> None:
+    found = answer(lib.mlt_disk_cache, b"clear")
+    if as_json:
+        write_json(found)
+        return
+    click.echo(f"removed {found['entries']} entries, {megabytes(found['bytes'])}, from {found['folder']}")
 
 
 def open_model(path: Path, device: str | None, function: str | None, threads: int | None) -> martlet.Model:

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "BadHandleError",
     "BugError",
+    "CallbackError",
     "Error",
     "InvalidArgumentError",
     "MalformedError",
@@ -54,3 +55,7 @@ class OutOfRangeError(Error, IndexError):
 
 class BugError(Error, RuntimeError):
     """A fault of Martlet's own: please report it."""
+
+
+class CallbackError(Error, RuntimeError):
+    """Code of the caller's that Martlet called back failed; `__cause__` is what a Python function raised."""

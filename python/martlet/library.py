@@ -31,15 +31,22 @@ class Info(TypedDict):
     isa: str
     processors: int
     threads: int
+    cache: str | None
 
 
 class DeviceInfo(TypedDict):
-    """One place where models can run; `reason` says why it is not available."""
+    """One place where models can run; `reason` says why it is not available.
+
+    `memory_limit` is in bytes and `compute_units` counts processors, both None where the system does not tell.
+    """
 
     name: str
+    kind: str
     summary: str
     available: bool
     reason: str | None
+    memory_limit: int | None
+    compute_units: int | None
 
 
 class OpParameter(TypedDict):
@@ -54,8 +61,16 @@ class OpParameter(TypedDict):
     default: Any
 
 
+class CustomInfo(TypedDict):
+    """Who computes an op that was added: a callback on the CPU, Metal source, or both."""
+
+    cpu: bool
+    pure: bool
+    metal: str | None
+
+
 class OpInfo(TypedDict):
-    """One op of the language: what it means and what it takes."""
+    """One op of the language: what it means and what it takes; `custom` is None but for ops that were added."""
 
     name: str
     family: str
@@ -63,6 +78,7 @@ class OpInfo(TypedDict):
     expands: bool
     core_ml: bool  # whether Core ML has it, too
     parameters: list[OpParameter]
+    custom: CustomInfo | None
 
 
 def info() -> Info:
@@ -78,7 +94,7 @@ def devices() -> list[DeviceInfo]:
 
 
 def ops() -> list[OpInfo]:
-    """The whole op table."""
+    """The whole op table, and the custom ops there are now."""
     found: list[OpInfo] = answer(lib.mlt_ops)
     return found
 

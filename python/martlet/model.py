@@ -86,12 +86,17 @@ class Model:
     function: str
     """The function it runs."""
 
-    def __init__(self, handle: Any, device: str | None = None, function: str | None = None) -> None:
+    def __init__(
+        self, handle: Any, device: str | None = None, function: str | None = None, *, backend: Any = None
+    ) -> None:
         Process.used = True
         self._model = handle
         self._info: dict[str, Any] = answer(lib.mlt_model_info, handle)
         out = ffi.new("mlt_executable **")
-        check(lib.mlt_compile(out, handle, name_or_null(device, "device"), name_or_null(function, "function")))
+        if backend is None:
+            check(lib.mlt_compile(out, handle, name_or_null(device, "device"), name_or_null(function, "function")))
+        else:
+            check(lib.mlt_backend_compile(out, backend, handle, name_or_null(function, "function")))
         self._executable = own(out[0])
         compiled = answer(lib.mlt_executable_info, self._executable)
         self.device = compiled["device"]

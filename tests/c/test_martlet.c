@@ -409,6 +409,88 @@ static void package(const char *path, const char *input_path, const char *expect
     free(expected);
 }
 
+// y = factor * x, where the context counts the calls.
+static int32_t scale(void *context, mlt_view *outputs, int32_t output_count, const mlt_view *inputs,
+                     int32_t input_count, char *message, size_t message_bytes) {
+    if (output_count != 1 || input_count != 2 || message_bytes < 16) return 1;
+    const float *x = inputs[0].data, factor = *(const float *)inputs[1].data;
+    if (factor < 0) {
+        snprintf(message, message_bytes, "%g is negative", (double)factor);
+        return 2;
+    }
+    float *y = (float *)outputs[0].data;
+    for (size_t i = 0; i < inputs[0].bytes / sizeof *x; i++) y[i] = factor * x[i];
+    atomic_fetch_add((atomic_int *)context, 1);
+    return 0;
+}
+
+// The transposed type of the first input.
+static int32_t transposed(void *context, mlt_type *outputs, int32_t output_count, const mlt_view *inputs,
+                          int32_t input_count, char *message, size_t message_bytes) {
+    (void)context, (void)message, (void)message_bytes;
+    if (output_count != 1 || input_count != 2 || inputs[0].rank != 2 || inputs[0].data || !inputs[1].data) return 1;
+    outputs[0] = (mlt_type){inputs[0].dtype, 2, {inputs[0].shape[1], inputs[0].shape[0]}};
+    return 0;
+}
+
+#define SCALE(outputs)                                                                              \
+    "{\"name\": \"c_scale\", \"parameters\": [{\"name\": \"x\", \"dtypes\": [\"fp32\"]},"               \
+    "{\"name\": \"factor\", \"dtypes\": [\"fp32\"], \"constant\": true, \"default\": 2}],"                \
+    "\"outputs\": " outputs ", \"metal\": \"kernel\"}"
+
+static mlt_status run_scale(const char *arguments, int64_t rows, float *first) {
+    char text[256];
+    snprintf(text, sizeof text,
+             "program(1.3) { func main<ios18>(tensor<fp32, [2, 3]> x) { y = c_scale(x = x%s); } -> (y); }", arguments);
+    mlt_model *model = NULL;
+    mlt_executable *executable = NULL;
+    mlt_tensor *x = NULL, *y = NULL;
+    mlt_view view;
+    OK(mlt_model_parse(&model, text));
+    OK(mlt_compile(&executable, model, NULL, NULL));
+    OK(mlt_tensor_copy(&x, MLT_FLOAT32, 2, shape, numbers, sizeof numbers));
+    mlt_status status = mlt_run(&y, 1, executable, (const mlt_tensor *const *)&x, 1);
+    if (status == MLT_OK) {
+        OK(mlt_tensor_view(&view, y));
+        CHECK(view.rank == 2 && view.shape[0] == rows);
+        *first = ((const float *)view.data)[0];
+        OK(mlt_release(y));
+    }
+    OK(mlt_release(x));
+    OK(mlt_release(executable));
+    OK(mlt_release(model));
+    return status;
+}
+
+static void custom_ops(void) {
+    atomic_int calls = 0;
+    float first = 0;
+    OK(mlt_custom_op(SCALE("[{}]"), NULL, scale, &calls, NULL));
+    TEXT("\"metal\": \"kernel\"", mlt_ops(&text));
+    OK(run_scale("", 2, &first));
+    CHECK(first == 2 && atomic_load(&calls) == 1);
+    FAILS(MLT_CALLBACK, run_scale(", factor = -1.0", 2, &first));
+    CHECK(strstr(mlt_last_error(), "c_scale") && strstr(mlt_last_error(), "-1 is negative"));
+    // The other one takes its place.
+    atomic_store(&released, 0);
+    OK(mlt_custom_op(SCALE("1"), transposed, scale, &released, count_release));
+    OK(run_scale(", factor = 3.0", 3, &first));
+    CHECK(first == 3 && atomic_load(&released) == 1);
+    OK(mlt_custom_op_remove("c_scale"));
+    CHECK(atomic_load(&released) == 2);
+    FAILS(MLT_INVALID_ARGUMENT, mlt_custom_op_remove("c_scale"));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_custom_op_remove(NULL));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_custom_op(NULL, NULL, scale, NULL, NULL));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_custom_op(SCALE("1"), NULL, scale, &released, count_release));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_custom_op(SCALE("[{}]"), transposed, scale, &released, count_release));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_custom_op(SCALE("[]"), NULL, scale, &released, count_release));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_custom_op(SCALE("[{\"shape\": {\"like\": \"z\"}}]"), NULL, scale, NULL, NULL));
+    FAILS(MLT_MALFORMED, mlt_custom_op("{", NULL, scale, &released, count_release));
+    FAILS(MLT_MALFORMED, mlt_custom_op("[]", NULL, scale, &released, count_release));
+    FAILS(MLT_WRONG_TYPE, mlt_custom_op(SCALE("[{\"dtype\": \"fp7\"}]"), NULL, scale, &released, count_release));
+    CHECK(atomic_load(&released) == 2);
+}
+
 int main(int count, char **arguments) {
     library();
     tensors();
@@ -416,6 +498,7 @@ int main(int count, char **arguments) {
     models(getenv("TEST_FOLDER"));
     runs();
     threads();
+    custom_ops();
     if (count > 1) package(arguments[1], count > 3 ? arguments[2] : NULL, count > 3 ? arguments[3] : NULL);
     printf("%d passed, %d failed\n", passed, failed);
     return failed != 0;

@@ -24,6 +24,7 @@ PYTHONS_OWN = {
     "BadHandleError": RuntimeError,
     "OutOfRangeError": IndexError,
     "BugError": RuntimeError,
+    "CallbackError": RuntimeError,
 }
 
 
@@ -33,7 +34,7 @@ def test_every_function_of_the_header_is_in_the_library(name):
 
 
 def test_every_status_has_its_class():
-    statuses = {int(number): name for name, number in re.findall(r"MLT_(\w+) = ([1-9])", HEADER)}
+    statuses = {int(number): name for name, number in re.findall(r"MLT_(\w+) = ([1-9]\d*)", HEADER)}
     expected = {number: name.title().replace("_", "") + "Error" for number, name in statuses.items()}
     assert {number: each.__name__ for number, each in _native.ERRORS.items()} == expected
 

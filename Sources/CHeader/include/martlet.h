@@ -29,7 +29,8 @@ enum {
     MLT_OUT_OF_MEMORY = 6,     // more memory than there is, or than anyone could mean
     MLT_BAD_HANDLE = 7,        // NULL, released, or of another kind
     MLT_OUT_OF_RANGE = 8,      // an index outside its range
-    MLT_BUG = 9                // a fault of ours
+    MLT_BUG = 9,               // a fault of ours
+    MLT_CALLBACK = 10          // code of the caller's that was called back failed
 };
 
 typedef int32_t mlt_dtype;
@@ -44,6 +45,9 @@ typedef struct mlt_model mlt_model;            // a program with its interface
 typedef struct mlt_executable mlt_executable;  // a compiled function
 typedef struct mlt_op mlt_op;                  // an op with its constants bound
 typedef struct mlt_trace mlt_trace;            // a function that is being written
+typedef struct mlt_backend mlt_backend;        // devices in order, with what was compiled for them
+typedef struct mlt_recording mlt_recording;    // runs, step by step
+typedef struct mlt_selector mlt_selector;      // the rule that chooses devices
 
 // What a tensor holds. Shape and data belong to the tensor.
 typedef struct mlt_view {
@@ -89,11 +93,13 @@ mlt_status mlt_tensor_device(mlt_text **out, const mlt_tensor *tensor);  // its 
 
 // Eager calls. An op is made once, with the names of the parameters that calls give tensors for (a name that repeats
 // stands for a list) and its other parameters bound to constants, and called any number of times from any thread.
+// `backend` NULL takes the process's own, which goes by the smart selector.
 // Element types are promoted by the rules of the Python array API standard. mlt_call writes at most *output_count
 // results and their number there. mlt_call1 and mlt_call2 are for ops of one or two inputs and one result; they return
 // NULL on failure.
 mlt_status mlt_op_make(mlt_op **out, const char *name, int32_t input_count, const char *const *inputs,
-                       int32_t constant_count, const char *const *constants, const mlt_tensor *const *values);
+                       int32_t constant_count, const char *const *constants, const mlt_tensor *const *values,
+                       const mlt_backend *backend);
 mlt_status mlt_call(mlt_tensor **outputs, int32_t *output_count, const mlt_op *op, const mlt_tensor *const *inputs,
                     int32_t input_count);
 mlt_tensor *mlt_call1(const mlt_op *op, const mlt_tensor *x);
@@ -123,6 +129,100 @@ mlt_status mlt_executable_info(mlt_text **out, const mlt_executable *executable)
 mlt_status mlt_plan(mlt_text **out, const mlt_executable *executable);
 mlt_status mlt_run(mlt_tensor **outputs, int32_t output_count, const mlt_executable *executable,
                    const mlt_tensor *const *inputs, int32_t input_count);
+
+// Backends ask the devices of the smart selector in turn, keep what was compiled by content, and count; where the device that
+// its table wants is missing or refuses, that is a counted fallback. `config` is a JSON object, NULL for the defaults:
+//   enable_caching true, max_cache_size 1000 (entries), max_cache_bytes 104857600, auto_fallback true,
+//   fallback "allow" | "warn" | "error", enable_profiling false.
+// mlt_backend_config changes the members it names, at once: with smaller limits, entries go before it returns. For tests,
+// `devices` at mlt_backend_make describes devices, as mlt_selector_make takes them, that the CPU plays; further members are
+// fails "compile" | "run", latency_ms, and keeps (whether it stores a note of each function on disk).
+// What mlt_backend_compile gives counts every mlt_run with its backend, which it keeps alive.
+mlt_status mlt_backend_make(mlt_backend **out, const char *config);
+mlt_status mlt_backend_config(const mlt_backend *backend, const char *config);
+mlt_status mlt_backend_stats(mlt_text **out, const mlt_backend *backend);
+mlt_status mlt_backend_cleanup(const mlt_backend *backend);
+mlt_status mlt_backend_compile(mlt_executable **out, const mlt_backend *backend, const mlt_model *model,
+                               const char *function);
+
+// Profiles: every run of the process between begin and end, or every run of a backend while it profiles, step by step.
+// mlt_profile_read answers the numbers, mlt_profile_trace the trace that Chrome and Perfetto show; both at any time.
+mlt_status mlt_profile_begin(mlt_recording **out);
+mlt_status mlt_profile_end(const mlt_recording *recording);
+mlt_status mlt_backend_profile(mlt_recording **out, const mlt_backend *backend);
+mlt_status mlt_profile_read(mlt_text **out, const mlt_recording *recording);
+mlt_status mlt_profile_trace(mlt_text **out, const mlt_recording *recording);
+
+// What devices keep on disk between processes, in the folder MARTLET_CACHE names or the user's folder for caches; `action`
+// is "list", "size" or "clear".
+mlt_status mlt_disk_cache(mlt_text **out, const char *action);
+
+// Log lines up to `level` go to `callback`, from any thread; NULL sends them to the error stream. Level -1 takes the one of
+// MARTLET_LOG (debug, info, warning, error, off), else warnings. The message lives during the call only.
+enum { MLT_LOG_OFF = 0, MLT_LOG_ERROR, MLT_LOG_WARNING, MLT_LOG_INFO, MLT_LOG_DEBUG };
+mlt_status mlt_set_log(void (*callback)(int32_t level, const char *message, void *context), void *context,
+                       int32_t level);
+
+// Selection. A profile is {"op": name of an op or operation type, "shape": [..], "dtype": "fp32"}; mlt_profile answers what
+// is known of it. Devices: NULL for all of mlt_devices, or an array of their names and of described devices
+// {"name", "kind": "cpu" | "metal" | "coreml", "available", "reason", "refuses": [ops], "cost": {"a", "b"}}, which are ranked
+// and never run; they take a + b * work seconds. Thresholds: NULL for the defaults, or {"coreml_min_size",
+// "coreml_max_size", "metal_min_size", "gpu_min_memory"}, in elements and bytes. select keeps in mind what it chose for a
+// class and size of work; explain keeps nothing. pin has an op or operation type run on a device; device NULL ends that.
+mlt_status mlt_profile(mlt_text **out, const char *profile);
+mlt_status mlt_selector_make(mlt_selector **out, const char *devices, const char *thresholds);
+mlt_status mlt_selector_select(mlt_text **out, const mlt_selector *selector, const char *profile);
+mlt_status mlt_selector_chain(mlt_text **out, const mlt_selector *selector, const char *profile);
+mlt_status mlt_selector_explain(mlt_text **out, const mlt_selector *selector, const char *profile);
+mlt_status mlt_selector_pin(const mlt_selector *selector, const char *name, const char *device);
+
+// Calibration measures the devices present, for some seconds or, `quick`, under one, keeps what it found in the user's
+// cache folder for this machine and version, and answers it; selectors made later go by it. `progress` may be NULL; it is
+// called on this thread before each point, and an answer other than 0 ends the measuring with nothing kept.
+mlt_status mlt_calibrate(mlt_text **out, int32_t quick,
+                         int32_t (*progress)(void *context, int32_t done, int32_t total, const char *next),
+                         void *context);
+
+// Statuses of devices, believed for 30 seconds. Actions: "warmup", "cleanup" and "stats" with device NULL; "available",
+// "status" (null where none is kept) and "update" (asks again) for a device.
+mlt_status mlt_device_cache(mlt_text **out, const char *action, const char *device);
+// Custom ops: names added to the language. From then on MIL text, models and calls find them. The declaration is JSON:
+//
+//   {"name": "scale", "words": "x times a factor.",
+//    "parameters": [{"name": "x", "dtypes": ["fp32", "fp16"]},
+//                   {"name": "factor", "dtypes": ["fp32"], "constant": true, "default": 2.0}],
+//    "outputs": [{"dtype": {"like": "x"}, "shape": {"like": "x"}}],
+//    "pure": false, "metal": "kernel void scale(...) { ... }"}
+//
+// A parameter may also be a "list" (one of them at most). Only a constant may have a "default"; strings are constants.
+// An output's dtype is a name or like a parameter's, by default the first parameter's; its shape is a list of sizes, like
+// a parameter's, or "broadcast" of all parameters that are no constants, which is the default. Where types follow from
+// something else, "outputs" is their number and `infer` says them. "pure" says that the same inputs always give the
+// same outputs. "metal" is kept for devices with Metal and told by mlt_ops; `run` may be NULL only where it is there.
+//
+// `run` gets the inputs in the order of the parameters, the values of a list one after the other, the default for a
+// constant left out; and outputs whose `data` it must fill (the const of mlt_view is cast away). All data lie dense in
+// row-major order and are valid during the call only. `infer` gets the inputs with data where they are known constants,
+// NULL where they are not. Both answer 0, or another number and a message of up to `message_bytes` with its final 0: the
+// call that led there then fails with MLT_CALLBACK. They are called on threads that run or compile programs, by several
+// at once, and may call anything of this header. An op whose results nobody reads is not run.
+//
+// A name registered again stands for the new op; what was compiled before keeps the old one, as it does after
+// mlt_custom_op_remove. `release(context)` is called once, when nothing uses the op any more, from any thread; never
+// where mlt_custom_op failed. `release` may be NULL.
+typedef struct mlt_type {
+    mlt_dtype dtype;
+    int32_t rank;
+    int64_t shape[64];
+} mlt_type;
+
+typedef int32_t (*mlt_custom_run)(void *context, mlt_view *outputs, int32_t output_count, const mlt_view *inputs,
+                                  int32_t input_count, char *message, size_t message_bytes);
+typedef int32_t (*mlt_custom_infer)(void *context, mlt_type *outputs, int32_t output_count, const mlt_view *inputs,
+                                    int32_t input_count, char *message, size_t message_bytes);
+mlt_status mlt_custom_op(const char *declaration, mlt_custom_infer infer, mlt_custom_run run, void *context,
+                         void (*release)(void *context));
+mlt_status mlt_custom_op_remove(const char *name);
 
 #ifdef __cplusplus
 }

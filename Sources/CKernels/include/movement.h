@@ -5,11 +5,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "element.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-enum { MK_COPY_RANK = 16 };
+// More axes of two elements and more than that no tensor has.
+enum { MK_COPY_RANK = 48 };
 
 // dst[i...] = src[i...] over `shape`; strides in elements. Source strides may be negative or 0 (broadcast); transposes,
 // slices, tiles, reversals, concatenations and pixel shuffles are all calls of this. dst and src must not overlap.
@@ -46,40 +49,65 @@ typedef enum mk_scatter_mode {
     MK_SCATTER_UPDATE, MK_SCATTER_ADD, MK_SCATTER_SUB, MK_SCATTER_MUL, MK_SCATTER_DIV, MK_SCATTER_MAX, MK_SCATTER_MIN,
 } mk_scatter_mode;
 
-// The scatters change dst, which already holds the data, in order of the updates. Elements are fp32, or int32 with
-// integer != 0. Division of integers rounds down, by zero gives 0.
+// The scatters change dst, which already holds the data, in order of the updates. Elements are of any type but fp16;
+// sums and products of whole numbers wrap, division of them rounds down and gives 0 by 0. Of complex numbers there is
+// no greatest or least.
 
 // dst [outer, axis, inner] at indices [count], updates [outer, count, inner].
-int64_t mk_scatter(mk_scatter_mode mode, int integer, int64_t outer, int64_t axis, int64_t inner, void *dst,
+int64_t mk_scatter(mk_scatter_mode mode, mk_element type, int64_t outer, int64_t axis, int64_t inner, void *dst,
                    int index_size, const void *indices, int64_t count, const void *updates);
 
 // dst [outer, axis, inner] at indices [outer, count, inner], updates [outer, count, inner].
-int64_t mk_scatter_along_axis(mk_scatter_mode mode, int integer, int64_t outer, int64_t axis, int64_t inner, void *dst,
+int64_t mk_scatter_along_axis(mk_scatter_mode mode, mk_element type, int64_t outer, int64_t axis, int64_t inner, void *dst,
                               int index_size, const void *indices, int64_t count, const void *updates);
 
 // dst [shape[0], ..., shape[depth - 1], inner], indices [count, depth], updates [count, inner].
-int64_t mk_scatter_nd(mk_scatter_mode mode, int integer, int depth, const int64_t *shape, int64_t inner, void *dst,
+int64_t mk_scatter_nd(mk_scatter_mode mode, mk_element type, int depth, const int64_t *shape, int64_t inner, void *dst,
                       int index_size, const void *indices, int64_t count, const void *updates);
 
 // dst [outer, depth, inner]: on where the index [outer, inner] is the position, off elsewhere. An index out of range
-// sets nothing; -depth ... -1 count from the end.
+// sets nothing.
 void mk_one_hot(int element_size, int64_t outer, int64_t depth, int64_t inner, int index_size, const void *indices,
                 const void *on, const void *off, void *dst);
 
-// Bytes of workspace for mk_topk of an axis.
-size_t mk_topk_workspace(int64_t axis);
+// Positions of 32 bits in another width: 2 (unsigned) or 8 bytes.
+void mk_wider_indices(int64_t count, const int32_t *src, int index_size, void *dst);
+
+// Whole numbers of any type as indices of 64 bits.
+void mk_whole_indices(mk_element type, int64_t count, const void *src, int64_t *dst);
+
+// dst = src [matrices, rows, columns] with 0 more than `lower` diagonals below the main one and more than `upper` above
+// it; a negative number keeps all.
+void mk_band(int element_size, int64_t matrices, int64_t rows, int64_t columns, int64_t lower, int64_t upper,
+             const void *src, void *dst);
+
+// Positions that the functions below write are of index_size 2 (unsigned), 4 or 8 bytes.
+
+// Bytes of workspace for mk_sort of an axis, on this thread's number of threads.
+size_t mk_sort_workspace(mk_element type, int64_t axis);
 
 // The k first of src [outer, axis, inner] along the axis, in order; equal values keep their order and NaN counts as the
-// greatest. values [outer, k, inner] (fp32 or int32 as src) and indices [outer, k, inner] (int32) may each be null.
-// With k == axis this is argsort.
-void mk_topk(int integer, int ascending, int64_t outer, int64_t axis, int64_t inner, const void *src, int64_t k,
-             void *values, int32_t *indices, void *workspace);
+// greatest. Real numbers but fp16. values [outer, k, inner] and indices [outer, k, inner] may each be null.
+void mk_sort(mk_element type, int ascending, int64_t outer, int64_t axis, int64_t inner, const void *src, int64_t k,
+             void *values, int index_size, void *indices, void *workspace);
 
-// Number of elements that are not zero, of `count` elements: fp32 (integer 0) or integers of 1, 2, 4 or 8 bytes.
-int64_t mk_non_zero_count(int element_size, int integer, const void *src, int64_t count);
+// dst[i]: where values[i] goes in the sorted src [n], before the elements equal to it or behind them (`right`).
+void mk_search_sorted(mk_element type, int right, int64_t n, const void *src, int64_t count, const void *values,
+                      int index_size, void *dst);
 
-// Writes their coordinates, dst int32 [n, rank].
-void mk_non_zero(int element_size, int integer, int rank, const int64_t *shape, const void *src, int32_t *dst);
+// The coordinates of all elements that are not zero, dst [count, rank]; returns the count.
+int64_t mk_non_zero(mk_element type, int rank, const int64_t *shape, const void *src, int index_size, void *dst);
+
+// The elements where the mask is not 0; returns how many. dst has room for `count`.
+int64_t mk_masked_select(int element_size, int64_t count, const void *src, const uint8_t *mask, void *dst);
+
+// Bytes of workspace for mk_unique.
+size_t mk_unique_workspace(int64_t count);
+
+// The different elements in rising order, where each stands first and how often it occurs; and for each element of src
+// its place among them (inverse). Returns how many. Room is for `count` everywhere. NaN differs from itself.
+int64_t mk_unique(mk_element type, int64_t count, const void *src, void *values, int index_size, void *indices,
+                  void *inverse, void *counts, void *workspace);
 
 #ifdef __cplusplus
 }

@@ -13,6 +13,10 @@ void mk_random_uniform(uint64_t seed, int bits, float low, float high, int64_t c
 
 void mk_random_normal(uint64_t seed, float mean, float stddev, int64_t count, float *dst);
 
+// The same in fp64, in steps of 2^-53 of the range.
+void mk_random_uniform_wide(uint64_t seed, double low, double high, int64_t count, double *dst);
+void mk_random_normal_wide(uint64_t seed, double mean, double stddev, int64_t count, double *dst);
+
 // dst [rows, size]: positions along the last axis of weights [rows, categories], which are probabilities of any sum, or
 // their logarithms with `logits`. A row whose weights are all 0 gives 0.
 void mk_random_categorical(uint64_t seed, int logits, int64_t rows, int64_t categories, int64_t size,

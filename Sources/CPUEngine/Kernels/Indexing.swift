@@ -4,198 +4,189 @@ import MIL
 // Gather, scatter and sorting.
 
 extension CPUKernels {
-    static let indexing: [Kernel] = [
-        Kernel(name: "gather") { call, lowerer, _ in
-            let id = call.operation.outputs[0]
-            let x = try lowerer.dense(call.id("x"), for: call)
-            let indices = try lowerer.indices(call)
-            let axis = try call.axis(rank: x.rank)
-            let batch = try call.int("batch_dims")
-            let output = lowerer.allocate(try lowerer.function.tensorType(id).shape, x.dtype)
-            lowerer.define(id, output)
-            guard output.count > 0 else { return }
-            let batches = x.shape[..<batch].reduce(1, *)
-            let outer = x.shape[batch..<axis].reduce(1, *)
-            let (size, inner) = (x.shape[axis], x.shape[(axis + 1)...].reduce(1, *) * x.dtype.size)
-            let count = indices.count / max(batches, 1)
-            let (place, width) = (call.place, indices.dtype.size)
-            lowerer.emit(
-                call, kernel: "gather", reason: "rows copied", reads: [x, indices], writes: [output]
-            ) { frame in
-                for index in 0..<batches {
-                    let positions = frame[indices] + index * count * width
-                    let bad = mk_gather(
-                        Int64(outer), Int64(size), Int64(inner), frame[x] + index * outer * size * inner, Int32(width),
-                        positions,
-                        Int64(count), frame[output] + index * outer * count * inner)
-                    if bad >= 0 { throw outOfRange(positions, Int(bad), width, size, place) }
-                }
-            }
-        },
-        Kernel(name: "gather_along_axis") { call, lowerer, _ in
-            let id = call.operation.outputs[0]
-            let x = try lowerer.dense(call.id("x"), for: call)
-            let indices = try lowerer.indices(call)
-            let axis = try call.axis(rank: x.rank)
-            let output = lowerer.allocate(indices.shape, x.dtype)
-            lowerer.define(id, output)
-            guard output.count > 0 else { return }
-            let (outer, size, inner) = CPUEngine.split(x.shape, at: axis)
-            let (element, width, place) = (Int32(x.dtype.size), indices.dtype.size, call.place)
-            let count = Int64(indices.shape[axis])
-            lowerer.emit(call, kernel: "gather", reason: "elements copied", reads: [x, indices], writes: [output]) {
-                frame in
-                let bad = mk_gather_along_axis(
-                    element, outer, size, inner, frame[x], Int32(width), frame[indices], count, frame[output])
-                if bad >= 0 { throw outOfRange(frame[indices], Int(bad), width, Int(size), place) }
-            }
-        },
-        Kernel(name: "gather_nd") { call, lowerer, _ in
-            let id = call.operation.outputs[0]
-            let x = try lowerer.dense(call.id("x"), for: call)
-            let indices = try lowerer.indices(call)
-            let batch = try call.int("batch_dims")
-            let output = lowerer.allocate(try lowerer.function.tensorType(id).shape, x.dtype)
-            lowerer.define(id, output)
-            guard output.count > 0, let depth = indices.shape.last else { return }
-            let sizes = x.shape[batch..<(batch + depth)].map(Int64.init)
-            let batches = x.shape[..<batch].reduce(1, *)
-            let count = indices.shape.dropLast().reduce(1, *) / batches
-            let bytes = x.shape[(batch + depth)...].reduce(1, *) * x.dtype.size
-            let (width, place) = (indices.dtype.size, call.place)
-            lowerer.emit(call, kernel: "gather", reason: "slices copied", reads: [x, indices], writes: [output]) {
-                frame in
-                let bad = mk_gather_nd(
-                    Int64(batches), Int32(depth), sizes, Int64(bytes), frame[x], Int32(width), frame[indices],
-                    Int64(count),
-                    frame[output])
-                if bad >= 0 { throw outOfRange(frame[indices], Int(bad), width, Int(sizes[Int(bad) % depth]), place) }
-            }
-        },
-        scatter("scatter") { call, data, indices in
-            let axis = try call.axis(rank: data.rank)
-            let (outer, size, inner) = split(data.shape, at: axis)
-            let (width, count) = (Int32(indices.dtype.size), Int64(indices.count))
-            return Scatter(sizes: [Int(size)]) { mode, whole, dst, positions, updates in
-                mk_scatter(mode, whole, outer, size, inner, dst, width, positions, count, updates)
-            }
-        },
-        scatter("scatter_along_axis") { call, data, indices in
-            let axis = try call.axis(rank: data.rank)
-            let (outer, size, inner) = split(data.shape, at: axis)
-            let (width, count) = (Int32(indices.dtype.size), Int64(indices.shape[axis]))
-            return Scatter(sizes: [Int(size)]) { mode, whole, dst, positions, updates in
-                mk_scatter_along_axis(mode, whole, outer, size, inner, dst, width, positions, count, updates)
-            }
-        },
-        scatter("scatter_nd") { call, data, indices in
-            let depth = indices.shape.last ?? 0
-            let sizes = Array(data.shape[..<depth])
-            let inner = Int64(data.shape[depth...].reduce(1, *))
-            let (width, count) = (Int32(indices.dtype.size), Int64(indices.shape.dropLast().reduce(1, *)))
-            return Scatter(sizes: sizes) { mode, whole, dst, positions, updates in
-                mk_scatter_nd(
-                    mode, whole, Int32(depth), sizes.map(Int64.init), inner, dst, width, positions, count, updates)
-            }
-        },
-        Kernel(name: "slice_update") { call, lowerer, _ in
-            let x = try lowerer.dense(call.id("x"), for: call)
-            let update = try lowerer.view(call.id("update"))
-            let reader = try SliceReader(call, lowerer)
-            let output = lowerer.allocate(x.shape, x.dtype)
-            lowerer.define(call.operation.outputs[0], output)
-            let (bytes, place) = (x.count * x.dtype.size, call.place)
-            // What is read after x is written must not lie in the same memory.
-            let isAlone = !([update] + reader.views).contains { $0.buffer == x.buffer }
-            lowerer.emit(
-                call, kernel: "copy", reason: "the slice written into a copy, or in place where x ends here",
-                reads: [x, update] + reader.views, writes: [output], inPlace: isAlone ? [(output, x)] : []
-            ) { frame in
-                let bounds = try reader.read(frame)
-                guard bounds.result == update.shape else {
-                    throw Failure(
-                        .invalidArgument,
-                        "\(place): The update has shape \(update.shape); the slice has shape \(bounds.result).")
-                }
-                if frame[output] != frame[x] { frame[output].copyMemory(from: frame[x], byteCount: bytes) }
-                frame.copy(
-                    update.inserting(bounds.squeezed.indices.filter { bounds.squeezed[$0] }, rank: output.rank),
-                    to: output.part(start: bounds.begin, step: bounds.stride, sizes: bounds.length))
-            }
-        },
-        Kernel(name: "topk") { call, lowerer, _ in
-            let outputs = call.operation.outputs
-            let type = try lowerer.function.tensorType(outputs[0])
-            let x = try lowerer.dense(lowerer.lanes(call.id("x"), for: call), for: call)
-            let axis = try call.axis(rank: x.rank)
-            let (outer, size, inner) = split(x.shape, at: axis)
-            let (whole, ascending) = (try wholeLanes(x), try call.bool("ascending"))
-            let k = Int64(type.shape[axis])
-            let (values, positions) = (lowerer.allocate(type.shape, x.dtype), lowerer.allocate(type.shape, .int32))
-            lowerer.scratch(mk_topk_workspace(size))
-            if values.count > 0 {
+    static let indexing: [Kernel] =
+        chosen + [
+            Kernel(name: "gather") { call, lowerer, _ in
+                let id = call.operation.outputs[0]
+                let x = try lowerer.dense(call.id("x"), for: call)
+                let indices = try lowerer.indices(call)
+                let axis = try call.axis(rank: x.rank)
+                let batch = try call.int("batch_dims")
+                let output = lowerer.allocate(try lowerer.function.tensorType(id).shape, x.dtype)
+                lowerer.define(id, output)
+                guard output.count > 0 else { return }
+                let batches = x.shape[..<batch].reduce(1, *)
+                let outer = x.shape[batch..<axis].reduce(1, *)
+                let (size, inner) = (x.shape[axis], x.shape[(axis + 1)...].reduce(1, *) * x.dtype.size)
+                let count = indices.count / max(batches, 1)
+                let (place, width) = (call.place, indices.dtype.size)
                 lowerer.emit(
-                    call, kernel: "topk", reason: "equal elements keep their order", reads: [x],
-                    writes: [values, positions]
+                    call, kernel: "gather", reason: "rows copied", reads: [x, indices], writes: [output]
                 ) { frame in
-                    mk_topk(
-                        whole, ascending ? 1 : 0, outer, size, inner, frame[x], k, frame[values],
-                        frame[positions].assumingMemoryBound(to: Int32.self), frame.scratch)
+                    for index in 0..<batches {
+                        let positions = frame[indices] + index * count * width
+                        let bad = mk_gather(
+                            Int64(outer), Int64(size), Int64(inner), frame[x] + index * outer * size * inner,
+                            Int32(width),
+                            positions,
+                            Int64(count), frame[output] + index * outer * count * inner)
+                        if bad >= 0 { throw outOfRange(positions, Int(bad), width, size, place) }
+                    }
                 }
-            }
-            lowerer.define(outputs[0], try lowerer.converted(values, to: type.dtype, for: call))
-            guard outputs.count > 1 else { return }
-            lowerer.define(
-                outputs[1],
-                try lowerer.converted(positions, to: lowerer.function.tensorType(outputs[1]).dtype, for: call))
-        },
-        Kernel(name: "non_zero") { call, lowerer, _ in
-            let x = try lowerer.dense(call.id("x"), for: call)
-            let output = try lowerer.allocate(for: call.operation.outputs[0], order: [0, 1])
-            lowerer.define(call.operation.outputs[0], output)
-            guard x.dtype.isWhole || x.dtype == .float32 else {
-                throw Failure(
-                    .unsupported, "The CPU engine has no such kernel for \(x.dtype.name); cast to fp32 or int32.")
-            }
-            let (size, whole, shape) = (Int32(x.dtype.size), x.dtype.isWhole, x.shape.map(Int64.init))
-            guard output.count > 0 else { return }
-            lowerer.emit(call, kernel: "non_zero", reason: "in row-major order", reads: [x], writes: [output]) {
-                frame in
-                mk_non_zero(
-                    size, whole ? 1 : 0, Int32(shape.count), shape, frame[x],
-                    frame[output].assumingMemoryBound(to: Int32.self))
-            }
-        },
-        Kernel(name: "non_maximum_suppression") { call, lowerer, _ in
-            let (boxes, scores) = (try lowerer.numbers("boxes", call), try lowerer.numbers("scores", call))
-            let suppression = Suppression(
-                boxes: boxes.shape[2], classes: scores.shape[1], most: try call.int("max_boxes"),
-                overlap: try call.float("iou_threshold"),
-                least: try call.has("score_threshold") ? call.float("score_threshold") : nil,
-                isPerClass: try call.bool("per_class_suppression"))
-            let outputs = try call.operation.outputs.map { id in
-                let type = try lowerer.function.tensorType(id)
-                let view = lowerer.allocate(type.shape, type.dtype)
-                lowerer.define(id, view)
-                return view
-            }
-            let batches = boxes.shape[0]
-            lowerer.emit(
-                call, kernel: "suppression", reason: "best first, against those kept", reads: [boxes, scores],
-                writes: outputs
-            ) { frame in
-                for batch in 0..<batches {
-                    suppression.run(
-                        boxes: frame.floats(boxes) + batch * 4 * suppression.boxes,
-                        scores: frame.floats(scores) + batch * suppression.classes * suppression.boxes,
-                        keptBoxes: frame.floats(outputs[0]) + batch * 4 * suppression.most,
-                        keptScores: frame.floats(outputs[1]) + batch * suppression.classes * suppression.most,
-                        positions: frame[outputs[2]].assumingMemoryBound(to: Int32.self) + batch * suppression.most,
-                        count: outputs.count > 3 ? frame[outputs[3]].assumingMemoryBound(to: Int32.self) + batch : nil)
+            },
+            Kernel(name: "gather_along_axis") { call, lowerer, _ in
+                let id = call.operation.outputs[0]
+                let x = try lowerer.dense(call.id("x"), for: call)
+                let indices = try lowerer.indices(call)
+                let axis = try call.axis(rank: x.rank)
+                let output = lowerer.allocate(indices.shape, x.dtype)
+                lowerer.define(id, output)
+                guard output.count > 0 else { return }
+                let (outer, size, inner) = CPUEngine.split(x.shape, at: axis)
+                let (element, width, place) = (Int32(x.dtype.size), indices.dtype.size, call.place)
+                let count = Int64(indices.shape[axis])
+                lowerer.emit(call, kernel: "gather", reason: "elements copied", reads: [x, indices], writes: [output]) {
+                    frame in
+                    let bad = mk_gather_along_axis(
+                        element, outer, size, inner, frame[x], Int32(width), frame[indices], count, frame[output])
+                    if bad >= 0 { throw outOfRange(frame[indices], Int(bad), width, Int(size), place) }
                 }
-            }
-        },
-    ]
+            },
+            Kernel(name: "gather_nd") { call, lowerer, _ in
+                let id = call.operation.outputs[0]
+                let x = try lowerer.dense(call.id("x"), for: call)
+                let indices = try lowerer.indices(call)
+                let batch = try call.int("batch_dims")
+                let output = lowerer.allocate(try lowerer.function.tensorType(id).shape, x.dtype)
+                lowerer.define(id, output)
+                guard output.count > 0, let depth = indices.shape.last else { return }
+                let sizes = x.shape[batch..<(batch + depth)].map(Int64.init)
+                let batches = x.shape[..<batch].reduce(1, *)
+                let count = indices.shape.dropLast().reduce(1, *) / batches
+                let bytes = x.shape[(batch + depth)...].reduce(1, *) * x.dtype.size
+                let (width, place) = (indices.dtype.size, call.place)
+                lowerer.emit(call, kernel: "gather", reason: "slices copied", reads: [x, indices], writes: [output]) {
+                    frame in
+                    let bad = mk_gather_nd(
+                        Int64(batches), Int32(depth), sizes, Int64(bytes), frame[x], Int32(width), frame[indices],
+                        Int64(count),
+                        frame[output])
+                    if bad >= 0 {
+                        throw outOfRange(frame[indices], Int(bad), width, Int(sizes[Int(bad) % depth]), place)
+                    }
+                }
+            },
+            scatter("scatter") { call, data, indices in
+                let axis = try call.axis(rank: data.rank)
+                let (outer, size, inner) = split(data.shape, at: axis)
+                let (width, count) = (Int32(indices.dtype.size), Int64(indices.count))
+                return Scatter(sizes: [Int(size)]) { mode, element, dst, positions, updates in
+                    mk_scatter(mode, element, outer, size, inner, dst, width, positions, count, updates)
+                }
+            },
+            scatter("scatter_along_axis") { call, data, indices in
+                let axis = try call.axis(rank: data.rank)
+                let (outer, size, inner) = split(data.shape, at: axis)
+                let (width, count) = (Int32(indices.dtype.size), Int64(indices.shape[axis]))
+                return Scatter(sizes: [Int(size)]) { mode, element, dst, positions, updates in
+                    mk_scatter_along_axis(mode, element, outer, size, inner, dst, width, positions, count, updates)
+                }
+            },
+            scatter("scatter_nd") { call, data, indices in
+                let depth = indices.shape.last ?? 0
+                let sizes = Array(data.shape[..<depth])
+                let inner = Int64(data.shape[depth...].reduce(1, *))
+                let (width, count) = (Int32(indices.dtype.size), Int64(indices.shape.dropLast().reduce(1, *)))
+                return Scatter(sizes: sizes) { mode, element, dst, positions, updates in
+                    mk_scatter_nd(
+                        mode, element, Int32(depth), sizes.map(Int64.init), inner, dst, width, positions, count, updates
+                    )
+                }
+            },
+            Kernel(name: "slice_update") { call, lowerer, _ in
+                let x = try lowerer.dense(call.id("x"), for: call)
+                let update = try lowerer.view(call.id("update"))
+                let reader = try SliceReader(call, lowerer)
+                let output = lowerer.allocate(x.shape, x.dtype)
+                lowerer.define(call.operation.outputs[0], output)
+                let (bytes, place) = (x.count * x.dtype.size, call.place)
+                // What is read after x is written must not lie in the same memory.
+                let isAlone = !([update] + reader.views).contains { $0.buffer == x.buffer }
+                lowerer.emit(
+                    call, kernel: "copy", reason: "the slice written into a copy, or in place where x ends here",
+                    reads: [x, update] + reader.views, writes: [output], inPlace: isAlone ? [(output, x)] : []
+                ) { frame in
+                    let bounds = try reader.read(frame)
+                    guard bounds.result == update.shape else {
+                        throw Failure(
+                            .invalidArgument,
+                            "\(place): The update has shape \(update.shape); the slice has shape \(bounds.result).")
+                    }
+                    if frame[output] != frame[x] { frame[output].copyMemory(from: frame[x], byteCount: bytes) }
+                    frame.copy(
+                        update.inserting(bounds.squeezed.indices.filter { bounds.squeezed[$0] }, rank: output.rank),
+                        to: output.part(start: bounds.begin, step: bounds.stride, sizes: bounds.length))
+                }
+            },
+            Kernel(name: "topk") { call, lowerer, _ in
+                let outputs = call.operation.outputs
+                let type = try lowerer.function.tensorType(outputs[0])
+                try sort(
+                    call, lowerer, k: type.shape[call.axis(rank: type.rank)], ascending: call.bool("ascending"),
+                    values: outputs[0], positions: outputs.count > 1 ? outputs[1] : nil)
+            },
+            Kernel(name: "argsort") { call, lowerer, _ in
+                try sort(
+                    call, lowerer, ascending: call.bool("ascending"), values: nil, positions: call.operation.outputs[0])
+            },
+            Kernel(name: "sort") { call, lowerer, _ in
+                try sort(
+                    call, lowerer, ascending: call.bool("ascending"), values: call.operation.outputs[0], positions: nil)
+            },
+            Kernel(name: "search_sorted") { call, lowerer, _ in
+                let id = call.operation.outputs[0]
+                let (x, v) = (try lowerer.dense(call.id("x"), for: call), try lowerer.dense(call.id("v"), for: call))
+                let output = lowerer.allocate(v.shape, try lowerer.function.tensorType(id).dtype)
+                lowerer.define(id, output)
+                let (element, right) = (x.dtype.element, try call.text("side") == "right")
+                guard v.count > 0 else { return }
+                lowerer.emit(call, kernel: "search", reason: "by halves", reads: [x, v], writes: [output]) { frame in
+                    mk_search_sorted(
+                        element, right ? 1 : 0, Int64(x.count), frame[x], Int64(v.count), frame[v],
+                        Int32(output.dtype.size), frame[output])
+                }
+            },
+            Kernel(name: "non_maximum_suppression", dtypes: lanes) { call, lowerer, _ in
+                let (boxes, scores) = (try lowerer.numbers("boxes", call), try lowerer.numbers("scores", call))
+                let suppression = Suppression(
+                    boxes: boxes.shape[2], classes: scores.shape[1], most: try call.int("max_boxes"),
+                    overlap: try call.float("iou_threshold"),
+                    least: try call.has("score_threshold") ? call.float("score_threshold") : nil,
+                    isPerClass: try call.bool("per_class_suppression"))
+                let outputs = try call.operation.outputs.map { id in
+                    let type = try lowerer.function.tensorType(id)
+                    let view = lowerer.allocate(type.shape, type.dtype)
+                    lowerer.define(id, view)
+                    return view
+                }
+                let batches = boxes.shape[0]
+                lowerer.emit(
+                    call, kernel: "suppression", reason: "best first, against those kept", reads: [boxes, scores],
+                    writes: outputs
+                ) { frame in
+                    for batch in 0..<batches {
+                        suppression.run(
+                            boxes: frame.floats(boxes) + batch * 4 * suppression.boxes,
+                            scores: frame.floats(scores) + batch * suppression.classes * suppression.boxes,
+                            keptBoxes: frame.floats(outputs[0]) + batch * 4 * suppression.most,
+                            keptScores: frame.floats(outputs[1]) + batch * suppression.classes * suppression.most,
+                            positions: frame[outputs[2]].assumingMemoryBound(to: Int32.self) + batch * suppression.most,
+                            count: outputs.count > 3
+                                ? frame[outputs[3]].assumingMemoryBound(to: Int32.self) + batch : nil)
+                    }
+                }
+            },
+        ]
 
     private static func outOfRange(
         _ indices: UnsafeRawPointer, _ position: Int, _ width: Int, _ size: Int, _ place: String
@@ -213,7 +204,8 @@ extension CPUKernels {
         /// Of the axes that indices count along, in turn.
         let sizes: [Int]
         let change:
-            @Sendable (mk_scatter_mode, Int32, UnsafeMutableRawPointer, UnsafeRawPointer, UnsafeRawPointer) -> Int64
+            @Sendable (mk_scatter_mode, mk_element, UnsafeMutableRawPointer, UnsafeRawPointer, UnsafeRawPointer) ->
+                Int64
     }
 
     private static let scatterModes: [String: mk_scatter_mode] = [
@@ -227,13 +219,10 @@ extension CPUKernels {
     {
         Kernel(name: name) { call, lowerer, _ in
             let id = call.operation.outputs[0]
-            let data = try lowerer.dense(lowerer.lanes(call.id("data"), for: call), for: call)
-            let updates = try lowerer.dense(lowerer.lanes(call.id("updates"), for: call), for: call)
+            let data = try lowerer.dense(call.id("data"), for: call)
+            let updates = try lowerer.dense(call.id("updates"), for: call)
             let indices = try lowerer.indices(call)
-            let whole = try wholeLanes(data)
-            guard let mode = try scatterModes[call.text("mode")] else {
-                throw Failure(.bug, "A scatter has no such mode.")
-            }
+            let (element, mode) = (data.dtype.element, try scatterMode(call, data.dtype))
             let scatter = try plan(call, data, indices)
             let output = lowerer.allocate(data.shape, data.dtype)
             let (bytes, width, place) = (data.count * data.dtype.size, indices.dtype.size, call.place)
@@ -245,14 +234,106 @@ extension CPUKernels {
                 inPlace: isAlone ? [(output, data)] : []
             ) { frame in
                 if frame[output] != frame[data] { frame[output].copyMemory(from: frame[data], byteCount: bytes) }
-                let bad = Int(scatter.change(mode, whole, frame[output], frame[indices], frame[updates]))
+                let bad = Int(scatter.change(mode, element, frame[output], frame[indices], frame[updates]))
                 if bad >= 0 {
                     throw outOfRange(frame[indices], bad, width, scatter.sizes[bad % scatter.sizes.count], place)
                 }
             }
-            lowerer.define(id, try lowerer.converted(output, to: lowerer.function.tensorType(id).dtype, for: call))
+            lowerer.define(id, output)
         }
     }
+
+    /// What a mode means for a type: truth values take the greater for a sum and the smaller for a product.
+    private static func scatterMode(_ call: Call, _ dtype: DataType) throws -> mk_scatter_mode {
+        let word = try call.text("mode")
+        let refusal = Failure(.unsupported, "The mode '\(word)' has no meaning for \(dtype.name).")
+        guard let mode = scatterModes[word] else { throw Failure(.bug, "A scatter has no such mode.") }
+        switch (dtype, mode) {
+        case (.bool, MK_SCATTER_ADD): return MK_SCATTER_MAX
+        case (.bool, MK_SCATTER_MUL): return MK_SCATTER_MIN
+        case (.bool, MK_SCATTER_SUB), (.bool, MK_SCATTER_DIV): throw refusal
+        case (.complex64, MK_SCATTER_MAX), (.complex64, MK_SCATTER_MIN): throw refusal
+        case (.complex128, MK_SCATTER_MAX), (.complex128, MK_SCATTER_MIN): throw refusal
+        default: return mode
+        }
+    }
+
+    /// The first k elements of each line along an axis, or their positions, or both.
+    private static func sort(
+        _ call: Call, _ lowerer: Lowerer, k: Int? = nil, ascending: Bool, values id: ValueID?, positions: ValueID?
+    ) throws {
+        let view = try lowerer.dense(call.id("x"), for: call)
+        // A lone number is a line of one.
+        let axis = view.rank == 0 ? 0 : try call.axis(rank: view.rank)
+        let (outer, size, inner) = split(view.shape, at: axis)
+        var shape = view.shape
+        if let k { shape[axis] = k }
+        let values = id.map { _ in lowerer.allocate(shape, view.dtype) }
+        let places = try positions.map { lowerer.allocate(shape, try lowerer.function.tensorType($0).dtype) }
+        if let id, let values { lowerer.define(id, values) }
+        if let positions, let places { lowerer.define(positions, places) }
+        let (element, first) = (view.dtype.element, Int64(k ?? Int(size)))
+        lowerer.scratch(mk_sort_workspace(element, size))
+        guard shape.reduce(1, *) > 0 else { return }
+        lowerer.emit(
+            call, kernel: "sort", reason: "equal elements keep their order", output: id ?? positions, reads: [view],
+            writes: [values, places].compactMap { $0 }
+        ) { frame in
+            mk_sort(
+                element, ascending ? 1 : 0, outer, size, inner, frame[view], first, values.map { frame[$0] },
+                Int32(places?.dtype.size ?? 4), places.map { frame[$0] }, frame.scratch)
+        }
+    }
+
+    /// Results whose size the elements decide: room for all, then the number that there are.
+    private static let chosen: [Kernel] = [
+        Kernel(name: "non_zero") { call, lowerer, _ in
+            let id = call.operation.outputs[0]
+            let x = try lowerer.dense(call.id("x"), for: call)
+            let output = try lowerer.allocateOpen(id, most: x.count, lowerer.function.tensorType(id).dtype, for: call)
+            lowerer.define(id, output)
+            let (element, shape, width) = (x.dtype.element, x.shape.map(Int64.init), Int32(output.dtype.size))
+            lowerer.emit(call, kernel: "non_zero", reason: "in row-major order", reads: [x], writes: [output]) {
+                frame in
+                let count = mk_non_zero(element, Int32(shape.count), shape, frame[x], width, frame[output])
+                frame.tell(output, count: Int(count))
+            }
+        },
+        Kernel(name: "masked_select") { call, lowerer, _ in
+            let id = call.operation.outputs[0]
+            let (x, mask) = (try lowerer.dense(call.id("x"), for: call), try lowerer.dense(call.id("mask"), for: call))
+            let output = try lowerer.allocateOpen(id, most: x.count, x.dtype, for: call)
+            let (size, count) = (Int32(x.dtype.size), Int64(x.count))
+            lowerer.emit(
+                call, kernel: "masked_select", reason: "in row-major order", reads: [x, mask], writes: [output]
+            ) { frame in
+                let flags = frame[mask].assumingMemoryBound(to: UInt8.self)
+                frame.tell(output, count: Int(mk_masked_select(size, count, frame[x], flags, frame[output])))
+            }
+            lowerer.define(
+                id, try lowerer.converted(output, to: lowerer.function.tensorType(id).dtype, for: call))
+        },
+        Kernel(name: "unique") { call, lowerer, _ in
+            let ids = call.operation.outputs
+            let x = try lowerer.dense(call.id("x"), for: call)
+            let views = try ids.enumerated().map { place, id in
+                let dtype = place == 0 ? x.dtype : try lowerer.function.tensorType(id).dtype
+                return try lowerer.allocateOpen(id, most: x.count, dtype, for: call)
+            }
+            guard views.count == 4 else { throw Failure(.bug, "unique has four results.") }
+            let (element, count, width) = (x.dtype.element, Int64(x.count), Int32(views[1].dtype.size))
+            lowerer.scratch(mk_unique_workspace(count))
+            lowerer.emit(call, kernel: "unique", reason: "sorted, then compared", reads: [x], writes: views) { frame in
+                let found = mk_unique(
+                    element, count, frame[x], frame[views[0]], width, frame[views[1]], frame[views[2]],
+                    frame[views[3]], frame.scratch)
+                for view in views { frame.tell(view, count: Int(found)) }
+            }
+            for (id, view) in zip(ids, views) {
+                lowerer.define(id, try lowerer.converted(view, to: lowerer.function.tensorType(id).dtype, for: call))
+            }
+        },
+    ]
 }
 
 extension Lowerer {
@@ -276,12 +357,6 @@ extension Lowerer {
         return result
     }
 
-    /// A value as the kernels that take fp32 or int32 want it: narrower whole numbers become int32.
-    func lanes(_ id: ValueID, for call: Call) throws -> View {
-        let view = try view(id)
-        return try converted(view, to: view.dtype.isWhole ? .int32 : .float32, for: call)
-    }
-
     /// A value as fp32 in row-major order.
     func numbers(_ name: String, _ call: Call) throws -> View {
         try dense(converted(view(call.id(name)), to: .float32, for: call), for: call)
@@ -289,8 +364,15 @@ extension Lowerer {
 
     /// Indices as the kernels read them: int32 or int64, in row-major order.
     func indices(_ call: Call, _ name: String = "indices") throws -> View {
-        let view = try view(call.id(name))
-        return try dense(view.dtype == .int64 ? view : converted(view, to: .int32, for: call), for: call)
+        let view = try dense(call.id(name), for: call)
+        guard view.dtype != .int32, view.dtype != .int64 else { return view }
+        let wide = allocate(view.shape, .int64)
+        let element = view.dtype.element
+        emit(call, kernel: "indices", reason: "\(view.dtype.name) as int64", reads: [view], writes: [wide]) { frame in
+            mk_whole_indices(
+                element, Int64(view.count), frame[view], frame[wide].assumingMemoryBound(to: Int64.self))
+        }
+        return wide
     }
 }
 

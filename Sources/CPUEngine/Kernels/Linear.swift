@@ -9,7 +9,7 @@ import MIL
 
 extension CPUKernels {
     static let linear: [Kernel] = [
-        Kernel(name: "linear") { call, lowerer, _ in
+        Kernel(name: "linear", dtypes: lanes) { call, lowerer, _ in
             let (x, weight) = (try lowerer.view(call.id("x")), try call.id("weight"))
             let product = MatrixProduct(call: call, lowerer: lowerer, bias: call.constant("bias"))
             let isKnown = lowerer.function[weight].constant != nil && call.has("bias") == (product.bias != nil)
@@ -23,7 +23,7 @@ extension CPUKernels {
             let (transposeX, transposeY) = (try call.bool("transpose_x"), try call.bool("transpose_y"))
             let product = MatrixProduct(call: call, lowerer: lowerer, bias: nil)
             let left = transposeX ? x.permuted(swappedLast(x.rank)) : x
-            if lowerer.function[y].constant != nil, !x.dtype.isWhole, try lowerer.function.tensorType(y).rank == 2,
+            if lowerer.function[y].constant != nil, x.dtype == .float32, try lowerer.function.tensorType(y).rank == 2,
                 x.rank >= 2
             {
                 return try product.lower(x: left, weight: y, weightTransposed: transposeY)
@@ -189,44 +189,34 @@ struct MatrixProduct {
         }
     #endif
 
-    /// x […, M, K] times y […, K, N], batches broadcast. Whole numbers go through fp32, which is exact up to 2^24.
+    /// x […, M, K] times y […, K, N], batches broadcast; a vector on the left is a row, one on the right a column.
     func lower(x: View, y: View) throws {
-        guard x.dtype.isWhole else { return try multiply(x, y) }
-        func floats(_ view: View) throws -> View {
-            try lowerer.compute(MK_F_FROM_I, of: [view], as: .float32, for: call, why: "as fp32")
-        }
-        try multiply(floats(x), floats(y))
-        let id = call.operation.outputs[0]
-        let dtype = try lowerer.function.tensorType(id).dtype
-        let product = try lowerer.view(id)
-        lowerer.define(
-            id, try lowerer.compute(MK_I_FROM_F, of: [product], as: dtype, for: call, why: "whole numbers again"))
-    }
-
-    private func multiply(_ x: View, _ y: View) throws {
         let id = call.operation.outputs[0]
         let type = try lowerer.function.tensorType(id)
+        let (x, y) = (try typed(x, "x", as: type.dtype), try typed(y, "y", as: type.dtype))
         var (left, right) = (x, y)
         if left.rank == 1 { left = left.inserting([0], rank: 2) }
+        if right.rank == 1 { right = right.inserting([1], rank: 2) }
         let rank = max(left.rank, right.rank, 2)
         left = left.inserting(Array(0..<(rank - left.rank)), rank: rank)
         right = right.inserting(Array(0..<(rank - right.rank)), rank: rank)
-        left = neighbourly(left)
-        right = neighbourly(right)
+        let isTyped = type.dtype != .float32
+        if !isTyped { (left, right) = (neighbourly(left), neighbourly(right)) }
         let order = x.rank == type.rank ? lowerer.wantedOrder(of: id) : nil
         var output = lowerer.allocate(type.shape, x.dtype, order: order)
         if order != nil && output.strides.last != 1 { output = lowerer.allocate(type.shape, x.dtype) }
         lowerer.define(id, output)
         guard output.count > 0 else { return }
-        let target = x.rank == 1 ? output.inserting([type.rank - 1], rank: type.rank + 1) : output
+        let target = output.inserting(
+            (x.rank == 1 ? [rank - 2] : []) + (y.rank == 1 ? [rank - 1] : []), rank: rank)
         guard left.count > 0 else {
             return lowerer.emit(call, kernel: "fill", reason: "a sum of nothing", reads: [], writes: [target]) {
                 frame in
-                frame[target].initializeMemory(as: UInt8.self, repeating: 0, count: target.count * 4)
+                frame[target].initializeMemory(as: UInt8.self, repeating: 0, count: target.count * type.dtype.size)
             }
         }
         #if ONEDNN
-            if lowerer.usesOneDNN, rank <= 6 {
+            if lowerer.usesOneDNN, rank <= 6, !isTyped {
                 let (source, weights, destination) = (
                     try Descriptor(left), try Descriptor(right), try Descriptor(target)
                 )
@@ -250,7 +240,10 @@ struct MatrixProduct {
             }
         #endif
         let (m, n, k) = (target.shape[rank - 2], target.shape[rank - 1], left.shape[rank - 1])
-        lowerer.scratch(mk_gemm_workspace(Int64(m), Int64(n), Int64(k)))
+        lowerer.scratch(
+            isTyped
+                ? mk_gemm_typed_workspace(Int64(m), Int64(n), Int64(k))
+                : mk_gemm_workspace(Int64(m), Int64(n), Int64(k)))
         let batch = Array(target.shape.dropLast(2))
         let (a, b) = (left.broadcast(to: batch + [m, k]), right.broadcast(to: batch + [k, n]))
         let offsets = (0..<batch.reduce(1, *)).map { index -> (Int, Int, Int) in
@@ -265,6 +258,20 @@ struct MatrixProduct {
             return offset
         }
         let row = Int64(target.strides[rank - 2])
+        guard !isTyped else {
+            let (element, size) = (type.dtype.element, type.dtype.size)
+            return lowerer.emit(
+                call, kernel: "typed gemm", reason: "matrix product of \(type.dtype.name)", reads: [left, right],
+                writes: [target]
+            ) { frame in
+                for (x, y, z) in offsets {
+                    mk_gemm_typed(
+                        element, Int64(m), Int64(n), Int64(k), frame[a] + x * size, Int64(a.strides[rank - 2]),
+                        Int64(a.strides[rank - 1]), frame[b] + y * size, Int64(b.strides[rank - 2]),
+                        Int64(b.strides[rank - 1]), frame[target] + z * size, row, frame.scratch)
+                }
+            }
+        }
         lowerer.emit(call, kernel: "gemm", reason: "portable matrix product", reads: [left, right], writes: [target]) {
             frame in
             for (x, y, z) in offsets {
@@ -276,6 +283,20 @@ struct MatrixProduct {
                     frame.scratch)
             }
         }
+    }
+
+    /// An operand in the type of the product: a constant may be stored in another.
+    private func typed(_ view: View, _ name: String, as dtype: DataType) throws -> View {
+        guard view.dtype != dtype else { return view }
+        guard let constant = call.constant(name), dtype.isFloat || dtype.isComplex, !constant.dtype.isComplex else {
+            throw Failure(
+                .wrongType,
+                "The parameter '\(name)' is \(view.dtype.name) and the product \(dtype.name); both must be of one type."
+            )
+        }
+        let numbers = (0..<constant.count).map { constant.double(at: $0) }
+        let wide = lowerer.constant(Tensor(numbers, dtype: dtype, shape: constant.shape))
+        return View(buffer: wide.buffer, dtype: dtype, offset: view.offset, shape: view.shape, strides: view.strides)
     }
 
     /// A matrix whose rows or columns are dense, copied where neither is.

@@ -12,30 +12,43 @@ extension CPUKernels {
             reduce("reduce_sum_square", MK_REDUCE_SUM_SQUARE), reduce("reduce_l1_norm", MK_REDUCE_L1),
             reduce("reduce_l2_norm", MK_REDUCE_L2), reduce("reduce_log_sum", MK_REDUCE_LOG_SUM),
             reduce("reduce_log_sum_exp", MK_REDUCE_LOG_SUM_EXP),
+            truth("reduce_any", all: false), truth("reduce_all", all: true), variance,
             position("reduce_argmax", least: false), position("reduce_argmin", least: true),
             Kernel(name: "cumsum") { call, lowerer, _ in
                 let id = call.operation.outputs[0]
                 let x = try lowerer.dense(call.id("x"), for: call)
                 let (outer, size, inner) = split(x.shape, at: try call.axis(rank: x.rank))
                 let (exclusive, reverse) = (try call.bool("exclusive"), try call.bool("reverse"))
-                let whole: Int32 = try wholeLanes(x)
+                guard let whole = wholeLane(x) else { return try cumulate(call, lowerer, isProduct: false) }
                 let output = lowerer.allocate(x.shape, x.dtype)
                 lowerer.define(id, output)
                 lowerer.emit(call, kernel: "cumsum", reason: "running sums", reads: [x], writes: [output]) { frame in
                     mk_cumsum(whole, exclusive ? 1 : 0, reverse ? 1 : 0, outer, size, inner, frame[x], frame[output])
                 }
             },
+            Kernel(name: "cumprod") { call, lowerer, _ in try cumulate(call, lowerer, isProduct: true) },
         ]
 
+    /// Reductions that have a kernel for every element type.
+    private static let typed: [mk_reduction] = [
+        MK_REDUCE_SUM, MK_REDUCE_MEAN, MK_REDUCE_MAX, MK_REDUCE_MIN, MK_REDUCE_PROD,
+    ]
+
     private static func reduce(_ name: String, _ mode: mk_reduction) -> Kernel {
-        Kernel(name: name) { call, lowerer, _ in
+        Kernel(name: name, dtypes: typed.contains(mode) ? .all : [.float16, .float32, .int32]) { call, lowerer, _ in
             let id = call.operation.outputs[0]
             let type = try lowerer.function.tensorType(id)
-            var (source, mode) = (try lowerer.view(call.id("x")), mode)
+            let given = try lowerer.view(call.id("x"))
+            guard wholeLane(given) != nil else {
+                return try gathering(call, lowerer, "in its own arithmetic", as: given.dtype) {
+                    mk_reduce_typed(given.dtype.element, mode, $0, $1, $2, $3, $4)
+                }
+            }
+            var (source, mode) = (given, mode)
             if source.dtype == .int32 { (source, mode) = try preparedWhole(source, mode, lowerer, call) }
             let axes = try call.axes(rank: source.rank) ?? Array(0..<source.rank)
             let (x, outer, size, inner) = try gathered(source, axes, lowerer, call)
-            let whole = try wholeLanes(x) != 0
+            let whole = wholeLane(x) == 1
             let output = lowerer.allocate(type.shape, x.dtype)
             let kind = mode
             lowerer.emit(
@@ -59,6 +72,58 @@ extension CPUKernels {
         }
     }
 
+    /// A reduction by a kernel that sees [outer, axis, inner].
+    private static func gathering(
+        _ call: Call, _ lowerer: Lowerer, _ reason: String, as dtype: DataType,
+        _ run:
+            @escaping @Sendable (
+                _ outer: Int64, _ axis: Int64, _ inner: Int64, UnsafeMutableRawPointer, UnsafeMutableRawPointer
+            ) -> Void
+    ) throws {
+        let id = call.operation.outputs[0]
+        let source = try lowerer.view(call.id("x"))
+        let axes = try call.axes(rank: source.rank) ?? Array(0..<source.rank)
+        let (x, outer, size, inner) = try gathered(source, axes, lowerer, call)
+        let output = lowerer.allocate(try lowerer.function.tensorType(id).shape, dtype)
+        lowerer.define(id, output)
+        guard output.count > 0 else { return }
+        lowerer.emit(call, kernel: "reduce", reason: reason, reads: [x], writes: [output]) {
+            run(outer, size, inner, $0[x], $0[output])
+        }
+    }
+
+    private static func truth(_ name: String, all: Bool) -> Kernel {
+        Kernel(name: name) { call, lowerer, _ in
+            let element = try lowerer.view(call.id("x")).dtype.element
+            try gathering(call, lowerer, "against 0", as: .bool) {
+                mk_reduce_truth(element, all ? 1 : 0, $0, $1, $2, $3, $4.assumingMemoryBound(to: UInt8.self))
+            }
+        }
+    }
+
+    private static let variance = Kernel(name: "reduce_variance") { call, lowerer, _ in
+        let dtype = try lowerer.view(call.id("x")).dtype
+        let correction = try call.known("correction").double(at: 0)
+        try gathering(call, lowerer, "from the mean, in fp64", as: dtype) {
+            mk_reduce_variance(dtype.element, correction, $0, $1, $2, $3, $4)
+        }
+    }
+
+    /// Running sums or products of any type.
+    private static func cumulate(_ call: Call, _ lowerer: Lowerer, isProduct: Bool) throws {
+        let x = try lowerer.dense(call.id("x"), for: call)
+        let (outer, size, inner) = split(x.shape, at: try call.axis(rank: x.rank))
+        let (exclusive, reverse) = (try call.bool("exclusive"), try call.bool("reverse"))
+        let output = lowerer.allocate(x.shape, x.dtype)
+        lowerer.define(call.operation.outputs[0], output)
+        let reason = "running \(isProduct ? "products" : "sums")"
+        lowerer.emit(call, kernel: "cumulate", reason: reason, reads: [x], writes: [output]) { frame in
+            mk_cumulate(
+                x.dtype.element, isProduct ? 1 : 0, exclusive ? 1 : 0, reverse ? 1 : 0, outer, size, inner, frame[x],
+                frame[output])
+        }
+    }
+
     /// Whole numbers have four reductions of their own; squares and magnitudes are summed, all others go through fp32.
     private static func preparedWhole(
         _ x: View, _ mode: mk_reduction, _ lowerer: Lowerer, _ call: Call
@@ -78,20 +143,32 @@ extension CPUKernels {
             let id = call.operation.outputs[0]
             let x = try lowerer.dense(call.id("x"), for: call)
             let (outer, size, inner) = split(x.shape, at: try call.axis(rank: x.rank))
-            let whole = try wholeLanes(x)
             let type = try lowerer.function.tensorType(id)
+            let width = Int32(type.dtype.size)
+            guard let whole = wholeLane(x) else {
+                let output = lowerer.allocate(type.shape, type.dtype)
+                lowerer.define(id, output)
+                let element = x.dtype.element
+                return lowerer.emit(
+                    call, kernel: "argmax", reason: "the first of equals", reads: [x], writes: [output]
+                ) { frame in
+                    mk_argmax_typed(element, least ? 1 : 0, outer, size, inner, frame[x], width, frame[output])
+                }
+            }
             let output = lowerer.allocate(type.shape, .int32)
             lowerer.emit(call, kernel: "argmax", reason: "the first of equals", reads: [x], writes: [output]) { frame in
                 mk_argmax(
                     whole, least ? 1 : 0, outer, size, inner, frame[x],
                     frame[output].assumingMemoryBound(to: Int32.self))
             }
-            let isShort = type.dtype != .int32
-            lowerer.define(
-                id,
-                isShort
-                    ? try lowerer.compute(
-                        MK_COPY, of: [output], as: type.dtype, for: call, why: "as \(type.dtype.name)") : output)
+            guard type.dtype != .int32 else { return lowerer.define(id, output) }
+            let result = lowerer.allocate(type.shape, type.dtype)
+            lowerer.define(id, result)
+            let reason = "positions as \(type.dtype.name)"
+            lowerer.emit(call, kernel: "copy", reason: reason, reads: [output], writes: [result]) { frame in
+                mk_wider_indices(
+                    Int64(output.count), frame[output].assumingMemoryBound(to: Int32.self), width, frame[result])
+            }
         }
     }
 
@@ -113,12 +190,16 @@ extension CPUKernels {
     }
 }
 
-/// 1 where the kernels see int32 lanes, 0 for fp32; other types have no such kernel.
-func wholeLanes(_ view: View) throws -> Int32 {
+/// 1 where the kernels see int32 lanes, 0 for fp32; nil where they are typed.
+private func wholeLane(_ view: View) -> Int32? {
     switch view.dtype {
-    case .float32: return 0
-    case .int32: return 1
-    default:
-        throw Failure(.unsupported, "The CPU engine has no such kernel for \(view.dtype.name); cast to fp32 or int32.")
+    case .float32: 0
+    case .int32: 1
+    default: nil
     }
+}
+
+extension DataType {
+    /// The code of the typed kernels.
+    var element: mk_element { mk_element(UInt32(rawValue)) }
 }

@@ -73,8 +73,10 @@ extension CPUKernels {
             let views = try call.ids("values").map(lowerer.view)
             let type = try lowerer.function.tensorType(call.operation.outputs[0])
             let axis = try call.axis(rank: type.rank)
+            // Lone numbers join to a list.
+            let lines = views.map { $0.rank == 0 ? $0.inserting([0], rank: 1) : $0 }
             try assemble(
-                views, call, lowerer, interleave: call.has("interleave") && call.bool("interleave"), axis: axis, type)
+                lines, call, lowerer, interleave: call.has("interleave") && call.bool("interleave"), axis: axis, type)
         },
         Kernel(name: "stack") { call, lowerer, _ in
             let type = try lowerer.function.tensorType(call.operation.outputs[0])
@@ -112,8 +114,7 @@ extension CPUKernels {
             if mode == "constant" {
                 let output = lowerer.allocate(type.shape, type.dtype, order: order)
                 lowerer.define(id, output)
-                let value = Tensor(
-                    [call.constant("constant_val").map { $0.double(at: 0) } ?? 0], dtype: type.dtype, shape: [])
+                let value = try padding(call, type.dtype)
                 var middle = output
                 for axis in first..<x.rank {
                     middle = middle.part(axis: axis, start: pad[2 * (axis - first)], size: x.shape[axis])
@@ -158,10 +159,47 @@ extension CPUKernels {
         },
         Kernel(name: "range_1d") { call, lowerer, _ in
             let id = call.operation.outputs[0]
+            let dtype = try lowerer.function.tensorType(id).dtype
+            if dtype.isInteger, dtype.size == 8, let range = try WholeRange(call) {
+                let numbers = Tensor((0..<range.count).map { Int64(range.start &+ $0 &* range.step) })
+                return lowerer.define(
+                    id, lowerer.constant(Tensor(TensorType(dtype, [range.count]), storage: numbers.storage)))
+            }
             let range = try RangeNumbers(call)
             let numbers = (0..<range.count).map { range.start + Double($0) * range.step }
-            let dtype = try lowerer.function.tensorType(id).dtype
             lowerer.define(id, lowerer.constant(Tensor(numbers, dtype: dtype, shape: [range.count])))
+        },
+        Kernel(name: "one_hot") { call, lowerer, _ in
+            let id = call.operation.outputs[0]
+            let type = try lowerer.function.tensorType(id)
+            let indices = try lowerer.indices(call)
+            let axis = try call.axis(rank: type.rank)
+            let (outer, depth, inner) = CPUEngine.split(type.shape, at: axis)
+            let (on, off) = (try call.known("on_value"), try call.known("off_value"))
+            let (yes, no) = type.dtype == .float32 ? (lowerer.widened(on), lowerer.widened(off)) : (on, off)
+            let output = lowerer.allocate(type.shape, type.dtype)
+            lowerer.define(id, output)
+            guard output.count > 0 else { return }
+            let (size, width) = (Int32(type.dtype.size), Int32(indices.dtype.size))
+            lowerer.emit(
+                call, kernel: "one_hot", reason: "set where the index says", reads: [indices], writes: [output]
+            ) { frame in
+                mk_one_hot(
+                    size, outer, depth, inner, width, frame[indices], yes.pointer, no.pointer, frame[output])
+                withExtendedLifetime((yes, no)) {}
+            }
+        },
+        Kernel(name: "band_part") { call, lowerer, _ in
+            let x = try lowerer.dense(call.id("x"), for: call)
+            let output = lowerer.allocate(x.shape, x.dtype)
+            lowerer.define(call.operation.outputs[0], output)
+            let (lower, upper) = (Int64(try call.int("lower")), Int64(try call.int("upper")))
+            let (rows, columns) = (x.shape[x.rank - 2], x.shape[x.rank - 1])
+            guard x.count > 0 else { return }
+            let (size, matrices) = (Int32(x.dtype.size), Int64(x.count / (rows * columns)))
+            lowerer.emit(call, kernel: "band", reason: "0 outside", reads: [x], writes: [output]) { frame in
+                mk_band(size, matrices, Int64(rows), Int64(columns), lower, upper, frame[x], frame[output])
+            }
         },
         view("sliding_windows") { x, call, _ in
             let axis = try call.axis(rank: x.rank)
@@ -237,6 +275,17 @@ extension CPUKernels {
             }
         },
     ]
+
+    /// The value around x in its type.
+    private static func padding(_ call: Call, _ dtype: DataType) throws -> Tensor {
+        guard let value = call.constant("constant_val") else { return Tensor([0], dtype: dtype, shape: []) }
+        if value.dtype == dtype { return value }
+        let number = value.double(at: 0)
+        guard !dtype.isInteger || number.magnitude < 0x1p63 && (number >= 0 || dtype != .uint64) else {
+            throw Failure(.outOfRange, "The constant_val is \(number), which \(dtype.name) cannot hold.")
+        }
+        return Tensor([number], dtype: dtype, shape: [])
+    }
 
     /// An op whose result is another view of x.
     private static func view(_ name: String, _ body: @escaping @Sendable (View, Call, Lowerer) throws -> View) -> Kernel

@@ -36,7 +36,8 @@ extension OpTable {
             [.constant("alpha", "[C]: outer scale", .floats), .constant("beta", "[C]: inner scale", .floats)]),
         Op(
             "softmax", .activation, "e^x over the sum of e^x along the axis",
-            [.tensor("x", "the values", .floats), .int("axis", "the axis that sums to 1", default: -1)]
+            [.tensor("x", "the values", .floats), .int("axis", "the axis that sums to 1", default: -1)],
+            expansion: softmax
         ) { call in
             let x = try call.type("x")
             _ = try call.axis(rank: x.rank)

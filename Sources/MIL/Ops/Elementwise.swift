@@ -9,7 +9,7 @@ extension OpTable {
         binary("sub", "x - y", .numbersAndComplex),
         binary("mul", "x · y", .numbersAndComplex),
         binary("real_div", "x / y; of whole numbers ⌊x / y⌋", .numbersAndComplex),
-        beyond(binary("divide", "x / y in floating point, also of whole numbers", .floats.union(.complex)), division),
+        beyond(binary("divide", "x / y in floating point, also of whole numbers", .floatsAndComplex), division),
         binary("floor_div", "⌊x / y⌋"),
         binary("mod", "x - y · ⌊x / y⌋, with the sign of y"),
         binary("pow", "x to the power y", .numbersAndComplex),

@@ -101,13 +101,14 @@ extension OpTable {
         Op(
             "topk", .indexing, "the k largest elements along an axis, and their positions",
             [
-                .tensor("x", "the values"), .int("k", "how many; -1 takes all", default: 1),
+                .tensor("x", "the values", real), .int("k", "how many; -1 takes all", default: 1),
                 .int("axis", "the axis to search", default: -1),
                 .bool("ascending", "take the smallest instead", default: false),
                 .bool("sort", "give them in order", default: true),
                 .bool("return_indices", "give the positions too", default: true),
                 .text(
-                    "output_indices_dtype", "the element type of the positions: `int32` or `uint16`", default: "int32"),
+                    "output_indices_dtype", "the element type of the positions: `int32`, `uint16` or `int64`",
+                    default: "int32"),
             ]
         ) { call in
             let x = try call.type("x")
@@ -119,21 +120,24 @@ extension OpTable {
                 throw Failure(
                     .outOfRange, "k is \(shape[axis]), more than the \(x.shape[axis]) elements of axis \(axis).")
             }
-            let dtype = try call.text("output_indices_dtype", among: ["int32", "uint16"])
-            let positions = TensorType(dtype == "int32" ? .int32 : .uint16, shape)
+            let dtype = try call.positions("output_indices_dtype", among: [.int32, .uint16, .int64])
+            let positions = TensorType(dtype, shape)
             return [TensorType(x.dtype, shape)] + (try call.bool("return_indices") ? [positions] : [])
         },
         Op(
             "argsort", .indexing, "the positions that put the elements along an axis in falling order",
             [
-                .tensor("x", "the values"), .int("axis", "the axis to sort along", default: -1),
-                .bool("ascending", "rising order instead", default: false),
+                .tensor("x", "the values", real), .int("axis", "the axis to sort along", default: -1),
+                .bool("ascending", "rising order instead", default: false), positionType,
             ],
             expansion: { call, function in
                 let x = try call.type("x")
                 let axis = try call.axis(rank: x.rank)
                 let k = function.int(x.shape[axis], name: "\(call.name)_k")
-                let arguments = call.operation.arguments + [Argument("k", [k])]
+                let arguments =
+                    call.operation.arguments.map {
+                        $0.name == "output_dtype" ? Argument("output_indices_dtype", $0.values) : $0
+                    } + [Argument("k", [k])]
                 return Array(
                     try function.append(Operation("topk", arguments, outputs: []), name: "\(call.name)_topk")
                         .dropFirst())
@@ -141,7 +145,55 @@ extension OpTable {
         ) { call in
             let x = try call.type("x")
             _ = try call.axis(rank: x.rank)
-            return [TensorType(.int32, x.shape)]
+            return [TensorType(try call.positions(), x.shape)]
+        },
+        Op(
+            "sort", .indexing, "the elements along an axis in rising order; NaN counts as the greatest",
+            [
+                .tensor("x", "the values", real), .int("axis", "the axis to sort along", default: -1),
+                .bool("ascending", "falling order where false", default: true),
+                .bool("stable", "equal elements keep their order, as they do either way", default: true),
+            ], isCoreML: false
+        ) { call in
+            let x = try call.type("x")
+            _ = try call.axis(rank: x.rank)
+            return [x]
+        },
+        Op(
+            "search_sorted", .indexing, "where each element of v goes in x, so that x stays in order",
+            [
+                .tensor("x", "[n]: values in rising order", real), .tensor("v", "the values to place", real),
+                .text("side", "before the elements equal to it (`left`) or behind them (`right`)", default: "left"),
+                positionType,
+            ], isCoreML: false
+        ) { call in
+            let (x, v) = (try call.type("x", rank: 1...1), try call.type("v"))
+            guard x.dtype == v.dtype else {
+                throw Failure(.wrongType, "x is \(x.dtype.name) and v is \(v.dtype.name); both must be of one type.")
+            }
+            _ = try call.text("side", among: ["left", "right"])
+            return [TensorType(try call.positions(), v.shape)]
+        },
+        Op(
+            "masked_select", .indexing, "[count]: the elements of x where the mask is true, in row-major order",
+            [.tensor("x", "the values", .all), .tensor("mask", "which of them, in the shape of x", [.bool])],
+            isCoreML: false
+        ) { call in
+            let x = try call.type("x")
+            try call.expect("mask", x.shape)
+            return [TensorType(x.dtype, [-1])]
+        },
+        Op(
+            "unique", .indexing,
+            "the different elements of x in rising order, the position where each first stands in x seen as a list, "
+                + "for each element of x its place among them, and how often each occurs; NaN differs from NaN",
+            [.tensor("x", "the values", .all), positionType], isCoreML: false
+        ) { call in
+            let (x, dtype) = (try call.type("x"), try call.positions())
+            return [
+                TensorType(x.dtype, [-1]), TensorType(dtype, [-1]), TensorType(dtype, x.shape),
+                TensorType(dtype, [-1]),
+            ]
         },
         Op(
             "non_maximum_suppression", .indexing,
@@ -173,22 +225,20 @@ extension OpTable {
         },
         Op(
             "non_zero", .indexing, "[count, rank]: the positions of all elements that are not 0",
-            [.tensor("x", "the values", .all)]
+            [.tensor("x", "the values", .all), positionType]
         ) { call in
-            let x = try call.type("x")
-            guard let tensor = call.constant("x") else {
-                throw Failure(
-                    .unsupported,
-                    "The shape of the result depends on the elements of x, which are not known before the run; x must be a constant."
-                )
+            let (x, dtype) = (try call.type("x"), try call.positions())
+            let count = call.constant("x").map { tensor in
+                (0..<tensor.count).reduce(0) { $0 + (tensor.isZero(at: $1) ? 0 : 1) }
             }
-            return [
-                TensorType(
-                    .int32, [(0..<tensor.count).reduce(0) { $0 + (tensor.double(at: $1) != 0 ? 1 : 0) }, x.rank])
-            ]
+            return [TensorType(dtype, [count ?? -1, x.rank])]
         },
     ]
 
+    /// Types that have an order.
+    private static let real = Set<DataType>.numbers.union([.bool])
+    private static let positionType = Op.Parameter.text(
+        "output_dtype", "the element type of the positions: `int32` or `int64`", default: "int32")
     private static let x = Op.Parameter.tensor("x", "the values", .all)
     private static let data = Op.Parameter.tensor("data", "the values to change", .all)
     private static let indices = Op.Parameter.tensor(

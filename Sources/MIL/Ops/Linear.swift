@@ -35,8 +35,8 @@ extension OpTable {
         Op(
             "matmul", .linear, "the matrix product of the last two axes; the axes before them broadcast",
             [
-                .tensor("x", "[…, rows, inner] or [inner]: left matrices"),
-                .tensor("y", "[…, inner, columns]: right matrices"),
+                .tensor("x", "[…, rows, inner] or [inner]: left matrices", .numbersAndComplex),
+                .tensor("y", "[…, inner, columns] or [inner]: right matrices", .numbersAndComplex),
                 .bool("transpose_x", "swap the last two axes of x first", default: false),
                 .bool("transpose_y", "swap the last two axes of y first", default: false),
             ],
@@ -55,7 +55,7 @@ extension OpTable {
         Op(
             "einsum", .linear, "the sum of products that the equation names, such as `nchw,nwhu->nchu`",
             [
-                .list("values", "two tensors", .numbers),
+                .list("values", "two tensors", .numbersAndComplex),
                 .text("equation", "one letter for each axis of the two operands, then those of the result"),
             ],
             shared: ["values"], expansion: einsum
@@ -124,19 +124,20 @@ public struct MatmulShape: Sendable, Hashable {
     public let rows: Int
     public let inner: Int
     public let columns: Int
-    /// The shape of the result: […batch, rows, columns], without rows where x is a vector.
+    /// The shape of the result: […batch, rows, columns], without rows where x is a vector, without columns where y is.
     public let result: [Int]
 
     public init(_ x: [Int], _ y: [Int], transposeX: Bool = false, transposeY: Bool = false) throws {
-        guard x.count >= 1, y.count >= 2 else {
+        guard x.count >= 1, y.count >= 1 else {
             throw Failure(
-                .invalidArgument, "x has rank \(x.count) and y has rank \(y.count); they must have at least 1 and 2.")
+                .invalidArgument, "x has rank \(x.count) and y has rank \(y.count); they must have at least 1.")
         }
-        guard x.count >= 2 || !transposeX else {
-            throw Failure(.invalidArgument, "x has rank 1 and cannot be transposed; it must have rank 2 or more.")
+        for (name, shape, isTransposed) in [("x", x, transposeX), ("y", y, transposeY)]
+        where shape.count < 2 && isTransposed {
+            throw Failure(.invalidArgument, "\(name) has rank 1 and cannot be transposed; it must have rank 2 or more.")
         }
         var left = x.count == 1 ? [1] + x : x
-        var right = y
+        var right = y.count == 1 ? y + [1] : y
         if transposeX { left.swapAt(left.count - 1, left.count - 2) }
         if transposeY { right.swapAt(right.count - 1, right.count - 2) }
         rows = left[left.count - 2]
@@ -149,7 +150,7 @@ public struct MatmulShape: Sendable, Hashable {
             )
         }
         batch = try broadcast(Array(left.dropLast(2)), Array(right.dropLast(2)))
-        result = batch + (x.count == 1 ? [columns] : [rows, columns])
+        result = batch + (x.count == 1 ? [] : [rows]) + (y.count == 1 ? [] : [columns])
     }
 }
 

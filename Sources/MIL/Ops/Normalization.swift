@@ -126,6 +126,22 @@ extension OpTable {
         return [result]
     }
 
+    /// e^(x - the largest x) over its sum.
+    @Sendable static func softmax(_ call: Call, _ function: inout Function) throws -> [ValueID] {
+        let name = call.name
+        let x = try call.id("x")
+        let rank = try function.tensorType(x).rank
+        let axes = function.ints(rank == 0 ? [] : [try call.axis(rank: rank)], name: "\(name)_axes")
+        let keep = function.constant(Tensor(true), name: "\(name)_keep")
+        let largest = try function.one(
+            "reduce_max", name: "\(name)_max", ["x": [x], "axes": [axes], "keep_dims": [keep]])
+        let shifted = try function.one("sub", name: "\(name)_sub", ["x": [x], "y": [largest]])
+        let powers = try function.one("exp", name: "\(name)_exp", ["x": [shifted]])
+        let sum = try function.one(
+            "reduce_sum", name: "\(name)_sum", ["x": [powers], "axes": [axes], "keep_dims": [keep]])
+        return [try function.one("real_div", name: "\(name)_div", ["x": [powers], "y": [sum]])]
+    }
+
     /// The mean of x² over a window of channels is an average pooling with the channels as a spatial axis.
     private static func localResponse(_ call: Call, _ function: inout Function) throws -> [ValueID] {
         let name = call.name

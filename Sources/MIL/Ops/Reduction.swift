@@ -2,9 +2,9 @@
 
 extension OpTable {
     static let reductionOps: [Op] = [
-        reduction("reduce_sum", "the sum of the elements along the axes"),
-        reduction("reduce_mean", "the mean of the elements along the axes"),
-        reduction("reduce_prod", "the product of the elements along the axes"),
+        reduction("reduce_sum", "the sum of the elements along the axes", .numbersAndComplex),
+        reduction("reduce_mean", "the mean of the elements along the axes", .floatsAndComplex.union([.int32])),
+        reduction("reduce_prod", "the product of the elements along the axes", .numbersAndComplex),
         reduction("reduce_max", "the largest element along the axes", ofSomething: true),
         reduction("reduce_min", "the smallest element along the axes", ofSomething: true),
         reduction("reduce_sum_square", "the sum of x² along the axes") { call, function in
@@ -20,34 +20,65 @@ extension OpTable {
             try chain(call, &function, ["reduce_sum", "log"])
         },
         reduction("reduce_log_sum_exp", "ln of the sum of e^x along the axes", ofSomething: true, expansion: logSumExp),
+        truth("reduce_any", "whether an element along the axes is other than 0"),
+        truth("reduce_all", "whether all elements along the axes are other than 0"),
+        variance,
         argument("reduce_argmax", "the position of the largest element along the axis"),
         argument("reduce_argmin", "the position of the smallest element along the axis"),
-        Op(
-            "cumsum", .reduction, "the sum of all elements up to each one along the axis",
-            [
-                .tensor("x", "the values"), .int("axis", "the axis to sum along", default: 0),
-                .bool("exclusive", "leave the element itself out of its sum", default: false),
-                .bool("reverse", "sum from the end", default: false),
-            ]
-        ) { call in
+        running("cumsum", "the sum of all elements up to each one along the axis"),
+        running("cumprod", "the product of all elements up to each one along the axis", isCoreML: false),
+    ]
+
+    private static func running(_ name: String, _ words: String, isCoreML: Bool = true) -> Op {
+        let parameters: [Op.Parameter] = [
+            .tensor("x", "the values", .numbersAndComplex), .int("axis", "the axis to go along", default: 0),
+            .bool("exclusive", "leave the element itself out", default: false),
+            .bool("reverse", "go from the end", default: false),
+        ]
+        return Op(name, .reduction, words, parameters, isCoreML: isCoreML) { call in
             let x = try call.type("x")
             _ = try call.axis(rank: x.rank)
             return [x]
-        },
-    ]
+        }
+    }
 
-    private static func reduction(
-        _ name: String, _ words: String, ofSomething: Bool = false, expansion: Op.Expansion? = nil
-    ) -> Op {
-        let parameters: [Op.Parameter] = [
-            .tensor("x", "the values"), .ints("axes", "the axes to reduce; all of them where left out", optional: true),
+    private static func truth(_ name: String, _ words: String) -> Op {
+        Op(name, .reduction, words, parameters(.all), isCoreML: false) { [TensorType(.bool, try reduced($0))] }
+    }
+
+    private static let variance = Op(
+        "reduce_variance", .reduction,
+        "the sum of squared distances from the mean along the axes, over their number less the correction",
+        parameters(.floats) + [.float("correction", "1 for the variance that a sample tells of", default: 0)],
+        isCoreML: false
+    ) { call in
+        _ = try call.float("correction")
+        return [TensorType(try call.type("x").dtype, try reduced(call))]
+    }
+
+    private static func parameters(_ dtypes: Set<DataType>) -> [Op.Parameter] {
+        [
+            .tensor("x", "the values", dtypes),
+            .ints("axes", "the axes to reduce; all of them where left out", optional: true),
             .bool("keep_dims", "keep each reduced axis with length 1", default: false),
         ]
-        return Op(name, .reduction, words, parameters, expansion: expansion) { call in
+    }
+
+    private static func reduced(_ call: Call) throws -> [Int] {
+        let x = try call.type("x")
+        return reduced(x.shape, try call.axes(rank: x.rank) ?? Array(x.shape.indices), keep: try call.bool("keep_dims"))
+    }
+
+    private static func reduction(
+        _ name: String, _ words: String, _ dtypes: Set<DataType> = .numbers, ofSomething: Bool = false,
+        expansion: Op.Expansion? = nil
+    ) -> Op {
+        Op(name, .reduction, words, parameters(dtypes), expansion: expansion) { call in
             let x = try call.type("x")
-            let axes = try call.axes(rank: x.rank) ?? Array(x.shape.indices)
-            let shape = reduced(x.shape, axes, keep: try call.bool("keep_dims"))
-            if ofSomething { try requireElements(x.shape, axes, shape) }
+            let shape = try reduced(call)
+            if ofSomething {
+                try requireElements(x.shape, call.axes(rank: x.rank) ?? Array(x.shape.indices), shape)
+            }
             return [TensorType(x.dtype, shape)]
         }
     }
@@ -56,15 +87,16 @@ extension OpTable {
         let parameters: [Op.Parameter] = [
             .tensor("x", "the values"), .int("axis", "the axis to search", default: -1),
             .bool("keep_dims", "keep the axis with length 1", default: false),
-            .text("output_dtype", "the element type of the positions: `int32` or `uint16`", default: "int32"),
+            .text("output_dtype", "the element type of the positions: `int32`, `uint16` or `int64`", default: "int32"),
         ]
         return Op(name, .reduction, words, parameters) { call in
             let x = try call.type("x")
             let axis = try call.axis(rank: x.rank)
             let shape = reduced(x.shape, [axis], keep: try call.bool("keep_dims"))
             try requireElements(x.shape, [axis], shape)
-            let dtype = try call.text("output_dtype", among: ["int32", "uint16"], anyCase: true)
-            return [TensorType(dtype == "int32" ? .int32 : .uint16, shape)]
+            return [
+                TensorType(try call.positions("output_dtype", among: [.int32, .uint16, .int64], anyCase: true), shape)
+            ]
         }
     }
 

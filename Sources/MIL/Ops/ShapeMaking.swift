@@ -134,6 +134,10 @@ public struct RangeNumbers: Sendable, Hashable {
     public let count: Int
 
     public init(_ call: Call) throws {
+        if let whole = try WholeRange(call) {
+            (start, step, count) = (Double(whole.start), Double(whole.step), whole.count)
+            return
+        }
         func number(_ name: String) throws -> Double {
             let tensor = try call.known(name)
             guard tensor.count == 1, tensor.dtype != .string, tensor.double(at: 0).isFinite else {
@@ -148,5 +152,31 @@ public struct RangeNumbers: Sendable, Hashable {
             throw Failure(.outOfMemory, "The range holds more numbers than any tensor.")
         }
         count = length > 0 ? Int(length) : 0
+    }
+}
+
+/// The numbers of a `range_1d` of whole numbers, exact in 64 bits.
+public struct WholeRange: Sendable, Hashable {
+    public let start: Int
+    public let step: Int
+    public let count: Int
+
+    /// Nil where the numbers are not whole, or not Int.
+    public init?(_ call: Call) throws {
+        let bounds = try ["start", "end", "step"].compactMap { name -> Int? in
+            let tensor = try call.known(name)
+            return tensor.dtype.isInteger && tensor.count == 1 ? tensor.int(at: 0) : nil
+        }
+        guard bounds.count == 3 else { return nil }
+        (start, step) = (bounds[0], bounds[2])
+        guard step != 0 else { throw Failure(.invalidArgument, "The step is 0; it must be another number.") }
+        let isEmpty = step > 0 ? bounds[1] <= start : bounds[1] >= start
+        // The distance of two numbers of 64 bits fits in as many bits without sign.
+        let distance = step > 0 ? UInt(bitPattern: bounds[1] &- start) : UInt(bitPattern: start &- bounds[1])
+        let length = isEmpty ? 0 : (distance - 1) / step.magnitude + 1
+        guard length < UInt(TensorType.largestByteCount) else {
+            throw Failure(.outOfMemory, "The range holds more numbers than any tensor.")
+        }
+        count = Int(length)
     }
 }

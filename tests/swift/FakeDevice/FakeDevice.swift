@@ -7,6 +7,7 @@ import Synchronization
 public final class FakeDevice: Device {
     public let name = "fake"
     public let summary = "a device for tests"
+    public let kind = DeviceKind.cpu
     public let availability = Availability.available
     private let compiled = Atomic<Int>(0)
 

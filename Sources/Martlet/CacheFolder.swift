@@ -1,0 +1,82 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+/// A folder for what Martlet keeps between runs. It is made when something is first written.
+public struct CacheFolder: Sendable {
+    public let path: String
+
+    public init(path: String) { self.path = path }
+
+    /// The user's: `MARTLET_CACHE`, else the system's place for caches. A failure where neither that nor a home is known.
+    public static func ofUser() throws -> CacheFolder {
+        if let chosen = variable("MARTLET_CACHE") { return CacheFolder(path: chosen) }
+        #if canImport(Darwin)
+            if let home = variable("HOME") { return CacheFolder(path: home + "/Library/Caches/martlet") }
+        #else
+            // Relative paths are invalid by the XDG specification.
+            if let caches = variable("XDG_CACHE_HOME"), caches.hasPrefix("/") {
+                return CacheFolder(path: caches + "/martlet")
+            }
+            if let home = variable("HOME") { return CacheFolder(path: home + "/.cache/martlet") }
+        #endif
+        throw Failure(.notFound, "There is no folder for caches: set MARTLET_CACHE to one.")
+    }
+
+    /// The bytes of a file in the folder; nil where it is not there. Files above `limit` bytes are refused.
+    func read(_ name: String, limit: Int) throws -> [UInt8]? {
+        let path = path + "/" + name
+        guard let file = fopen(path, "rb") else {
+            if errno == ENOENT || errno == ENOTDIR { return nil }
+            throw CacheFolder.failure(path, "read")
+        }
+        defer { fclose(file) }
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 1 << 14)
+        while true {
+            let count = fread(&chunk, 1, chunk.count, file)
+            bytes += chunk[..<count]
+            guard bytes.count <= limit else { throw Failure(.malformed, "'\(path)' is larger than \(limit) bytes.") }
+            if count < chunk.count { break }
+        }
+        guard ferror(file) == 0 else { throw CacheFolder.failure(path, "read") }
+        return bytes
+    }
+
+    /// Writes a file in the folder, whole or not at all, and returns its path.
+    func write(_ text: String, to name: String) throws -> String {
+        let path = path + "/" + name
+        try CacheFolder.makeFolders(above: path)
+        let part = "\(path).\(getpid()).\(nanoseconds())"
+        guard let file = fopen(part, "wbx") else { throw CacheFolder.failure(path, "written") }
+        let bytes = Array(text.utf8)
+        let written = fwrite(bytes, 1, bytes.count, file)
+        guard fclose(file) == 0, written == bytes.count, rename(part, path) == 0 else {
+            defer { unlink(part) }
+            throw CacheFolder.failure(path, "written")
+        }
+        return path
+    }
+
+    private static func makeFolders(above path: String) throws {
+        for index in path.indices.dropFirst() where path[index] == "/" {
+            let folder = String(path[..<index])
+            guard mkdir(folder, 0o700) == 0 || errno == EEXIST || errno == EROFS else {
+                throw failure(folder, "made")
+            }
+        }
+    }
+
+    private static func variable(_ name: String) -> String? {
+        guard let value = getenv(name), value.pointee != 0 else { return nil }
+        return String(cString: value)
+    }
+
+    private static func failure(_ path: String, _ what: String) -> Failure {
+        Failure(.invalidArgument, "'\(path)' cannot be \(what): \(String(cString: strerror(errno))).")
+    }
+}

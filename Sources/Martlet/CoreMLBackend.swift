@@ -1,0 +1,12 @@
+extension Backend {
+    /// What stands behind tensors whose operations name no backend.
+    public static let shared = coreML()
+
+    /// A backend that goes by the smart selector: small work to the CPU, medium to Metal, large to Core ML, until
+    /// measurements say otherwise. Where the device that was wanted is missing or refuses, that is a counted fallback.
+    public static func coreML(_ config: BackendConfig = BackendConfig()) -> Backend {
+        let selector = SmartDeviceSelector(
+            devices: allDevices(), measurements: Measurements.stored().measurements, statuses: .global)
+        return Backend(chooser: NamingAbsent(selector), config: config)
+    }
+}

@@ -1,0 +1,466 @@
+"""`CoreMLBackend`: runs ops, programs and models on Core ML, Metal or the CPU, keeps what was compiled, and counts."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import asdict, dataclass, field
+from html import escape
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import martlet
+from martlet._native import Process, answer, check, ffi, lib, own, ready
+from martlet.errors import BugError, InvalidArgumentError, MalformedError, UnsupportedError, WrongTypeError
+from martlet.library import OpInfo, devices, ops
+from martlet.model import Model, encoded, read
+from martlet.profile import Profile
+
+__all__ = ["BackendStats", "CoreMLBackend", "CoreMLBackendConfig"]
+
+FALLBACKS = ("allow", "warn", "error")
+LARGEST = 2**63 - 1
+MIL_NAMES = {"float16": "fp16", "float32": "fp32", "float64": "fp64"}
+
+
+class CoreMLBackendConfig:
+    """What a backend keeps and how it behaves where a device refuses. Change a field at any time: every backend made
+    with this configuration follows at once.
+
+    Attributes:
+        enable_caching: Whether compiled functions are kept.
+        max_cache_size: How many of them at most.
+        max_cache_bytes: How many bytes they may have together.
+        auto_fallback: Whether another device may take what one refuses; without it, `UnsupportedError` is raised.
+        enable_profiling: Whether every run is recorded, see `CoreMLBackend.profile`.
+        fallback: `"allow"`; `"warn"`, which also logs each fallback as a warning; or `"error"`, which raises.
+    """
+
+    enable_caching: bool
+    max_cache_size: int
+    max_cache_bytes: int
+    auto_fallback: bool
+    enable_profiling: bool
+    fallback: str
+
+    def __init__(
+        self,
+        enable_caching: bool = True,
+        max_cache_size: int = 1000,
+        max_cache_bytes: int = 100 * 2**20,
+        auto_fallback: bool = True,
+        enable_profiling: bool = False,
+        fallback: str = "allow",
+    ) -> None:
+        object.__setattr__(self, "_backends", weakref.WeakSet())
+        self.enable_caching = enable_caching
+        self.max_cache_size = max_cache_size
+        self.max_cache_bytes = max_cache_bytes
+        self.auto_fallback = auto_fallback
+        self.enable_profiling = enable_profiling
+        self.fallback = fallback
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in CHECKS:
+            raise AttributeError(f"a CoreMLBackendConfig has no field {name!r}; it has {', '.join(CHECKS)}")
+        value = CHECKS[name](name, value)
+        for backend in list(self._backends):  # type: ignore[attr-defined]
+            backend._configure({name: value})
+        object.__setattr__(self, name, value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field by name."""
+        return {name: getattr(self, name) for name in CHECKS}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CoreMLBackendConfig) and self.to_dict() == other.to_dict()
+
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        return f"CoreMLBackendConfig({', '.join(f'{name}={value!r}' for name, value in self.to_dict().items())})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return CoreMLBackendConfig, tuple(self.to_dict().values())
+
+    def _repr_html_(self) -> str:
+        return html_table(self.to_dict())
+
+
+@dataclass(frozen=True)
+class BackendStats:
+    """What a backend has done since it was made."""
+
+    total_operations: int
+    """Runs that gave results: of an op, a program or a model."""
+    cache_hits: int
+    """Runs whose compiled function was there already."""
+    cache_misses: int
+    """Runs that had to compile it. Neither number grows while caching is off."""
+    fallback_operations: int
+    """Runs that at least one device refused before another took them."""
+    average_execution_time_ms: float
+    cache_entries: int
+    """Compiled functions in the cache now."""
+    cache_bytes: int
+    """Their bytes."""
+    fallbacks: dict[str, dict[str, int]] = field(default_factory=dict)
+    """How often each device refused, by reason."""
+
+    def cache_hit_rate(self) -> float:
+        """Hits by hits and misses, 0 to 1; 0 before the first run."""
+        asked = self.cache_hits + self.cache_misses
+        return self.cache_hits / asked if asked else 0.0
+
+    def fallback_rate(self) -> float:
+        """Runs that fell back by all runs, 0 to 1; 0 before the first run."""
+        return self.fallback_operations / self.total_operations if self.total_operations else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, the two rates included."""
+        return asdict(self) | {"cache_hit_rate": self.cache_hit_rate(), "fallback_rate": self.fallback_rate()}
+
+    def _repr_html_(self) -> str:
+        return html_table(self.to_dict())
+
+
+class CoreMLBackend:
+    """Runs ops, programs and models on Core ML and, where that refuses, on Metal and the CPU. Any number of threads may
+    use one.
+
+        backend = martlet.CoreMLBackend()
+        c = backend.run("matmul", x=a, y=b)
+
+    What was compiled is kept by content. Every fallback is counted and named with its reason; where Core ML does not
+    exist, that is the reason.
+
+    Args:
+        config: How it behaves; its fields may be changed later.
+        devices: For tests and trials: devices that the CPU plays, as `martlet.h` describes them at `mlt_backend_make`.
+
+    Raises:
+        WrongTypeError: `config` is no `CoreMLBackendConfig`.
+    """
+
+    config: CoreMLBackendConfig
+
+    def __init__(
+        self, config: CoreMLBackendConfig | None = None, *, devices: Sequence[Mapping[str, Any]] | None = None
+    ) -> None:
+        if config is not None and not isinstance(config, CoreMLBackendConfig):
+            raise WrongTypeError(f"The config is a {type(config).__name__}; it must be a CoreMLBackendConfig.")
+        ready()
+        Process.used = True
+        self.config = config or CoreMLBackendConfig()
+        described = {} if devices is None else {"devices": [dict(each) for each in devices]}
+        out = ffi.new("mlt_backend **")
+        check(lib.mlt_backend_make(out, json.dumps(self.config.to_dict() | described).encode()))
+        self._backend = own(out[0])
+        self._programs: dict[str, Model] = {}
+        self._models: weakref.WeakKeyDictionary[Model, Model] = weakref.WeakKeyDictionary()
+        self.config._backends.add(self)  # type: ignore[attr-defined]
+
+    def is_available(self) -> bool:
+        """Whether Core ML can be used on this machine."""
+        return self.reason() is None
+
+    def reason(self) -> str | None:
+        """Why Core ML cannot be used on this machine; None where it can."""
+        found = next((each for each in devices() if each["name"] == "coreml"), None)
+        if found is None:
+            return "This build of Martlet knows no Core ML."
+        return None if found["available"] else found["reason"] or "The device 'coreml' is not available."
+
+    def run(self, what: Any, /, **inputs: Any) -> Any:
+        """Runs something once.
+
+        Args:
+            what: The name of an op, such as `"matmul"`; a program in MIL; a `Model`; the path of an `.mlpackage`; or a
+                Python function over tensors.
+            inputs: For an op its parameters by name; otherwise the inputs by name.
+
+        Returns:
+            For an op its result, or a tuple where it has several: a `martlet.Tensor` where one was given, else an
+            array. For programs and models a dictionary of arrays by output. For a function what it returns.
+
+        Raises:
+            UnsupportedError: No device runs it, or the first refuses and there shall be no fallback.
+            InvalidArgumentError: There is no such op or input, or shapes that do not fit.
+            WrongTypeError: A value is not of a type that it takes.
+        """
+        if isinstance(what, str):
+            if re.fullmatch(r"\s*\w+\s*", what) and not os.path.exists(what):
+                return self._run_op(what.strip(), inputs)
+            if "{" in what:
+                return self._model(what).predict(inputs)
+            return self.load(what).predict(inputs)
+        if isinstance(what, os.PathLike):
+            return self.load(what).predict(inputs)
+        if isinstance(what, Model):
+            return self._same(what).predict(inputs)
+        if callable(what):
+            return self._run_function(what, inputs)
+        raise WrongTypeError(
+            f"A {type(what).__name__} cannot be run; give the name of an op, MIL text, a Model, a path or a function."
+        )
+
+    def load(self, path: str | os.PathLike[str], function: str | None = None) -> Model:
+        """Loads an `.mlpackage` and compiles it; every prediction of the model is counted here.
+
+        Raises:
+            NotFoundError: There is nothing at `path`.
+            MalformedError: It is not a Core ML package, or a broken one.
+            UnsupportedError: No device runs it, or the first refuses and there shall be no fallback.
+        """
+        return Model(read(path), function=function, backend=self._backend)
+
+    def get_stats(self) -> BackendStats:
+        """What the backend has done since it was made."""
+        return BackendStats(**answer(lib.mlt_backend_stats, self._backend))
+
+    def cleanup_cache(self) -> None:
+        """Gives up every compiled function in the cache. The counters stay."""
+        self._programs.clear()
+        self._models.clear()
+        check(lib.mlt_backend_cleanup(self._backend))
+
+    def profile(self) -> Profile:
+        """The runs recorded so far while `config.enable_profiling` was set."""
+        out = ffi.new("mlt_recording **")
+        check(lib.mlt_backend_profile(out, self._backend))
+        return Profile(own(out[0]))
+
+    def __enter__(self) -> CoreMLBackend:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.cleanup_cache()
+
+    def __repr__(self) -> str:
+        stats = self.get_stats()
+        core_ml = "with Core ML" if self.is_available() else "without Core ML"
+        return f"<CoreMLBackend {core_ml}: {stats.total_operations} operations, {stats.cache_entries} cached>"
+
+    def _repr_html_(self) -> str:
+        reason = self.reason()
+        words = "Core ML is available." if reason is None else f"Core ML is not available: {reason}"
+        return f"<p><b>CoreMLBackend</b>: {escape(words)}</p>{self.get_stats()._repr_html_()}"
+
+    def _configure(self, fields: dict[str, Any]) -> None:
+        check(lib.mlt_backend_config(self._backend, json.dumps(fields).encode()))
+
+    def _model(self, text: str) -> Model:
+        """A program made ready. Its text is read once; what is compiled, the library keeps or not."""
+        known = self._programs.get(text)
+        if known is not None:
+            return self._again(known)
+        ready()
+        out = ffi.new("mlt_model **")
+        check(lib.mlt_model_parse(out, encoded(text, "text")))
+        model = Model(own(out[0]), backend=self._backend)
+        if self.config.enable_caching:
+            while len(self._programs) >= max(self.config.max_cache_size, 1):
+                self._programs.pop(next(iter(self._programs)), None)
+            self._programs[text] = self._shell(model)
+        return model
+
+    def _same(self, model: Model) -> Model:
+        """A model made ready here."""
+        known = self._models.get(model)
+        if known is not None:
+            return self._again(known)
+        made = Model(model._model, function=model.function, backend=self._backend)
+        self._models[model] = self._shell(made)
+        return made
+
+    def _again(self, shell: Model) -> Model:
+        """What was made ready before, with what the backend has compiled for it by now."""
+        out = ffi.new("mlt_executable **")
+        check(lib.mlt_backend_compile(out, self._backend, shell._model, encoded(shell.function, "function")))
+        model = copy(shell)
+        model._executable = own(out[0])
+        return model
+
+    @staticmethod
+    def _shell(model: Model) -> Model:
+        """A model without what was compiled: that is the library's to keep."""
+        shell = copy(model)
+        del shell._executable
+        return shell
+
+    def _run_op(self, name: str, given: dict[str, Any]) -> Any:
+        """An op as a program of one line: constants stand in its text, the rest are its inputs."""
+        op = op_table().get(name)
+        if op is None:
+            raise InvalidArgumentError(f"There is no op {name!r}; see martlet.ops().")
+        write, inputs = one_line(op, given)
+        results = tuple(self._one_line_model(write).predict(inputs).values())
+        tensor = getattr(martlet, "Tensor", None)
+        if tensor is not None and any(isinstance(each, tensor) for each in flat(given.values())):
+            results = tuple(tensor(each) for each in results)
+        return results[0] if len(results) == 1 else results
+
+    def _one_line_model(self, write: Callable[[str], str]) -> Model:
+        """The program of one op. How many results it has, the library says where it is not one."""
+        names = ["result"]
+        for _ in range(2):
+            line = write(", ".join(names))
+            try:
+                return self._model(line)
+            except MalformedError as error:
+                found = re.search(r"gives (\d+) outputs here", str(error))
+                if found is None or int(found[1]) == len(names):
+                    raise InvalidArgumentError(str(error)) from None
+                names = [f"result_{index}" for index in range(int(found[1]))]
+        raise BugError("The library and Python disagree on how many results an op has.")
+
+    def _run_function(self, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
+        """A Python function, traced to a program."""
+        trace = getattr(martlet, "trace", None)
+        if trace is None:
+            raise UnsupportedError(
+                "This build of Martlet cannot trace Python functions; give an op, MIL text or a model."
+            )
+        return self.run(trace(function, **inputs), **inputs)
+
+
+def flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise WrongTypeError(f"{name} is {value!r}; it must be True or False.")
+    return bool(value)
+
+
+def count(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise WrongTypeError(f"{name} is {value!r}; it must be a whole number.")
+    number = int(value.__index__())
+    if not 0 <= number <= LARGEST:
+        raise InvalidArgumentError(f"{name} is {number}; it must be 0 to {LARGEST}.")
+    return number
+
+
+def fallback(name: str, value: Any) -> str:
+    if value not in FALLBACKS:
+        raise InvalidArgumentError(f"{name} is {value!r}; it must be one of {', '.join(map(repr, FALLBACKS))}.")
+    return str(value)
+
+
+# The fields of a configuration, and what each accepts.
+CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "enable_caching": flag,
+    "max_cache_size": count,
+    "max_cache_bytes": count,
+    "auto_fallback": flag,
+    "enable_profiling": flag,
+    "fallback": fallback,
+}
+
+TABLE: dict[str, OpInfo] = {}
+
+
+def op_table() -> dict[str, OpInfo]:
+    """Every op by name."""
+    if not TABLE:
+        TABLE.update((op["name"], op) for op in ops())
+    return TABLE
+
+
+def one_line(op: OpInfo, given: dict[str, Any]) -> tuple[Callable[[str], str], dict[str, Any]]:
+    """What writes the MIL text that applies one op, given the names of its results, and the inputs it takes."""
+    parameters = {each["name"]: each for each in op["parameters"]}
+    if unknown := [name for name in given if name not in parameters]:
+        listed = ", ".join(map(repr, parameters))
+        raise InvalidArgumentError(f"{op['name']} has no parameter {unknown[0]!r}; it has {listed}.")
+    inputs: dict[str, Any] = {}
+    arguments = []
+    for name, value in given.items():
+        if parameters[name]["constant"]:
+            arguments.append(f"{name} = {literal(value)}")
+        elif parameters[name]["list"]:
+            names = [f"{name}_{index}" for index in range(len(value))]
+            inputs |= dict(zip(names, value, strict=True))
+            arguments.append(f"{name} = ({', '.join(names)})")
+        else:
+            inputs[name] = value
+            arguments.append(f"{name} = {name}")
+    inputs = arrays(inputs)
+    declared = ", ".join(f"{mil_type(array)} {name}" for name, array in inputs.items())
+    call = f"{op['name']}({', '.join(arguments)});"
+    program = "program(1.3) {{ func main<ios18>({}) {{ {} = {} }} -> ({}); }}"
+    return lambda results: program.format(declared, results, call, results), inputs
+
+
+def literal(value: Any) -> str:
+    """A constant as MIL writes it; arrays with their type."""
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value)).lower()
+    if isinstance(value, np.ndarray | np.generic):
+        return f"{mil_type(value)}({literal(value.tolist())})"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(literal, value))}]"
+    if isinstance(value, int | float):
+        return repr(value)
+    if hasattr(value, "__array__"):
+        return literal(np.asarray(value))
+    raise WrongTypeError(f"A {type(value).__name__} cannot be a constant of a program: {value!r}.")
+
+
+def mil_type(array: Any) -> str:
+    """The type of an array as MIL writes it."""
+    name = array.dtype.name
+    element = MIL_NAMES.get(name, "string" if array.dtype.kind == "U" else name)
+    return f"tensor<{element}, [{', '.join(map(str, array.shape))}]>"
+
+
+def arrays(inputs: dict[str, Any]) -> dict[str, NDArray[Any]]:
+    """The inputs as arrays. A Python number takes the element type of the first array, if that can hold it."""
+    found = {name: as_array(value) for name, value in inputs.items() if not isinstance(value, bool | int | float)}
+    first = next((array.dtype for array in found.values()), None)
+    return {name: found[name] if name in found else scalar(value, first) for name, value in inputs.items()}
+
+
+def as_array(value: Any) -> NDArray[Any]:
+    """An array of a value; Python's own numbers become float32 and, where that holds them, int32."""
+    array = np.ascontiguousarray(value) if np.ndim(value) else np.asarray(value)
+    if isinstance(value, list | tuple):
+        if array.dtype == np.float64:
+            return array.astype(np.float32)
+        if array.dtype == np.int64 and (array == array.astype(np.int32)).all():
+            return array.astype(np.int32)
+    return array
+
+
+def scalar(value: bool | int | float, like: np.dtype[Any] | None) -> NDArray[Any]:
+    """A Python number as an array of no dimensions."""
+    if like is not None and (like.kind in "fc" or (like.kind in "iu" and not isinstance(value, float))):
+        return np.asarray(value, like)
+    return as_array([value]).reshape(())
+
+
+def flat(values: Iterable[Any]) -> Iterator[Any]:
+    """The values, those of lists one by one."""
+    for value in values:
+        if isinstance(value, list | tuple):
+            yield from value
+        else:
+            yield value
+
+
+def html_table(rows: dict[str, Any]) -> str:
+    """Names and values for a notebook."""
+    body = "".join(
+        f"<tr><td style='text-align:left'>{escape(name)}</td><td style='text-align:left'>{escape(str(value))}</td></tr>"
+        for name, value in rows.items()
+    )
+    return f"<table><tbody>{body}</tbody></table>"

@@ -1,0 +1,514 @@
+"""Custom ops: Python or C functions as ops of the language, in eager calls, in MIL text and in models."""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import functools
+import gc
+import inspect
+import itertools
+import json
+import operator
+import os
+import traceback
+import typing
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from martlet._native import RAISED, Process, check, ffi, lib, ready
+from martlet.errors import InvalidArgumentError, NotFoundError, UnsupportedError, WrongTypeError
+
+__all__ = ["CustomOp", "Result", "custom_op"]
+
+DTYPES: dict[int, np.dtype[Any]] = {
+    getattr(lib, f"MLT_{name.upper()}"): np.dtype(name)
+    for name in (
+        *("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"),
+        *("float16", "float32", "float64", "complex64", "complex128"),
+    )
+}
+CODES = {dtype: code for code, dtype in DTYPES.items()}
+MIL_NAMES = {"float16": "fp16", "float32": "fp32", "float64": "fp64", "str": "string"}
+# What a Python value as a constant may arrive as.
+CONSTANTS: dict[type, tuple[str, ...]] = {
+    bool: ("bool",),
+    int: ("int32", "int64", "int8", "uint8", "int16", "uint16", "uint32", "uint64"),
+    float: ("fp32", "fp16", "fp64"),
+    str: ("string",),
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """The type of one output of a custom op.
+
+    Attributes:
+        dtype: A NumPy dtype, or the name of the parameter whose dtype it has; by default the first parameter.
+        shape: Sizes, or the name of the parameter whose shape it has; by default that which all tensors broadcast to.
+    """
+
+    dtype: DTypeLike | str | None = None
+    shape: Sequence[int] | str | None = None
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter: which dtypes it takes; a constant reaches the function as a plain Python value or an array."""
+
+    name: str
+    dtypes: tuple[str, ...]
+    constant: bool = False
+    default: Any = None
+    kind: Callable[[Any], Any] | None = None
+
+    def value(self, given: Any) -> Any:
+        """A constant's value as its annotation says: 2 is 2.0 for a float."""
+        return given if self.kind is None else self.kind(given)
+
+    def declared(self) -> dict[str, Any]:
+        """The parameter in the JSON of `mlt_custom_op`."""
+        fields = {"name": self.name, "dtypes": list(self.dtypes), "constant": self.constant}
+        return fields if self.default is None else fields | {"default": self.default}
+
+
+class CustomOp:
+    """An op that was added to the language. It stays until `remove`, or until another takes its name."""
+
+    name: str
+    """The name in MIL text."""
+    metal: str | None
+    """The source of its Metal kernel."""
+
+    def __init__(self, name: str, function: Any, parameters: list[Parameter], metal: str | None) -> None:
+        self.name, self.metal = name, metal
+        self._function = function
+        self._parameters = parameters
+        if callable(function):
+            functools.update_wrapper(self, function)
+
+    def __repr__(self) -> str:
+        return f"<custom op {self.name}({', '.join(each.name for each in self._parameters)})>"
+
+    def __call__(self, *values: Any, **named: Any) -> Any:
+        """Runs the op at once.
+
+        Args:
+            values: Tensors, arrays and constants in the order of the parameters.
+            named: The same by name. Constants may be left out where they have a default.
+
+        Returns:
+            One tensor, or a tuple of them.
+
+        Raises:
+            CallbackError: The function failed; `__cause__` is what it raised.
+            InvalidArgumentError: The function returned another shape, or a parameter is missing or unknown.
+        """
+        from martlet._call import call
+
+        names = [each.name for each in self._parameters]
+        if len(values) > len(names):
+            raise InvalidArgumentError(f"{self.name} takes {len(names)} values, not {len(values)}.")
+        given = dict(zip(names, values))
+        if twice := given.keys() & named.keys():
+            raise InvalidArgumentError(f"{self.name} is given {', '.join(sorted(twice))} twice.")
+        given |= named
+        constants = {each.name: each for each in self._parameters if each.constant}
+        inputs = {key: value for key, value in given.items() if key not in constants}
+        return call(
+            self.name, inputs, **{key: each.value(given[key]) for key, each in constants.items() if key in given}
+        )
+
+    def remove(self) -> None:
+        """Takes the op out of the language. Models that were compiled keep it.
+
+        Raises:
+            InvalidArgumentError: It is gone already.
+        """
+        check(lib.mlt_custom_op_remove(self.name.encode()))
+
+
+def custom_op(
+    name: str,
+    function: Any = None,
+    *,
+    inputs: Mapping[str, DTypeLike | Iterable[DTypeLike] | None] | Sequence[str] | None = None,
+    outputs: str | Result | Sequence[str | Result] | int | None = None,
+    infer: Callable[..., Any] | None = None,
+    metal: str | None = None,
+    pure: bool = False,
+) -> Any:
+    """Adds an op to the language, as a decorator or as a call.
+
+    The function gets its tensors as NumPy arrays: read-only views of the values where they lie, valid until it returns.
+    It returns an array for each output, or takes a parameter `out` and writes to it (a tuple where there are several).
+    It runs in the thread that runs the program, in several at once where several do.
+
+        @martlet.custom_op("clamped_scale")
+        def clamped_scale(x, factor: float = 2.0):
+            return np.clip(x * factor, -1, 1)
+
+    A C function has the type `mlt_custom_run` of `martlet.h` and is never slowed down by Python's lock:
+
+        martlet.custom_op("twice", ("./libtwice.so", "twice"), inputs={"x": "float32"}, outputs="x")
+
+    Args:
+        name: The op's name in MIL text: letters, digits and underscores. A custom op of that name is replaced; models
+            that were compiled keep the old one.
+        function: A Python function, a pair of a library's path and a symbol, a cffi or ctypes function pointer, or None
+            where this is a decorator.
+        inputs: The dtypes of each parameter that is a tensor, None for any; or only their names. By default they follow
+            from the function: parameters annotated bool, int, float or str, and those with a default, are constants,
+            all others tensors; `NDArray[np.float32]` says a dtype.
+        outputs: What comes out: for each output a `Result`, or the name of the parameter whose dtype and shape it has.
+            By default one, with the dtype of the first tensor and the shape that all tensors broadcast to. With `infer`
+            the number of outputs.
+        infer: Where output types follow from something else: a function that gets a `Result` for each tensor and a
+            value for each constant (None where it is not known yet) and returns a `Result`, or several.
+        metal: The source of a Metal kernel, kept for devices with Metal.
+        pure: The same inputs always give the same outputs, so that a result for constants may be kept.
+
+    Returns:
+        A `CustomOp`, which can be called; as a decorator, what makes one.
+
+    Raises:
+        InvalidArgumentError: The name is taken by the language or is no name, or an output is like no parameter.
+        WrongTypeError: A dtype is none of Martlet's, or the function is nothing that can be called.
+    """
+    if function is None:
+        return lambda function: custom_op(
+            name, function, inputs=inputs, outputs=outputs, infer=infer, metal=metal, pure=pure
+        )
+    if is_native(function):
+        parameters, pointer = listed(inputs), c_pointer(function)
+    elif callable(function):
+        parameters, pointer = described(function, inputs), RUN
+    else:
+        raise WrongTypeError(f"The function of {name!r} is {function!r}, which cannot be called.")
+    names = [each.name for each in parameters]
+    if isinstance(outputs, int) or infer is not None:
+        results: Any = outputs if isinstance(outputs, int) else 1
+    else:
+        each = [Result()] if outputs is None else [outputs] if isinstance(outputs, (str, Result)) else outputs
+        results = [declared_result(result, names) for result in each]
+    op = CustomOp(name, function, parameters, metal)
+    register(op, Entry(function, infer, parameters), pointer, results, pure)
+    return op
+
+
+def register(op: CustomOp, entry: Entry, pointer: Any, results: Any, pure: bool) -> None:
+    """Makes an op part of the language."""
+    ready()
+    Process.used = True
+    declaration = {
+        "name": op.name,
+        "words": (inspect.getdoc(entry.function) if callable(entry.function) else None) or "A custom op.",
+        "parameters": [each.declared() for each in entry.parameters],
+        "outputs": results,
+        "pure": pure,
+        "metal": op.metal,
+    }
+    number = next(NUMBERS)
+    ENTRIES[number] = entry
+    infer = INFER if entry.infer else ffi.NULL
+    text = json.dumps(declaration).encode()
+    try:
+        check(lib.mlt_custom_op(text, infer, pointer, ffi.cast("void *", number), RELEASE))
+    except BaseException:
+        del ENTRIES[number]
+        raise
+
+
+# What programs take
+
+
+def mil_name(dtype: Any) -> str:
+    """Core ML's name of a NumPy dtype."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        raise WrongTypeError(f"{dtype!r} is no dtype.") from None
+    if found not in CODES:
+        raise WrongTypeError(f"Custom ops know no {found}; they know {', '.join(each.name for each in CODES)}.")
+    return MIL_NAMES.get(found.name, found.name)
+
+
+ALL = tuple(mil_name(dtype) for dtype in CODES)
+
+
+def listed(inputs: Any) -> list[Parameter]:
+    """Parameters that are all tensors."""
+    if inputs is None:
+        raise InvalidArgumentError("A C function does not say what it takes: give inputs={name: dtype}.")
+    if not isinstance(inputs, Mapping):
+        inputs = dict.fromkeys(inputs)
+    return [Parameter(name, accepted(dtypes)) for name, dtypes in inputs.items()]
+
+
+def accepted(dtypes: Any) -> tuple[str, ...]:
+    """One dtype, several, or None for all."""
+    if dtypes is None:
+        return ALL
+    several = dtypes if isinstance(dtypes, (list, tuple, set, frozenset)) else [dtypes]
+    return tuple(mil_name(dtype) for dtype in several)
+
+
+def described(function: Callable[..., Any], inputs: Any) -> list[Parameter]:
+    """The parameters of a Python function, by its signature."""
+    tensors = {each.name: each for each in listed(inputs)} if inputs is not None else {}
+    if isinstance(function, np.ufunc):
+        return list(tensors.values()) or listed("xyzw"[: function.nin])
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # a function written in C that does not say
+        return list(tensors.values())
+    try:
+        hints = typing.get_type_hints(function)
+    except Exception:  # an annotation that only a type checker can read
+        hints = {}
+    found = []
+    for name, parameter in signature.parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            if inputs is None:
+                raise InvalidArgumentError(
+                    f"The parameter {parameter} has no fixed number: give inputs={{name: dtype}}."
+                )
+        elif name != "out":
+            found.append(tensors.pop(name, None) or from_hint(name, hints.get(name), parameter.default))
+    return found + list(tensors.values())
+
+
+def from_hint(name: str, hint: Any, default: Any) -> Parameter:
+    """A parameter by its annotation and default."""
+    if hint in CONSTANTS:
+        return Parameter(name, CONSTANTS[hint], True, None if default is inspect.Parameter.empty else default, hint)
+    if default is not inspect.Parameter.empty:
+        first = default[0] if isinstance(default, (list, tuple)) and default else default
+        if type(first) not in CONSTANTS:
+            raise WrongTypeError(f"The default of {name!r} is {default!r}; it must be bool, int, float, str or a list.")
+        return Parameter(name, CONSTANTS[type(first)], True, default)
+    return Parameter(name, hinted(hint))
+
+
+def hinted(hint: Any) -> tuple[str, ...]:
+    """The dtypes in an annotation such as `NDArray[np.float32]`, else all."""
+    scalars = [scalar for part in typing.get_args(hint) for scalar in typing.get_args(part)]
+    known = [each for each in scalars if isinstance(each, type) and issubclass(each, np.generic)]
+    exact = [each for each in known if not inspect.isabstract(each) and each.__subclasses__() == []]
+    return accepted(exact) if exact else ALL
+
+
+def declared_result(result: str | Result, names: list[str]) -> dict[str, Any]:
+    """The type of an output in the JSON of `mlt_custom_op`."""
+    if isinstance(result, str):
+        if result not in names:
+            raise InvalidArgumentError(f"An output is like {result!r}; the parameters are {', '.join(names)}.")
+        result = Result(result, result)
+    fields: dict[str, Any] = {}
+    if isinstance(result.dtype, str) and result.dtype in names:
+        fields["dtype"] = {"like": result.dtype}
+    elif result.dtype is not None:
+        fields["dtype"] = mil_name(result.dtype)
+    if isinstance(result.shape, str):
+        fields["shape"] = {"like": result.shape}
+    elif result.shape is not None:
+        fields["shape"] = [operator.index(size) for size in result.shape]
+    return fields
+
+
+def is_native(function: Any) -> bool:
+    return isinstance(function, (tuple, ffi.CData, ctypes._CFuncPtr))
+
+
+def c_pointer(function: Any) -> Any:
+    """The C function that was given in one of three ways."""
+    if isinstance(function, ffi.CData):
+        return ffi.cast("mlt_custom_run", ffi.cast("uintptr_t", function))
+    if isinstance(function, tuple):
+        path, symbol = function
+        try:
+            function = getattr(ctypes.CDLL(os.fspath(path)), symbol)
+        except OSError as error:
+            raise NotFoundError(f"The library {os.fspath(path)!r} cannot be loaded: {error}.") from error
+        except AttributeError:
+            raise NotFoundError(f"The library {os.fspath(path)!r} has no function {symbol!r}.") from None
+    return ffi.cast("mlt_custom_run", ctypes.cast(function, ctypes.c_void_p).value)
+
+
+# Calling back
+
+
+class Entry:
+    """What an op's callbacks need: the functions, and how their arguments are to look."""
+
+    def __init__(self, function: Any, infer: Callable[..., Any] | None, parameters: list[Parameter]) -> None:
+        self.function, self.infer, self.parameters = function, infer, parameters
+        try:
+            self.takes_out = not isinstance(function, np.ufunc) and "out" in inspect.signature(function).parameters
+        except (TypeError, ValueError):
+            self.takes_out = False
+
+    def run(self, outputs: list[Any], inputs: list[Any]) -> None:
+        """Calls the function on arrays over the library's memory, and sees to it that none of them is kept."""
+        lent: list[weakref.ref[Any]] = []
+        try:
+            self.compute(outputs, inputs, lent)
+        except BaseException as error:
+            forget_locals(error)
+            raise
+        if any(each() is not None for each in lent):
+            gc.collect()
+        if any(each() is not None for each in lent):
+            raise InvalidArgumentError("The function kept an array after it returned, or a view of one; keep a copy.")
+
+    def compute(self, outputs: list[Any], inputs: list[Any], lent: list[weakref.ref[Any]]) -> None:
+        values = [
+            constant(view) if parameter.constant else borrowed(view, lent)
+            for parameter, view in zip(self.parameters, inputs, strict=True)
+        ]
+        targets = tuple(borrowed(view, lent, writeable=True) for view in outputs)
+        named = {parameter.name: value for parameter, value in zip(self.parameters, values)}
+        if self.takes_out:
+            self.call(named, out=targets if len(targets) > 1 else targets[0])
+            return
+        results = self.call(named)
+        if len(targets) == 1:
+            results = (results,)
+        if not isinstance(results, (tuple, list)) or len(results) != len(targets):
+            raise InvalidArgumentError(f"The function returned {kind(results)}; it must return {len(targets)} arrays.")
+        for target, result in zip(targets, results):
+            store(target, np.asarray(result))
+
+    def call(self, named: dict[str, Any], **out: Any) -> Any:
+        if isinstance(self.function, np.ufunc):
+            return self.function(*named.values())
+        return self.function(**named, **out)
+
+    def types(self, inputs: list[Any], count: int) -> list[Result]:
+        """The types of the outputs, as `infer` says them."""
+        assert self.infer is not None
+        values = {
+            parameter.name: (constant(view) if view.data else None)
+            if parameter.constant
+            else Result(DTYPES[view.dtype], tuple(ffi.unpack(view.shape, view.rank)))
+            for parameter, view in zip(self.parameters, inputs, strict=True)
+        }
+        results = self.infer(**values)
+        results = [results] if isinstance(results, Result) else list(results)
+        if len(results) != count or not all(isinstance(each, Result) for each in results):
+            raise InvalidArgumentError(f"infer returned {results}; it must return {count} of martlet.Result.")
+        return results
+
+
+def kind(value: Any) -> str:
+    return f"{len(value)} values" if isinstance(value, (tuple, list)) else f"one {type(value).__name__}"
+
+
+def store(target: NDArray[Any], result: NDArray[Any]) -> None:
+    """Copies a result to its place, if that is what belongs there."""
+    if result.shape != target.shape:
+        raise InvalidArgumentError(
+            f"The function returned shape {list(result.shape)}; it must return {list(target.shape)}."
+        )
+    if not np.can_cast(result.dtype, target.dtype, "same_kind"):
+        raise WrongTypeError(f"The function returned {result.dtype}; it must return {target.dtype}.")
+    np.copyto(target, result, casting="same_kind")
+
+
+def borrowed(view: Any, lent: list[weakref.ref[Any]], writeable: bool = False) -> NDArray[Any]:
+    """An array over the library's memory."""
+    shape, dtype = tuple(ffi.unpack(view.shape, view.rank)), DTYPES[view.dtype]
+    if not view.bytes:
+        return np.empty(shape, dtype)
+    array: NDArray[Any] = np.ndarray(shape, dtype, ffi.buffer(ffi.cast("char *", view.data), view.bytes))
+    array.flags.writeable = writeable
+    lent.append(weakref.ref(array))
+    return array
+
+
+def constant(view: Any) -> Any:
+    """A constant as a Python value, or a list of texts, or an array of its own."""
+    shape = tuple(ffi.unpack(view.shape, view.rank))
+    if view.dtype == lib.MLT_STRING:
+        count = view.bytes // ffi.sizeof("char *")
+        texts = [ffi.string(each).decode() for each in ffi.unpack(ffi.cast("char **", view.data), count)]
+        return texts if shape else texts[0]
+    array = np.frombuffer(ffi.buffer(ffi.cast("char *", view.data), view.bytes), DTYPES[view.dtype]).reshape(shape)
+    return array.copy() if shape else array.item()
+
+
+def forget_locals(error: BaseException | None, seen: int = 16) -> None:
+    """Clears what the frames of a traceback hold: arrays over memory that goes when the call is over."""
+    if error is not None and seen:
+        traceback.clear_frames(error.__traceback__)
+        forget_locals(error.__cause__, seen - 1)
+        forget_locals(error.__context__, seen - 1)
+
+
+def failed(error: BaseException, message: Any, size: int) -> int:
+    """Keeps what was raised for the thread's caller, and tells the library."""
+    words = f"{type(error).__name__}: {error}".replace("\0", " ").encode()[: size - 1].decode(errors="ignore")
+    RAISED.keep(error, words)
+    encoded = words.encode() + b"\0"
+    ffi.memmove(message, encoded, len(encoded))
+    return 1
+
+
+def entry_of(context: Any) -> Entry:
+    if Closing.begun:
+        raise UnsupportedError("Python is ending; custom ops in Python run no more.")
+    return ENTRIES[int(ffi.cast("uintptr_t", context))]
+
+
+def run(context: Any, outputs: Any, output_count: int, inputs: Any, input_count: int, message: Any, size: int) -> int:
+    try:
+        entry = entry_of(context)
+        entry.run([outputs[index] for index in range(output_count)], [inputs[index] for index in range(input_count)])
+    except BaseException as error:
+        return failed(error, message, size)
+    return 0
+
+
+def infer(context: Any, outputs: Any, output_count: int, inputs: Any, input_count: int, message: Any, size: int) -> int:
+    try:
+        results = entry_of(context).types([inputs[index] for index in range(input_count)], output_count)
+        for index, result in enumerate(results):
+            shape = [operator.index(size) for size in result.shape or ()]
+            dtype = np.dtype(result.dtype)
+            if len(shape) > 64 or dtype not in CODES:
+                raise InvalidArgumentError(f"infer returned {result}, which is the type of no tensor.")
+            outputs[index].dtype, outputs[index].rank = CODES[dtype], len(shape)
+            outputs[index].shape[0 : len(shape)] = shape
+    except BaseException as error:
+        return failed(error, message, size)
+    return 0
+
+
+def release(context: Any) -> None:
+    ENTRIES.pop(int(ffi.cast("uintptr_t", context)), None)
+
+
+# One of each for all ops: the context is the number of the op's entry. cffi takes Python's lock for them.
+ENTRIES: dict[int, Entry] = {}
+NUMBERS = itertools.count(1)
+RUN = ffi.callback("mlt_custom_run", run, error=1)
+INFER = ffi.callback("mlt_custom_infer", infer, error=1)
+RELEASE = ffi.callback("void(void *)", release)
+
+
+class Closing:
+    """When the interpreter ends, ops in Python leave the language while what they need is still there."""
+
+    begun = False
+
+    @classmethod
+    def close(cls) -> None:
+        cls.begun = True
+
+
+atexit.register(Closing.close)
