@@ -112,6 +112,8 @@ def apply(op: str, *operands: Tensor, names: tuple[str, ...] | None = None, **co
     return Tensor._adopt(made) if made else fail()
 
 
+SIZES = {code: dtype.itemsize for code, dtype in core.DTYPES.items()}
+
 # Ops with several results.
 SEVERAL = ("unique",)
 
@@ -215,10 +217,11 @@ def reshaped(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def piece(x: Tensor, start: int, shape: tuple[int, ...]) -> Tensor:
     """Neighbours in memory, from an element on, under a shape of as many."""
-    if x.is_traced:
+    view = x._view()
+    if not view.data:  # a traced tensor
         line = apply("reshape", x, shape=(-1,))
         return reshaped(apply("slice_by_size", line, begin=(start,), size=(count(shape),)), shape)
-    return part(x, start * x.itemsize, shape)
+    return part(x, start * SIZES[view.dtype], shape)
 
 
 def count(shape: Iterable[int]) -> int:

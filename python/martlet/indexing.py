@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +25,7 @@ __all__ = ["take", "take_along_axis"]
 bool_ = np.dtype("bool")
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """What a slice or a number takes of one axis: `length` elements from `start` in steps of `step`."""
 
     start: int
@@ -56,7 +54,7 @@ def getitem(x: Tensor, key: Any) -> Tensor:
     """
     if type(key) is int:
         return row(x, key)
-    keys = key if isinstance(key, tuple) else (key,)
+    keys = key if type(key) is tuple else (key,)
     if is_plain(keys):
         return plain(x, *spans(keys, x.shape))
     if len(keys) == 1 and is_array(keys[0]):
@@ -76,7 +74,7 @@ def row(x: Tensor, index: int) -> Tensor:
     if not shape or not -shape[0] <= index < shape[0]:
         raise out_of_range(index, 0, shape)
     rest = shape[1:]
-    return piece(x, (index % shape[0]) * math.prod(rest), rest)
+    return piece(x, (index if index >= 0 else index + shape[0]) * math.prod(rest), rest)
 
 
 def out_of_range(index: Any, axis: int, shape: tuple[int, ...]) -> OutOfRangeError:
@@ -100,7 +98,10 @@ def is_number(key: Any) -> bool:
 
 def is_plain(keys: tuple[Any, ...]) -> bool:
     """Whether there are only numbers, slices, new axes and ellipses."""
-    return all(key is None or key is Ellipsis or isinstance(key, slice) or is_number(key) for key in keys)
+    return all(type(key) in PLAIN or is_number(key) for key in keys)
+
+
+PLAIN = {int, slice, type(None), type(Ellipsis)}
 
 
 def spans(keys: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[list[Span], tuple[int, ...]]:
@@ -299,8 +300,23 @@ def updated(x: Tensor, taken: list[Span], shape: tuple[int, ...], value: Tensor)
     lengths = tuple(span.length for span in taken)
     if lengths == x.shape and all(span.step == 1 for span in taken):
         return reshaped(values, x.shape)
+    single = tuple(length == 1 for length in lengths)
+    if all(one or length == size for one, length, size in zip(single, lengths, x.shape)):
+        return placed_at_runtime(x, taken, single, values)
     update = reshaped(values, lengths)
     return apply("slice_update", x, update, names=("x", "update"), **bounds(taken))
+
+
+def placed_at_runtime(x: Tensor, taken: list[Span], single: tuple[bool, ...], values: Tensor) -> Tensor:
+    """The tensor with a value at single places of some axes and along all of the others.
+
+    The places come at run time: one preparation for all of them, so that a loop over rows prepares once.
+    """
+    update = reshaped(values, tuple(size for one, size in zip(single, x.shape) if not one))
+    start = owned(np.array([span.start for span in taken], np.int32))
+    whole = tuple(not one for one in single)
+    masks = {"begin_mask": whole, "end_mask": whole, "squeeze_mask": single}
+    return apply("slice_update", x, update, start, start, names=("x", "update", "begin", "end"), **masks)
 
 
 def checked_indices(indices: Tensor, axis: int, shape: tuple[int, ...]) -> None:

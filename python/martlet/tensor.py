@@ -57,6 +57,7 @@ class Tensor(TensorMethods, ArrayProtocols):
             WrongTypeError: The data are no numbers.
         """
         Process.used = True
+        self._handle = ffi.NULL  # until there are elements
         self._handle = _call.handle_from(elements(data, dtype))
         if device is not None:
             self._replace(self.to(device))
@@ -77,7 +78,8 @@ class Tensor(TensorMethods, ArrayProtocols):
         return self
 
     def __del__(self) -> None:
-        release(self._handle)
+        if release:  # at the end of the process the names of modules go first
+            release(self._handle)
 
     # What it is
 
