@@ -154,7 +154,7 @@ from martlet.indexing import take, take_along_axis
 from martlet.inspection import __array_api_version__, __array_namespace_info__
 from martlet.library import DeviceInfo, Info, OpInfo, OpParameter, devices, get_num_threads, info, ops, set_num_threads
 from martlet.linear_algebra import matmul, matrix_transpose, outer, tensordot, vecdot
-from martlet.log import logger
+from martlet.logs import logger
 from martlet.manipulation import (
     concat,
     expand_dims,

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from martlet import _call
-from martlet._call import call, part
+from martlet import tensor as core
+from martlet._call import part
+from martlet._native import Process, fail
 from martlet.data_types import DEFAULTS, DType, element_type, scalar_kind, weak_type
 from martlet.errors import InvalidArgumentError, OutOfRangeError, WrongTypeError
 from martlet.tensor import Tensor
@@ -27,7 +29,8 @@ NAMES = {"float16": "fp16", "float32": "fp32", "float64": "fp64"}
 
 def owned(array: NDArray[Any], device: str | None = None) -> Tensor:
     """A tensor with the elements of a NumPy array."""
-    return placed(Tensor(array), device)
+    Process.used = True
+    return placed(_call.copied(array), device)
 
 
 def tensor(x: Any) -> Tensor:
@@ -52,15 +55,12 @@ def default_type(value: Any, kind: type) -> DType:
 
 
 def number(value: complex, dtype: DType) -> Tensor:
-    """A Python number as a tensor of rank 0.
+    """A Python number as a tensor of rank 0; those used last are kept.
 
     Raises:
-        OutOfRangeError: the type cannot hold the whole number.
+        OverflowError: the type cannot hold the whole number.
     """
-    try:
-        return owned(np.array(value, dtype))
-    except OverflowError:
-        raise OutOfRangeError(f"The number {value} does not fit {dtype}.") from None
+    return core.scalar_tensor(scalar_kind(value), str(value), dtype)
 
 
 def operand(x: Any, beside: Tensor) -> Tensor:
@@ -85,16 +85,37 @@ def pair(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
     return first, operand(x2, first)
 
 
-@lru_cache(maxsize=512)
-def handle(op: str, names: tuple[str, ...]) -> Any:
-    """An op without constants, looked up once."""
-    return _call.op(op, names)
+@lru_cache(maxsize=2048)
+def handle(op: str, names: tuple[str, ...], constants: tuple[tuple[str, Any], ...] = ()) -> Any:
+    """An op with its constants, looked up once."""
+    return _call.op(op, names, constants)
 
 
-def apply(op: str, *operands: Tensor) -> Tensor:
-    """An op of one or two operands, x and y, and of one result."""
-    result: Tensor = _call.run(handle(op, ("x", "y")[: len(operands)]), operands)
-    return result
+NAMES_OF = ((), ("x",), ("x", "y"))
+
+
+def apply(op: str, *operands: Tensor, names: tuple[str, ...] | None = None, **constants: Any) -> Any:
+    """Runs an op whose operands are all tensors, or writes it into the function that is being traced.
+
+    Args:
+        op: its name.
+        operands: the tensors, for the parameters x and y, or those that `names` gives; a name that repeats is a list.
+        constants: the other parameters: numbers, texts, and tuples of them.
+    """
+    found = handle(op, names or NAMES_OF[len(operands)], tuple(constants.items()))
+    if len(operands) == 1 and op not in SEVERAL:
+        made = core.call1(found, operands[0]._handle)
+    elif len(operands) == 2:
+        made = core.call2(found, operands[0]._handle, operands[1]._handle)
+    else:
+        return _call.run(found, operands)
+    return Tensor._adopt(made) if made else fail()
+
+
+SIZES = {code: dtype.itemsize for code, dtype in core.DTYPES.items()}
+
+# Ops with several results.
+SEVERAL = ("unique",)
 
 
 def cast(x: Tensor, dtype: DType, *, copy: bool = False) -> Tensor:
@@ -107,7 +128,7 @@ def cast(x: Tensor, dtype: DType, *, copy: bool = False) -> Tensor:
         return alias(x) if copy else x
     if x.dtype.kind == "c" and dtype.kind not in "cb":
         raise WrongTypeError(f"{x.dtype} does not become {dtype}; take real(x) or abs(x) first.")
-    return call("cast", {"x": x}, dtype=NAMES.get(dtype.name, dtype.name))
+    return apply("cast", x, dtype=NAMES.get(dtype.name, dtype.name))
 
 
 def alias(x: Tensor) -> Tensor:
@@ -191,15 +212,16 @@ def need(x: Tensor, kinds: str, words: str) -> None:
 
 def reshaped(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """The same elements under a shape of as many."""
-    return call("reshape", {"x": x}, shape=shape) if x.is_traced else part(x, 0, shape)
+    return apply("reshape", x, shape=shape) if x.is_traced else part(x, 0, shape)
 
 
 def piece(x: Tensor, start: int, shape: tuple[int, ...]) -> Tensor:
     """Neighbours in memory, from an element on, under a shape of as many."""
-    if x.is_traced:
-        line = call("reshape", {"x": x}, shape=[-1])
-        return reshaped(call("slice_by_size", {"x": line}, begin=[start], size=[count(shape)]), shape)
-    return part(x, start * x.dtype.itemsize, shape)
+    view = x._view()
+    if not view.data:  # a traced tensor
+        line = apply("reshape", x, shape=(-1,))
+        return reshaped(apply("slice_by_size", line, begin=(start,), size=(count(shape),)), shape)
+    return part(x, start * SIZES[view.dtype], shape)
 
 
 def count(shape: Iterable[int]) -> int:

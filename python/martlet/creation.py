@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from martlet._arguments import (
     alias,
+    apply,
     cast,
     filled,
     owned,
@@ -26,7 +27,6 @@ from martlet._arguments import (
     tensor,
     whole,
 )
-from martlet._call import call
 from martlet.data_types import DEFAULTS, DType, broadcast_shapes, element_type, float32, scalar_kind
 from martlet.errors import InvalidArgumentError, OutOfRangeError, WrongTypeError
 from martlet.manipulation import expanded
@@ -351,7 +351,7 @@ def triangle(x: Any, k: int, is_lower: builtins.bool) -> Tensor:
     rows, columns = x.shape[-2:]
     below = np.tri(rows, columns, max(min(k, columns), -rows), np.bool_)
     zero = filled((), 0, x.dtype)
-    return call("select", {"cond": owned(below if is_lower else ~below), "a": x, "b": zero})
+    return apply("select", owned(below if is_lower else ~below), x, zero, names=("cond", "a", "b"))
 
 
 class Randomness:

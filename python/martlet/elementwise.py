@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from martlet._arguments import Operand, alias, apply, cast, operand, pair, tensor
-from martlet._call import call
 from martlet.tensor import Tensor
 
 __all__ = [
@@ -561,7 +560,7 @@ def log(x: Operand, /) -> Tensor:
     Returns:
         A tensor of the shape of x and its element type.
     """
-    return call("log", {"x": tensor(x)}, epsilon=0.0)
+    return apply("log", tensor(x), epsilon=0.0)
 
 
 def log10(x: Operand, /) -> Tensor:
@@ -777,7 +776,7 @@ def reciprocal(x: Operand, /) -> Tensor:
     Returns:
         A tensor of the shape of x and its element type.
     """
-    return call("inverse", {"x": tensor(x)}, epsilon=0.0)
+    return apply("inverse", tensor(x), epsilon=0.0)
 
 
 def remainder(x1: Operand, x2: Operand, /) -> Tensor:

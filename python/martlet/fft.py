@@ -11,8 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from martlet._arguments import Axis, alias, axes_of, cast, filled, one_axis, owned, tensor, whole
-from martlet._call import call
+from martlet._arguments import Axis, alias, apply, axes_of, cast, filled, one_axis, owned, tensor, whole
 from martlet.data_types import DType, complex64, complex128, element_type, float32
 from martlet.elementwise import conj
 from martlet.errors import InvalidArgumentError, WrongTypeError
@@ -57,7 +56,7 @@ def transform(op: str, x: Tensor, n: int | None, axis: int, norm: Norm) -> Tenso
         parts = element_type(np.float32 if x.dtype.name in ("float32", "complex64") else np.float64)
         dtype = parts if op == "irfft" else complex64 if parts == float32 else complex128
         return filled((*x.shape[:place], result, *x.shape[place + 1 :]), 0, dtype)
-    return call(op, {"x": x}, n=size, axis=place, norm=norm)
+    return apply(op, x, n=size, axis=place, norm=norm)
 
 
 def complexes(x: Any) -> Tensor:

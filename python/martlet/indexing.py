@@ -9,14 +9,12 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from martlet._arguments import alias, cast, count, filled, number, one_axis, owned, piece, reshaped, tensor
-from martlet._call import call
+from martlet._arguments import alias, apply, cast, count, filled, number, one_axis, owned, piece, reshaped, tensor
 from martlet.data_types import broadcast_shapes, scalar_kind
 from martlet.errors import InvalidArgumentError, OutOfRangeError, WrongTypeError
 from martlet.manipulation import expanded, flatten, gathered
@@ -27,8 +25,7 @@ __all__ = ["take", "take_along_axis"]
 bool_ = np.dtype("bool")
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """What a slice or a number takes of one axis: `length` elements from `start` in steps of `step`."""
 
     start: int
@@ -57,13 +54,13 @@ def getitem(x: Tensor, key: Any) -> Tensor:
     """
     if type(key) is int:
         return row(x, key)
-    keys = key if isinstance(key, tuple) else (key,)
+    keys = key if type(key) is tuple else (key,)
     if is_plain(keys):
         return plain(x, *spans(keys, x.shape))
     if len(keys) == 1 and is_array(keys[0]):
         chosen = tensor(np.asarray(keys[0]) if isinstance(keys[0], list) else keys[0])
         if chosen.dtype == bool_ and chosen.shape == x.shape and x.ndim:
-            return call("masked_select", {"x": flatten(x), "mask": flatten(chosen)})
+            return apply("masked_select", flatten(x), flatten(chosen), names=("x", "mask"))
         if chosen.dtype.kind in "iu":
             return take(x, chosen, axis=0)
     places, used = positions(keys, x.shape)
@@ -77,7 +74,7 @@ def row(x: Tensor, index: int) -> Tensor:
     if not shape or not -shape[0] <= index < shape[0]:
         raise out_of_range(index, 0, shape)
     rest = shape[1:]
-    return piece(x, (index % shape[0]) * math.prod(rest), rest)
+    return piece(x, (index if index >= 0 else index + shape[0]) * math.prod(rest), rest)
 
 
 def out_of_range(index: Any, axis: int, shape: tuple[int, ...]) -> OutOfRangeError:
@@ -101,7 +98,10 @@ def is_number(key: Any) -> bool:
 
 def is_plain(keys: tuple[Any, ...]) -> bool:
     """Whether there are only numbers, slices, new axes and ellipses."""
-    return all(key is None or key is Ellipsis or isinstance(key, slice) or is_number(key) for key in keys)
+    return all(type(key) in PLAIN or is_number(key) for key in keys)
+
+
+PLAIN = {int, slice, type(None), type(Ellipsis)}
 
 
 def spans(keys: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[list[Span], tuple[int, ...]]:
@@ -160,8 +160,8 @@ def plain(x: Tensor, taken: list[Span], shape: tuple[int, ...]) -> Tensor:
     if all(span.step == 1 for span in taken):
         # The start comes at run time: one preparation for slices of one size, wherever they are.
         begin = owned(np.array([span.start for span in taken], np.int32))
-        return reshaped(call("slice_by_size", {"x": x, "begin": begin}, size=lengths), shape)
-    return reshaped(call("slice_by_index", {"x": x}, **bounds(taken)), shape)
+        return reshaped(apply("slice_by_size", x, begin, names=("x", "begin"), size=tuple(lengths)), shape)
+    return reshaped(apply("slice_by_index", x, **bounds(taken)), shape)
 
 
 def is_contiguous(taken: list[Span], shape: tuple[int, ...]) -> bool:
@@ -184,10 +184,10 @@ def bounds(taken: list[Span]) -> dict[str, Any]:
     """Spans as the constants of `slice_by_index` and `slice_update`."""
     slices = [span.slice for span in taken]
     return {
-        "begin": [one.start for one in slices],
-        "end": [one.stop if one.stop is not None else 0 for one in slices],
-        "stride": [span.step for span in taken],
-        "end_mask": [one.stop is None for one in slices],
+        "begin": tuple(one.start for one in slices),
+        "end": tuple(one.stop if one.stop is not None else 0 for one in slices),
+        "stride": tuple(span.step for span in taken),
+        "end_mask": tuple(one.stop is None for one in slices),
     }
 
 
@@ -257,7 +257,7 @@ def setitem(x: Tensor, key: Any, value: Any) -> Tensor:
     if len(keys) == 1 and isinstance(keys[0], (Tensor, np.ndarray)) and value.ndim == 0:
         mask = tensor(keys[0])
         if mask.dtype == bool_ and mask.shape == x.shape:
-            return call("select", {"cond": mask, "a": value, "b": x})
+            return apply("select", mask, value, x, names=("cond", "a", "b"))
     places, used = positions(keys, x.shape)
     rest = x.shape[used:]
     values = fitted(value, (*places.shape, *rest))
@@ -266,7 +266,8 @@ def setitem(x: Tensor, key: Any, value: Any) -> Tensor:
     rows = reshaped(x, (count(x.shape[:used]), *rest))
     indices = owned(places.reshape(-1).astype(np.int32 if x.size < 2**31 else np.int64))
     updates = reshaped(values, (places.size, *rest))
-    result = call("scatter", {"data": rows, "indices": indices, "updates": updates}, axis=0, mode="update")
+    names = ("data", "indices", "updates")
+    result = apply("scatter", rows, indices, updates, names=names, axis=0, mode="update")
     return reshaped(result, x.shape)
 
 
@@ -299,8 +300,23 @@ def updated(x: Tensor, taken: list[Span], shape: tuple[int, ...], value: Tensor)
     lengths = tuple(span.length for span in taken)
     if lengths == x.shape and all(span.step == 1 for span in taken):
         return reshaped(values, x.shape)
+    single = tuple(length == 1 for length in lengths)
+    if all(one or length == size for one, length, size in zip(single, lengths, x.shape)):
+        return placed_at_runtime(x, taken, single, values)
     update = reshaped(values, lengths)
-    return call("slice_update", {"x": x, "update": update}, **bounds(taken))
+    return apply("slice_update", x, update, names=("x", "update"), **bounds(taken))
+
+
+def placed_at_runtime(x: Tensor, taken: list[Span], single: tuple[bool, ...], values: Tensor) -> Tensor:
+    """The tensor with a value at single places of some axes and along all of the others.
+
+    The places come at run time: one preparation for all of them, so that a loop over rows prepares once.
+    """
+    update = reshaped(values, tuple(size for one, size in zip(single, x.shape) if not one))
+    start = owned(np.array([span.start for span in taken], np.int32))
+    whole = tuple(not one for one in single)
+    masks = {"begin_mask": whole, "end_mask": whole, "squeeze_mask": single}
+    return apply("slice_update", x, update, start, start, names=("x", "update", "begin", "end"), **masks)
 
 
 def checked_indices(indices: Tensor, axis: int, shape: tuple[int, ...]) -> None:
@@ -341,7 +357,7 @@ def take(x: Tensor, indices: Tensor | Sequence[int], /, *, axis: int | None = No
     shape = (*x.shape[:place], *chosen.shape, *x.shape[place + 1 :])
     if 0 in shape:
         return filled(shape, 0, x.dtype)
-    return call("gather", {"x": x, "indices": chosen}, axis=place)
+    return apply("gather", x, chosen, names=("x", "indices"), axis=place)
 
 
 def whole_indices(indices: Any) -> Tensor:
@@ -377,4 +393,4 @@ def take_along_axis(x: Tensor, indices: Tensor, /, *, axis: int = -1) -> Tensor:
     chosen = spread(chosen, shared)
     if chosen.size == 0:
         return filled(chosen.shape, 0, x.dtype)
-    return call("gather_along_axis", {"x": spread(x, shared), "indices": chosen}, axis=place)
+    return apply("gather_along_axis", spread(x, shared), chosen, names=("x", "indices"), axis=place)

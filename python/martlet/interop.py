@@ -252,6 +252,10 @@ class ArrayProtocols:
             raise InvalidArgumentError(f"A tensor of shape {self.shape} is not {words}; only one element is.")
         return self.item()
 
+    def __pos__(self) -> Tensor:
+        """The same elements."""
+        return self.copy()
+
     # -- Text --
 
     def __repr__(self) -> str:

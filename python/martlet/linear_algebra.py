@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from martlet._arguments import (
+    apply,
     axes_of,
     cast,
     count,
@@ -16,7 +17,6 @@ from martlet._arguments import (
     tensor,
     whole,
 )
-from martlet._call import call
 from martlet.data_types import broadcast_shapes, promoted
 from martlet.elementwise import conj, multiply
 from martlet.errors import InvalidArgumentError, OutOfRangeError, WrongTypeError
@@ -53,7 +53,7 @@ def matmul(x1: Tensor, x2: Tensor, /) -> Tensor:
         )
     shape = (*broadcast_shapes(left.shape[:-2], right.shape[:-2]), left.shape[-2], right.shape[-1])
     empty = 0 in shape or left.shape[-1] == 0
-    result = filled(shape, 0, x.dtype) if empty else call("matmul", {"x": left, "y": right})
+    result = filled(shape, 0, x.dtype) if empty else apply("matmul", left, right)
     rows = shape[-2:-1] if x.ndim > 1 else ()
     columns = shape[-1:] if y.ndim > 1 else ()
     return reshaped(result, (*shape[:-2], *rows, *columns))

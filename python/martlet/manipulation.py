@@ -16,6 +16,7 @@ import numpy as np
 from martlet._arguments import (
     Axis,
     alias,
+    apply,
     axes_of,
     cast,
     count,
@@ -28,7 +29,6 @@ from martlet._arguments import (
     tensor,
     whole,
 )
-from martlet._call import call
 from martlet.data_types import broadcast_shapes, promoted
 from martlet.errors import InvalidArgumentError
 from martlet.tensor import Tensor
@@ -106,7 +106,7 @@ def permute_dims(x: Tensor, /, axes: Sequence[int]) -> Tensor:
     moving = [axis for axis in order if x.shape[axis] != 1]
     if x.size == 0 or moving == sorted(moving):
         return reshaped(x, shape)
-    return call("transpose", {"x": x}, perm=list(order))
+    return apply("transpose", x, perm=order)
 
 
 def transpose(x: Tensor, /, axes: Sequence[int] | None = None) -> Tensor:
@@ -200,7 +200,7 @@ def tiled(x: Tensor, reps: Sequence[int]) -> Tensor:
         return alias(x)
     if x.size == 0 or count(reps) == 0:
         return filled(tuple(size * rep for size, rep in zip(x.shape, reps)), 0, x.dtype)
-    return call("tile", {"x": x}, reps=list(reps))
+    return apply("tile", x, reps=tuple(reps))
 
 
 def tile(x: Tensor, repetitions: Sequence[int], /) -> Tensor:
@@ -256,9 +256,8 @@ def gathered(x: Tensor, places: np.ndarray[Any, Any], axis: int) -> Tensor:
     shape = (*x.shape[:axis], *places.shape, *x.shape[axis + 1 :])
     if 0 in shape:
         return filled(shape, 0, x.dtype)
-    return call(
-        "gather", {"x": x, "indices": owned(places.astype(np.int32 if x.size < 2**31 else np.int64))}, axis=axis
-    )
+    indices = owned(places.astype(np.int32 if x.size < 2**31 else np.int64))
+    return apply("gather", x, indices, names=("x", "indices"), axis=axis)
 
 
 def span(x: Tensor, axis: int, start: int, length: int) -> Tensor:
@@ -272,14 +271,14 @@ def span(x: Tensor, axis: int, start: int, length: int) -> Tensor:
         return piece(x, start * count(x.shape[axis + 1 :]), shape)
     # A start that comes at run time: one preparation for all starts.
     begin = np.array([start if place == axis else 0 for place in range(x.ndim)], np.int32)
-    return call("slice_by_size", {"x": x, "begin": owned(begin)}, size=list(shape))
+    return apply("slice_by_size", x, owned(begin), names=("x", "begin"), size=shape)
 
 
 def flip(x: Tensor, /, *, axis: Axis = None) -> Tensor:
     """The elements along axes in reverse; along all where none is named."""
     x = tensor(x)
     axes = [place for place in axes_of(axis, x) if x.shape[place] > 1]
-    return call("reverse", {"x": x}, axes=axes) if axes and x.size else alias(x)
+    return apply("reverse", x, axes=tuple(axes)) if axes and x.size else alias(x)
 
 
 def roll(x: Tensor, /, shift: int | Sequence[int], *, axis: Axis = None) -> Tensor:
@@ -341,7 +340,11 @@ def concat(arrays: Sequence[Tensor], /, *, axis: int | None = 0) -> Tensor:
     if not filling:
         length = sum(value.shape[place] for value in values)
         return filled((*first[:place], length, *first[place + 1 :]), 0, dtype)
-    return call("concat", {"values": filling}, axis=place) if len(filling) > 1 else alias(filling[0])
+    return (
+        apply("concat", *filling, names=("values",) * len(filling), axis=place)
+        if len(filling) > 1
+        else alias(filling[0])
+    )
 
 
 def stack(arrays: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:

@@ -32,8 +32,7 @@ class TensorMethods:
 
     def softmax(self, axis: int = -1) -> Tensor:
         """e to each element, divided by their sum along an axis."""
-        result: Tensor = martlet._call.call("softmax", {"x": self}, axis=axis)
-        return result
+        return martlet._arguments.apply("softmax", self, axis=axis)
 
     def sum(self, axis: Axis = None, *, dtype: DType | None = None, keepdims: bool = False) -> Tensor:
         """The sum along axes."""

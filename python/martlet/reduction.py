@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from martlet._arguments import Axis, alias, axes_of, cast, filled, need, one_axis, reshaped, tensor
-from martlet._call import call
+from martlet._arguments import Axis, alias, apply, axes_of, cast, filled, need, one_axis, reshaped, tensor
 from martlet.data_types import DType, element_type
 from martlet.elementwise import not_equal, sqrt, subtract
 from martlet.errors import InvalidArgumentError
@@ -57,7 +56,7 @@ def floating(x: Any) -> Tensor:
 def reduced(op: str, x: Tensor, axis: Axis, keepdims: bool, **constants: Any) -> Tensor:
     """One reduction; no axes to reduce leave the tensor as it is."""
     axes = axes_of(axis, x)
-    return call(op, {"x": x}, axes=list(axes), keep_dims=keepdims, **constants) if axes else alias(x)
+    return apply(op, x, axes=axes, keep_dims=keepdims, **constants) if axes else alias(x)
 
 
 def sum(x: Tensor, /, *, axis: Axis = None, dtype: DType | None = None, keepdims: bool = False) -> Tensor:
@@ -151,7 +150,7 @@ def var(x: Tensor, /, *, axis: Axis = None, correction: float = 0.0, keepdims: b
     axes = axes_of(axis, x)
     if not axes:  # every element is a population of its own
         return reshaped(var(reshaped(x, (*x.shape, 1)), axis=-1, correction=correction), x.shape)
-    return call("reduce_variance", {"x": x}, axes=list(axes), keep_dims=keepdims, correction=float(correction))
+    return apply("reduce_variance", x, axes=axes, keep_dims=keepdims, correction=float(correction))
 
 
 def std(x: Tensor, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
@@ -176,7 +175,7 @@ def all(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
     Returns:
         A tensor of truth values without the reduced axes.
     """
-    return reduced("reduce_all", cast(tensor(x), bool_), axis, keepdims)
+    return truths("reduce_all", x, axis, keepdims)
 
 
 def any(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -188,7 +187,13 @@ def any(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
     Returns:
         A tensor of truth values without the reduced axes.
     """
-    return reduced("reduce_any", cast(tensor(x), bool_), axis, keepdims)
+    return truths("reduce_any", x, axis, keepdims)
+
+
+def truths(op: str, x: Any, axis: Axis, keepdims: bool) -> Tensor:
+    """One reduction to truth values."""
+    x = tensor(x)
+    return reduced(op, x, axis, keepdims) if axes_of(axis, x) else cast(x, bool_, copy=True)
 
 
 def count_nonzero(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -251,7 +256,7 @@ def cumulative(op: str, x: Any, axis: int | None, dtype: DType | None, initial: 
             f"The tensor has shape {x.shape}; the axis may be left out of one-dimensional ones only."
         )
     place = one_axis(0 if axis is None else axis, x.ndim, x.shape)
-    result = call(op, {"x": cast(x, wide_type(x, dtype))}, axis=place)
+    result = apply(op, cast(x, wide_type(x, dtype)), axis=place)
     if initial is None:
         return result
     edge = filled((*x.shape[:place], 1, *x.shape[place + 1 :]), initial, result.dtype)

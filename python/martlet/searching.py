@@ -6,8 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from martlet._arguments import Operand, alias, cast, count, filled, need, one_axis, pair, reshaped, tensor
-from martlet._call import call
+from martlet._arguments import Operand, alias, apply, cast, count, filled, need, one_axis, pair, reshaped, tensor
 from martlet.data_types import promoted, result_type, scalar_kind
 from martlet.errors import InvalidArgumentError
 from martlet.indexing import take
@@ -58,10 +57,10 @@ def found(op: str, x: Any, axis: int | None, keepdims: bool) -> Tensor:
     x = tensor(x)
     need(x, "biuf", "complex numbers have no order")
     if axis is None:
-        place = call(op, {"x": flatten(x)}, axis=0, keep_dims=False)
+        place = apply(op, flatten(x), axis=0, keep_dims=False)
         return reshaped(place, tuple(1 for _ in x.shape) if keepdims else ())
     place_axis = one_axis(axis, x.ndim, x.shape)
-    return call(op, {"x": x}, axis=place_axis, keep_dims=keepdims)
+    return apply(op, x, axis=place_axis, keep_dims=keepdims)
 
 
 def nonzero(x: Tensor, /) -> tuple[Tensor, ...]:
@@ -75,7 +74,7 @@ def nonzero(x: Tensor, /) -> tuple[Tensor, ...]:
         raise InvalidArgumentError("A tensor of shape () has no positions; it needs an axis.")
     if x.size == 0:
         return tuple(filled((0,), 0, int32) for _ in x.shape)
-    places = call("non_zero", {"x": x})
+    places = apply("non_zero", x)
     columns = moveaxis(places, 1, 0)
     return tuple(columns[axis] for axis in range(x.ndim))
 
@@ -107,8 +106,8 @@ def searchsorted(
     if sorter is not None:
         x = take(x, sorter, axis=0)
     dtype = promoted(x.dtype, values.dtype)
-    inputs = {"x": cast(x, dtype), "v": flatten(cast(values, dtype))}
-    return reshaped(call("search_sorted", inputs, side=side), values.shape)
+    probes = flatten(cast(values, dtype))
+    return reshaped(apply("search_sorted", cast(x, dtype), probes, names=("x", "v"), side=side), values.shape)
 
 
 def where(condition: Tensor, x1: Operand, x2: Operand, /) -> Tensor:
@@ -130,7 +129,7 @@ def where(condition: Tensor, x1: Operand, x2: Operand, /) -> Tensor:
         first, second = (cast(tensor(x), dtype) for x in (x1, x2))
     else:
         first, second = pair(x1, x2)
-    return call("select", {"cond": cond, "a": first, "b": second})
+    return apply("select", cond, first, second, names=("cond", "a", "b"))
 
 
 def sort(x: Tensor, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
@@ -139,12 +138,12 @@ def sort(x: Tensor, /, *, axis: int = -1, descending: bool = False, stable: bool
     Args:
         x: real elements.
         descending: falling order.
-        stable: equal elements keep their order.
+        stable: equal elements keep their order, as they do either way.
 
     Returns:
         A tensor of the same shape and element type.
     """
-    return ordered("sort", x, axis, descending, stable)
+    return ordered("sort", x, axis, descending)
 
 
 def argsort(x: Tensor, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
@@ -153,19 +152,19 @@ def argsort(x: Tensor, /, *, axis: int = -1, descending: bool = False, stable: b
     Args:
         x: real elements.
         descending: falling order.
-        stable: equal elements keep their order.
+        stable: equal elements keep their order, as they do either way.
 
     Returns:
         A tensor of int32 of the same shape.
     """
-    return ordered("argsort", x, axis, descending, stable)
+    return ordered("argsort", x, axis, descending)
 
 
-def ordered(op: str, x: Any, axis: int, descending: bool, stable: bool) -> Tensor:
-    """Elements or positions in order."""
+def ordered(op: str, x: Any, axis: int, descending: bool) -> Tensor:
+    """Elements or positions in order; equal elements keep theirs."""
     x = tensor(x)
     need(x, "biuf", "complex numbers have no order")
     place = one_axis(axis, x.ndim, x.shape)
     if count(x.shape) == 0:
         return filled(x.shape, 0, int32) if op == "argsort" else alias(x)
-    return call(op, {"x": x}, axis=place, ascending=not descending, **({"stable": stable} if op == "sort" else {}))
+    return apply(op, x, axis=place, ascending=not descending)

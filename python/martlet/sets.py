@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from martlet._arguments import filled, reshaped, tensor
-from martlet._call import call
+from martlet._arguments import apply, filled, reshaped, tensor
 from martlet.manipulation import flatten
 from martlet.tensor import Tensor
 
@@ -58,7 +57,7 @@ def unique_all(x: Tensor, /) -> UniqueAll:
 
 def distinct(x: Tensor) -> Any:
     """What the op answers for the elements along one axis."""
-    return call("unique", {"x": flatten(x)})
+    return apply("unique", flatten(x))
 
 
 def unique_counts(x: Tensor, /) -> UniqueCounts:

@@ -446,7 +446,8 @@ def test_special_values(name, dtype):
     # Beyond some digits the angle decides: huge arguments of the periodic functions are left out.
     if name in ("sin", "cos", "tan"):
         x, expected = x[np.abs(x) < 1e6], expected[np.abs(x) < 1e6]
-    close(getattr(martlet, name)(martlet.asarray(x)), expected, 4e-7 if dtype == "float32" else 1e-14)
+    # The sign of sign(-0.0) is open.
+    close(getattr(martlet, name)(martlet.asarray(x)), expected, 4e-7 if dtype == "float32" else 1e-14, name != "sign")
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
