@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from martlet import fft
+from martlet import fft, nn
 from martlet.backend import BackendStats, CoreMLBackend, CoreMLBackendConfig
 from martlet.creation import (
     arange,
@@ -357,6 +357,7 @@ __all__ = [
     "negative",
     "newaxis",
     "nextafter",
+    "nn",
     "nonzero",
     "not_equal",
     "ones",

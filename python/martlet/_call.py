@@ -50,8 +50,19 @@ class OpCache:
             self.entries[key] = (handle, constants)
         return handle
 
+    def drop(self, name: str) -> None:
+        with self.lock:
+            for key in [key for key in self.entries if key[0] == name]:
+                del self.entries[key]
+
 
 OPS = OpCache(1024)
+
+
+def forget(name: str) -> None:
+    """Drops what is kept of an op whose name stands for another one from now on."""
+    rows.cache_clear()
+    OPS.drop(name)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from martlet import _call
 from martlet._native import RAISED, Process, check, ffi, lib, ready
 from martlet.errors import InvalidArgumentError, NotFoundError, UnsupportedError, WrongTypeError
 
@@ -109,8 +110,6 @@ class CustomOp:
             CallbackError: The function failed; `__cause__` is what it raised.
             InvalidArgumentError: The function returned another shape, or a parameter is missing or unknown.
         """
-        from martlet._call import call
-
         names = [each.name for each in self._parameters]
         if len(values) > len(names):
             raise InvalidArgumentError(f"{self.name} takes {len(names)} values, not {len(values)}.")
@@ -120,7 +119,7 @@ class CustomOp:
         given |= named
         constants = {each.name: each for each in self._parameters if each.constant}
         inputs = {key: value for key, value in given.items() if key not in constants}
-        return call(
+        return _call.call(
             self.name, inputs, **{key: each.value(given[key]) for key, each in constants.items() if key in given}
         )
 
@@ -131,6 +130,7 @@ class CustomOp:
             InvalidArgumentError: It is gone already.
         """
         check(lib.mlt_custom_op_remove(self.name.encode()))
+        _call.forget(self.name)
 
 
 def custom_op(
@@ -222,6 +222,7 @@ def register(op: CustomOp, entry: Entry, pointer: Any, results: Any, pure: bool)
     except BaseException:
         del ENTRIES[number]
         raise
+    _call.forget(op.name)
 
 
 # What programs take
@@ -462,7 +463,7 @@ def failed(error: BaseException, message: Any, size: int) -> int:
 def entry_of(context: Any) -> Entry:
     if Closing.begun:
         raise UnsupportedError("Python is ending; custom ops in Python run no more.")
-    return ENTRIES[int(ffi.cast("uintptr_t", context))]
+    return ENTRIES[number_of(context)]
 
 
 def run(context: Any, outputs: Any, output_count: int, inputs: Any, input_count: int, message: Any, size: int) -> int:
@@ -489,16 +490,26 @@ def infer(context: Any, outputs: Any, output_count: int, inputs: Any, input_coun
     return 0
 
 
-def release(context: Any) -> None:
-    ENTRIES.pop(int(ffi.cast("uintptr_t", context)), None)
+def release(context: Any, *, entries: dict[int, Entry], number: Callable[[Any], int]) -> None:
+    entries.pop(number(context), None)
+
+
+def immortal(callback: Any) -> Any:
+    """A callback that outlasts this module: the last tensors and models may go when the interpreter clears modules."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(callback))
+    return callback
+
+
+def number_of(context: Any, cast: Callable[..., Any] = ffi.cast, whole: type[int] = int) -> int:
+    return whole(cast("uintptr_t", context))
 
 
 # One of each for all ops: the context is the number of the op's entry. cffi takes Python's lock for them.
 ENTRIES: dict[int, Entry] = {}
 NUMBERS = itertools.count(1)
-RUN = ffi.callback("mlt_custom_run", run, error=1)
-INFER = ffi.callback("mlt_custom_infer", infer, error=1)
-RELEASE = ffi.callback("void(void *)", release)
+RUN = immortal(ffi.callback("mlt_custom_run", run, error=1))
+INFER = immortal(ffi.callback("mlt_custom_infer", infer, error=1))
+RELEASE = immortal(ffi.callback("void(void *)", functools.partial(release, entries=ENTRIES, number=number_of)))
 
 
 class Closing:
