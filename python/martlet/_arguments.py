@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from martlet import _call
 from martlet import tensor as core
 from martlet._call import part
-from martlet._native import Process, fail
+from martlet._native import Process, fail, lib, ready
 from martlet.data_types import DEFAULTS, DType, element_type, scalar_kind, weak_type
 from martlet.errors import InvalidArgumentError, OutOfRangeError, WrongTypeError
 from martlet.tensor import Tensor
@@ -102,11 +102,13 @@ def apply(op: str, *operands: Tensor, names: tuple[str, ...] | None = None, **co
         operands: the tensors, for the parameters x and y, or those that `names` gives; a name that repeats is a list.
         constants: the other parameters: numbers, texts, and tuples of them.
     """
+    if Process.forked:
+        ready()
     found = handle(op, names or NAMES_OF[len(operands)], tuple(constants.items()))
     if len(operands) == 1 and op not in SEVERAL:
-        made = core.call1(found, operands[0]._handle)
+        made = lib.mlt_call1(found, operands[0]._handle)
     elif len(operands) == 2:
-        made = core.call2(found, operands[0]._handle, operands[1]._handle)
+        made = lib.mlt_call2(found, operands[0]._handle, operands[1]._handle)
     else:
         return _call.run(found, operands)
     return Tensor._adopt(made) if made else fail()

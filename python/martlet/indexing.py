@@ -52,9 +52,9 @@ def getitem(x: Tensor, key: Any) -> Tensor:
         OutOfRangeError: an index lies outside its axis, there are too many of them, or a mask has another shape.
         WrongTypeError: the key is nothing to index with.
     """
-    if type(key) is int:
-        return row(x, key)
     keys = key if type(key) is tuple else (key,)
+    if keys and all(type(one) is int for one in keys):
+        return leading(x, keys)
     if is_plain(keys):
         return plain(x, *spans(keys, x.shape))
     if len(keys) == 1 and is_array(keys[0]):
@@ -68,21 +68,28 @@ def getitem(x: Tensor, key: Any) -> Tensor:
     return gathered(rows, places, 0)
 
 
-def row(x: Tensor, index: int) -> Tensor:
-    """The slice at an index of the first axis, which shares the elements."""
+def leading(x: Tensor, keys: tuple[int, ...]) -> Tensor:
+    """The slice at indices of the first axes, which shares the elements."""
     shape = x.shape
-    if not shape or not -shape[0] <= index < shape[0]:
-        raise out_of_range(index, 0, shape)
-    rest = shape[1:]
-    return piece(x, (index if index >= 0 else index + shape[0]) * math.prod(rest), rest)
+    if len(keys) > len(shape):
+        raise too_many(len(keys), shape)
+    place = 0
+    for axis, (index, size) in enumerate(zip(keys, shape)):
+        if not -size <= index < size:
+            raise out_of_range(index, axis, shape)
+        place = place * size + (index if index >= 0 else index + size)
+    rest = shape[len(keys) :]
+    return piece(x, place * math.prod(rest), rest)
 
 
 def out_of_range(index: Any, axis: int, shape: tuple[int, ...]) -> OutOfRangeError:
-    if axis >= len(shape):
-        return OutOfRangeError(f"There are too many indices for shape {shape}, which has {len(shape)} axes.")
     return OutOfRangeError(
         f"The index {index} lies outside axis {axis} of shape {shape}, which has {shape[axis]} elements."
     )
+
+
+def too_many(count: int, shape: tuple[int, ...]) -> OutOfRangeError:
+    return OutOfRangeError(f"There are {count} indices for shape {shape}, which has {len(shape)} axes.")
 
 
 def is_array(key: Any) -> bool:
@@ -142,7 +149,7 @@ def whole_key(keys: tuple[Any, ...], ndim: int, shape: tuple[int, ...]) -> list[
     if dots > 1:
         raise OutOfRangeError("An index may have one ellipsis (...), not several.")
     if named > ndim:
-        raise OutOfRangeError(f"There are {named} indices for shape {shape}, which has {ndim} axes.")
+        raise too_many(named, shape)
     rest = [slice(None)] * (ndim - named)
     if not dots:
         return [*keys, *rest]

@@ -155,21 +155,31 @@ class Tensor(Operators, TensorMethods, ArrayProtocols):
 
     @property
     def __array_interface__(self) -> dict[str, Any]:
-        view = self._view()
-        if not view.data and view.rank >= 0 and self.is_traced:
-            raise UnsupportedError("The tensor has no elements: its function is being traced, not run.")
+        """NumPy's description of the memory, read-only; the elements stay as long as this object."""
         if not hasattr(self, "_kept"):
             self._kept = []  # from now on some array may show these elements
+        return self._interface()
+
+    def _known(self) -> Any:
+        """The view of a tensor that has elements."""
+        view = self._view()
+        if not view.data:
+            raise UnsupportedError("The tensor has no elements: its function is being traced, not run.")
+        return view
+
+    def _interface(self) -> dict[str, Any]:
+        view = self._known()
         address = int(ffi.cast("uintptr_t", view.data))
         shape = tuple(ffi.unpack(view.shape, view.rank))
         return {"version": 3, "shape": shape, "typestr": DTYPES[view.dtype].str, "data": (address, True)}
 
     def numpy(self) -> NDArray[Any]:
-        """The elements as a read-only array, without a copy."""
-        interface = self.__array_interface__
+        """The elements as a read-only array, without a copy. It keeps them, whatever becomes of this object."""
+        owner = self.copy()
+        interface = owner._interface()
         if 0 in interface["shape"]:
             return np.empty(interface["shape"], interface["typestr"])
-        return np.asarray(Interface(self, interface))
+        return np.asarray(Interface(owner, interface))
 
     def item(self) -> Any:
         """The only element as a Python number.
@@ -177,9 +187,11 @@ class Tensor(Operators, TensorMethods, ArrayProtocols):
         Raises:
             InvalidArgumentError: There is not exactly one element.
         """
-        if self.size != 1:
+        view = self._known()
+        dtype = DTYPES[view.dtype]
+        if view.bytes != dtype.itemsize:
             raise InvalidArgumentError(f"A tensor of shape {self.shape} has {self.size} elements, not one.")
-        return self.numpy().item()
+        return np.frombuffer(ffi.buffer(view.data, view.bytes), dtype)[0].item()
 
     def tolist(self) -> Any:
         """The elements as nested lists of Python numbers."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import operator
+import os
 import pickle
 
 import numpy as np
@@ -44,6 +45,24 @@ def test_views_outlive_the_tensor():
     [martlet.zeros(1000, dtype="int64") for _ in range(20)]
     for view in views:
         assert np.array_equal(view, np.arange(1000))
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="reads Linux's own record of memory")
+def test_views_keep_no_more_than_they_show():
+    """An assignment after somebody looked must not keep every older version of the elements."""
+
+    def pages() -> int:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1])
+
+    tensor = martlet.zeros((256, 1024))
+    view = np.asarray(tensor)
+    before = pages()
+    for index in range(300):
+        tensor[index % 256] = 1.0
+        np.asarray(tensor), repr(tensor), tensor.numpy()
+    assert (pages() - before) * os.sysconf("SC_PAGE_SIZE") < 64 * 2**20
+    assert not view.any()
 
 
 def test_array():
