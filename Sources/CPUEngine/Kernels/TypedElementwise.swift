@@ -13,13 +13,15 @@ struct TypedLoop {
     /// What one element costs, an addition being 1.
     let work: Int32
 
-    /// Whether an operation has to be a typed loop: tapes lack the op or a type, or would compute in fp32 what is whole.
+    /// Whether an operation has to be a typed loop: tapes lack the op, a type or a rank, or would compute in fp32 what is
+    /// whole.
     static func wants(_ operation: Operation, in function: Function) -> Bool {
         guard cells[operation.op] != nil else { return false }
         guard Tape.cells[operation.op] != nil, let op = OpTable[operation.op] else { return true }
         let operands = operation.arguments.filter { op.parameter($0.name)?.isConstant == false }.flatMap(\.values)
-        let types = (operands + operation.outputs).compactMap { function[$0].type.tensor?.dtype }
-        return types.contains { !$0.hasLanes } || (exact.contains(operation.op) && types.contains(where: \.isInteger))
+        let types = (operands + operation.outputs).compactMap { function[$0].type.tensor }
+        return types.contains { !$0.dtype.hasLanes || $0.rank > MK_TAPE_RANK }
+            || (exact.contains(operation.op) && types.contains(where: \.dtype.isInteger))
     }
 
     private static let exact: Set<String> = ["pow", "exp2", "clip", "threshold"]
@@ -151,6 +153,8 @@ extension TypedLoop {
         "greater": quick(MK_T_GREATER, "x", "y"), "greater_equal": quick(MK_T_GREATER_EQUAL, "x", "y"),
         "bitwise_and": quick(MK_T_AND, "x", "y"), "bitwise_or": quick(MK_T_OR, "x", "y"),
         "bitwise_xor": quick(MK_T_XOR, "x", "y"), "bitwise_not": quick(MK_T_NOT, "x"),
+        "logical_and": quick(MK_T_AND, "x", "y"), "logical_or": quick(MK_T_OR, "x", "y"),
+        "logical_xor": quick(MK_T_XOR, "x", "y"), "logical_not": quick(MK_T_NOT, "x"),
         "shift_left": quick(MK_T_SHIFT_LEFT, "x", "y"), "shift_right": quick(MK_T_SHIFT_RIGHT, "x", "y"),
         "abs": quick(MK_T_ABS, "x"), "negative": quick(MK_T_NEGATIVE, "x"), "sign": quick(MK_T_SIGN, "x"),
         "square": quick(MK_T_SQUARE, "x"), "sqrt": quick(MK_T_SQRT, "x"), "rsqrt": quick(MK_T_RSQRT, "x", "epsilon"),
