@@ -282,6 +282,15 @@ static void select_16(int64_t n, void *out, const void *const *in) {
     for (int64_t i = 0; i < n; i++) o[i] = a[i] ? b[i] : c[i];
 }
 
+// fp64 to fp16, rounded once: by way of an fp32 cut towards zero whose last bit tells of what was cut off.
+MK_INLINE uint16_t mk_half_of(double x) {
+    float near = (float)x;
+    if ((double)near != x && x == x) near = mk_from_bits((mk_bits(near) - (fabs((double)near) > fabs(x))) | 1u);
+    return mk_float_to_half_soft(near);
+}
+
+LOOP(round_half_f64, float, double, mk_half_to_float_soft(mk_half_of(x)))
+
 // The table of what is the same for all instruction sets.
 
 #define ON_WHOLE(name) \
@@ -324,6 +333,7 @@ static const mk_typed_loop loops[MK_T_OPS][MK_DTYPES] = {
     [MK_T_FLOOR] = { COPIES_OF_WHOLE },
     [MK_T_ROUND] = { COPIES_OF_WHOLE, ON_COMPLEX(round) },
     [MK_T_TRUNC] = { COPIES_OF_WHOLE },
+    [MK_T_ROUND_HALF] = { [MK_FP64] = round_half_f64 },
     [MK_T_EXP] = { ON_FLOATS(exp), ON_COMPLEX(exp) },
     [MK_T_EXP2] = { ON_WHOLE(exp2), ON_FLOATS(exp2) },
     [MK_T_EXPM1] = { [MK_FP64] = expm1_f64, ON_COMPLEX(expm1) },
@@ -369,13 +379,6 @@ mk_typed_loop mk_typed_find(mk_typed_op op, mk_dtype dtype) {
 
 // Casts
 
-// fp64 to fp16 and back to fp32, rounded once: an fp32 cut towards zero whose last bit tells of what was cut off.
-MK_INLINE float mk_half_of(double x) {
-    float near = (float)x;
-    if ((double)near != x && x == x) near = mk_from_bits((mk_bits(near) - (fabs((double)near) > fabs(x))) | 1u);
-    return mk_half_to_float_soft(mk_float_to_half_soft(near));
-}
-
 // Whole part of a floating-point number within low ... high; `end` is high + 1.
 #define HELD(T, x, low, high, end) ((x) != (x) ? 0 : (x) <= (low) ? (T)(low) : (x) >= (end) ? (T)(high) : (T)(x))
 #define TO_i8(x) HELD(int8_t, x, -128, 127, 128)
@@ -388,7 +391,7 @@ MK_INLINE float mk_half_of(double x) {
 #define TO_u64(x) HELD(uint64_t, x, 0, UINT64_MAX, 0x1p64)
 
 #define CAST_TO_FLOATS(s, T) \
-    LOOP(s##_to_f16, float, T, mk_half_of((double)x)) \
+    LOOP(s##_to_f16, uint16_t, T, mk_half_of((double)x)) \
     LOOP(s##_to_f32, float, T, x) \
     LOOP(s##_to_f64, double, T, x) \
     LOOP(s##_to_c64, mk_c64, T, x) \
@@ -427,6 +430,7 @@ CAST_WHOLE(i64, int64_t)
 CAST_WHOLE(u64, uint64_t)
 CAST_FLOAT(f32, float)
 CAST_FLOAT(f64, double)
+LOOP(f16_to_f32, float, uint16_t, mk_half_to_float_soft(x))
 LOOP(c64_to_b, uint8_t, mk_c64, x != 0)
 LOOP(c128_to_b, uint8_t, mk_c128, x != 0)
 LOOP(c64_to_c128, mk_c128, mk_c64, x)
@@ -443,6 +447,7 @@ static const mk_typed_loop casts[MK_DTYPES][MK_DTYPES] = {
     [MK_BOOL] = CASTS(b), [MK_INT8] = CASTS(i8), [MK_UINT8] = CASTS(u8), [MK_INT16] = CASTS(i16),
     [MK_UINT16] = CASTS(u16), [MK_INT32] = CASTS(i32), [MK_UINT32] = CASTS(u32), [MK_INT64] = CASTS(i64),
     [MK_UINT64] = CASTS(u64), [MK_FP32] = CASTS(f32), [MK_FP64] = CASTS(f64),
+    [MK_FP16] = { [MK_FP16] = copy_2, [MK_FP32] = f16_to_f32 },
     [MK_COMPLEX64] = { [MK_BOOL] = c64_to_b, [MK_COMPLEX64] = copy_8, [MK_COMPLEX128] = c64_to_c128 },
     [MK_COMPLEX128] = { [MK_BOOL] = c128_to_b, [MK_COMPLEX64] = c128_to_c64, [MK_COMPLEX128] = copy_16 },
 };

@@ -135,12 +135,16 @@ extension TypedLoop {
             return try TypedLoop(MK_T_SELECT, call.type("a").dtype, operands, work: 1)
         },
         "cast": { call, lowerer in
-            // fp16 is fp32 by now; what the program casts to fp16 is rounded as such.
-            let (from, to) = (try call.type("x").dtype, DataType(name: try call.text("dtype")))
-            guard let to, let loop = mk_typed_cast(try from.typedCode, try to.typedCode) else {
-                throw Failure(.wrongType, "x is \(from.name), which cannot be cast so.")
+            let (from, to) = (try call.type("x").dtype, try call.function.tensorType(call.operation.outputs[0]).dtype)
+            let x = try lowerer.view(call.id("x"))
+            // Within the engine fp16 is fp32: what the program casts to fp16 is rounded here, once.
+            if from == .float64, to == .float32, try call.text("dtype") == DataType.float16.name {
+                return try TypedLoop(MK_T_ROUND_HALF, from, [x], work: 2)
             }
-            return try TypedLoop(loop: loop, operands: [lowerer.view(call.id("x"))], work: 2)
+            guard let loop = mk_typed_cast(try from.typedCode, try to.typedCode) else {
+                throw Failure(.wrongType, "x is \(from.name), which cannot become \(to.name).")
+            }
+            return TypedLoop(loop: loop, operands: [x], work: 2)
         },
         "add": quick(MK_T_ADD, "x", "y"), "sub": quick(MK_T_SUB, "x", "y"), "mul": quick(MK_T_MUL, "x", "y"),
         "real_div": quick(MK_T_REAL_DIV, "x", "y"), "maximum": quick(MK_T_MAXIMUM, "x", "y"),
@@ -253,6 +257,12 @@ extension TypedLoop {
 
     private static func converted(_ tensor: Tensor, to dtype: DataType) throws -> Tensor {
         guard tensor.dtype != dtype else { return tensor }
+        // A whole bound outside the type's range means the end of the range.
+        var tensor = tensor
+        if tensor.count == 1, dtype.isInteger, tensor.dtype.isInteger, let value = tensor.int(at: 0) {
+            let held = min(max(value, dtype.range.lowerBound), dtype.range.upperBound)
+            tensor = Tensor([Int64(held)], shape: tensor.shape)
+        }
         guard let loop = mk_typed_cast(try tensor.dtype.typedCode, try dtype.typedCode) else {
             throw Failure(.wrongType, "A constant is \(tensor.dtype.name); it must be \(dtype.name).")
         }
@@ -260,5 +270,21 @@ extension TypedLoop {
         var input: UnsafeRawPointer? = UnsafeRawPointer(tensor.pointer)
         withExtendedLifetime(tensor) { loop(Int64(tensor.count), result.pointer, &input) }
         return result
+    }
+}
+
+extension DataType {
+    /// The whole numbers a type of them holds, as far as Int reaches.
+    fileprivate var range: ClosedRange<Int> {
+        switch self {
+        case .int8: Int(Int8.min)...Int(Int8.max)
+        case .uint8: 0...Int(UInt8.max)
+        case .int16: Int(Int16.min)...Int(Int16.max)
+        case .uint16: 0...Int(UInt16.max)
+        case .int32: Int(Int32.min)...Int(Int32.max)
+        case .uint32: 0...Int(UInt32.max)
+        case .uint64: 0...Int.max
+        default: Int.min...Int.max
+        }
     }
 }
