@@ -179,7 +179,8 @@ public final class DiskCache: Sendable {
             try make(content)
         } catch {
             System.remove(part)
-            throw error
+            guard System.isFull(folder) else { throw error }
+            return try unkept(because: "the disk of '\(folder)' is full", make)
         }
         guard let measured = DiskCache.measure(content) else {
             throw Failure(.notFound, "The entry '\(key)' was removed while it was made.")

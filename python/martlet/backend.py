@@ -229,10 +229,12 @@ class CoreMLBackend:
         """Gives up every compiled function in the cache. The counters stay."""
         self._programs.clear()
         self._models.clear()
+        ready()
         check(lib.mlt_backend_cleanup(self._backend))
 
     def profile(self) -> Profile:
         """The runs recorded so far while `config.enable_profiling` was set."""
+        ready()
         out = ffi.new("mlt_recording **")
         check(lib.mlt_backend_profile(out, self._backend))
         return Profile(own(out[0]))
@@ -256,6 +258,7 @@ class CoreMLBackend:
         return f"<p><b>CoreMLBackend</b>: {escape(words)}</p>{self.get_stats()._repr_html_()}"
 
     def _configure(self, fields: dict[str, Any]) -> None:
+        ready()
         check(lib.mlt_backend_config(self._backend, json.dumps(fields).encode()))
 
     def _model(self, text: str) -> Model:
@@ -284,6 +287,7 @@ class CoreMLBackend:
 
     def _again(self, shell: Model) -> Model:
         """What was made ready before, with what the backend has compiled for it by now."""
+        ready()
         out = ffi.new("mlt_executable **")
         check(lib.mlt_backend_compile(out, self._backend, shell._model, encoded(shell.function, "function")))
         model = copy(shell)
@@ -386,6 +390,8 @@ def one_line(op: OpInfo, given: dict[str, Any]) -> tuple[Callable[[str], str], d
         if parameters[name]["constant"] or is_literal(parameters[name], value):
             arguments.append(f"{name} = {literal(value)}")
         elif parameters[name]["list"]:
+            if not isinstance(value, list | tuple):
+                raise WrongTypeError(f"{name} of {op['name']} is a {type(value).__name__}; it must be a list.")
             names = [f"{name}_{index}" for index in range(len(value))]
             inputs |= dict(zip(names, value, strict=True))
             arguments.append(f"{name} = ({', '.join(names)})")
