@@ -8,7 +8,7 @@ func infoAnswer() -> JSON {
     [
         "version": .string(Martlet.version), "swift": .string(swiftVersion), "onednn": .text(CPUInfo.oneDNN),
         "platform": .string(platform), "isa": .string(CPUInfo.isa), "processors": .integer(CPUInfo.processors),
-        "threads": .integer(Threads.count), "cache": .text(try? CacheFolder.path()),
+        "threads": .integer(Threads.count), "cache": .text((try? CacheFolder.ofUser())?.path),
     ]
 }
 

@@ -139,7 +139,9 @@ public func mlt_disk_cache(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ actio
 {
     status {
         try give(out) {
-            let cache = DiskCache.standard
+            guard let cache = DiskCache.standard else {
+                throw Failure(.notFound, "There is no folder for caches: set MARTLET_CACHE to one.")
+            }
             switch try text(action, "action") {
             case "list": return TextObject(answer(of: cache).description)
             case "size": return TextObject(answer(of: cache, cache.size).description)

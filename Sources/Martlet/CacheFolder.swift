@@ -6,27 +6,24 @@
     import Darwin
 #endif
 
-/// The user's folder for what Martlet keeps between runs.
-public enum CacheFolder {
-    /// `MARTLET_CACHE`, else the system's place for caches. A failure where neither that nor a home is known.
-    public static func path() throws -> String {
-        if let chosen = variable("MARTLET_CACHE") { return chosen }
-        #if canImport(Darwin)
-            if let home = variable("HOME") { return home + "/Library/Caches/martlet" }
-        #else
-            // Relative paths are invalid by the XDG specification.
-            if let caches = variable("XDG_CACHE_HOME"), caches.hasPrefix("/") { return caches + "/martlet" }
-            if let home = variable("HOME") { return home + "/.cache/martlet" }
-        #endif
+/// A folder for what Martlet keeps between runs. It is made when something is first written.
+public struct CacheFolder: Sendable {
+    public let path: String
+
+    public init(path: String) { self.path = path }
+
+    /// The user's: `MARTLET_CACHE`, else the system's place for caches. A failure where neither that nor a home is known.
+    public static func ofUser() throws -> CacheFolder {
+        if let root = DiskCache.root { return CacheFolder(path: root) }
         throw Failure(.notFound, "There is no folder for caches: set MARTLET_CACHE to one.")
     }
 
     /// The bytes of a file in the folder; nil where it is not there. Files above `limit` bytes are refused.
-    static func read(_ name: String, limit: Int) throws -> [UInt8]? {
-        let path = try path() + "/" + name
+    func read(_ name: String, limit: Int) throws -> [UInt8]? {
+        let path = path + "/" + name
         guard let file = fopen(path, "rb") else {
             if errno == ENOENT || errno == ENOTDIR { return nil }
-            throw failure(path, "read")
+            throw CacheFolder.failure(path, "read")
         }
         defer { fclose(file) }
         var bytes: [UInt8] = []
@@ -37,21 +34,21 @@ public enum CacheFolder {
             guard bytes.count <= limit else { throw Failure(.malformed, "'\(path)' is larger than \(limit) bytes.") }
             if count < chunk.count { break }
         }
-        guard ferror(file) == 0 else { throw failure(path, "read") }
+        guard ferror(file) == 0 else { throw CacheFolder.failure(path, "read") }
         return bytes
     }
 
     /// Writes a file in the folder, whole or not at all, and returns its path.
-    static func write(_ text: String, to name: String) throws -> String {
-        let path = try path() + "/" + name
-        try makeFolders(above: path)
+    func write(_ text: String, to name: String) throws -> String {
+        let path = path + "/" + name
+        try CacheFolder.makeFolders(above: path)
         let part = "\(path).\(getpid()).\(nanoseconds())"
-        guard let file = fopen(part, "wbx") else { throw failure(path, "written") }
+        guard let file = fopen(part, "wbx") else { throw CacheFolder.failure(path, "written") }
         let bytes = Array(text.utf8)
         let written = fwrite(bytes, 1, bytes.count, file)
         guard fclose(file) == 0, written == bytes.count, rename(part, path) == 0 else {
             defer { unlink(part) }
-            throw failure(path, "written")
+            throw CacheFolder.failure(path, "written")
         }
         return path
     }
@@ -63,11 +60,6 @@ public enum CacheFolder {
                 throw failure(folder, "made")
             }
         }
-    }
-
-    private static func variable(_ name: String) -> String? {
-        guard let value = getenv(name), value.pointee != 0 else { return nil }
-        return String(cString: value)
     }
 
     private static func failure(_ path: String, _ what: String) -> Failure {

@@ -24,10 +24,12 @@ public struct StoredMeasurements: Sendable {
 
 extension Measurements {
     /// What an earlier calibration of this machine and version kept. Never fails: a broken or foreign file gives a reason.
-    public static func stored() -> StoredMeasurements {
-        let path = try? CacheFolder.path() + "/" + Machine.this.fileName
+    public static func stored(in folder: CacheFolder? = nil) -> StoredMeasurements {
+        var path: String?
         do {
-            guard let bytes = try CacheFolder.read(Machine.this.fileName, limit: 1 << 20) else {
+            let folder = try folder ?? .ofUser()
+            path = folder.path + "/" + Machine.this.fileName
+            guard let bytes = try folder.read(Machine.this.fileName, limit: 1 << 20) else {
                 return StoredMeasurements(
                     path: path, measurements: nil, reason: "nothing is measured; `martlet calibrate` does that")
             }
@@ -44,7 +46,9 @@ extension Measurements {
     }
 
     /// Keeps the measurements for later runs and returns the file's path.
-    public func store() throws -> String { try CacheFolder.write(json.pretty, to: machine.fileName) }
+    public func store(in folder: CacheFolder? = nil) throws -> String {
+        try (folder ?? .ofUser()).write(json.pretty, to: machine.fileName)
+    }
 }
 
 extension Measurements.Machine {
@@ -86,7 +90,7 @@ extension Measurements {
                     JSON.Member("version", .string(machine.version)),
                 ])),
             JSON.Member("dispatch", object(dispatch, JSON.number)),
-            JSON.Member("copies", object(copies, JSON.number)),
+            JSON.Member("copies", object(copies, JSON.number)), JSON.Member("gaps", object(gaps, JSON.string)),
             JSON.Member(
                 "costs",
                 object(costs) { classes in
@@ -116,7 +120,10 @@ extension Measurements {
                     start: try time(member.value["a"], "a"), perWork: try time(member.value["b"], "b"))
             }
         }
-        self.init(machine: machine, costs: costs, dispatch: try numbers("dispatch"), copies: try numbers("copies"))
+        let gaps = try members(json["gaps"], "gaps").reduce(into: [:]) { $0[$1.name] = $1.value.string ?? "" }
+        self.init(
+            machine: machine, costs: costs, dispatch: try numbers("dispatch"), copies: try numbers("copies"), gaps: gaps
+        )
     }
 }
 

@@ -8,6 +8,8 @@ public struct Measurements: Sendable, Hashable {
     public var dispatch: [String: Double]
     /// Seconds to copy a byte, by the device's name.
     public var copies: [String: Double]
+    /// What could not be measured, in words, with the reason.
+    public var gaps: [String: String]
 
     /// Seconds that an operation takes: `start + perWork · work`.
     public struct Cost: Sendable, Hashable {
@@ -38,12 +40,13 @@ public struct Measurements: Sendable, Hashable {
 
     public init(
         machine: Machine, costs: [String: [OperationType: Cost]] = [:], dispatch: [String: Double] = [:],
-        copies: [String: Double] = [:]
+        copies: [String: Double] = [:], gaps: [String: String] = [:]
     ) {
         self.machine = machine
         self.costs = costs
         self.dispatch = dispatch
         self.copies = copies
+        self.gaps = gaps
     }
 
     /// Seconds that a device is expected to take; nil where its class of work was not measured there.

@@ -22,6 +22,7 @@ from martlet.errors import BugError, InvalidArgumentError, MalformedError, Unsup
 from martlet.library import OpInfo, OpParameter, devices, ops
 from martlet.model import Model, encoded, read
 from martlet.profile import Profile
+from martlet.selector import DescribedDevice
 
 __all__ = ["BackendStats", "CoreMLBackend", "CoreMLBackendConfig"]
 
@@ -143,7 +144,8 @@ class CoreMLBackend:
 
     Args:
         config: How it behaves; its fields may be changed later.
-        devices: For tests and trials: devices that the CPU plays, as `martlet.h` describes them at `mlt_backend_make`.
+        devices: For tests and trials: devices that the CPU plays, each a `DescribedDevice` or a dictionary of its
+            fields, to which `fails` ("compile" or "run"), `latency_ms` and `keeps` may be added.
 
     Raises:
         WrongTypeError: `config` is no `CoreMLBackendConfig`.
@@ -152,14 +154,17 @@ class CoreMLBackend:
     config: CoreMLBackendConfig
 
     def __init__(
-        self, config: CoreMLBackendConfig | None = None, *, devices: Sequence[Mapping[str, Any]] | None = None
+        self,
+        config: CoreMLBackendConfig | None = None,
+        *,
+        devices: Sequence[DescribedDevice | Mapping[str, Any]] | None = None,
     ) -> None:
         if config is not None and not isinstance(config, CoreMLBackendConfig):
             raise WrongTypeError(f"The config is a {type(config).__name__}; it must be a CoreMLBackendConfig.")
         ready()
         Process.used = True
         self.config = config or CoreMLBackendConfig()
-        described = {} if devices is None else {"devices": [dict(each) for each in devices]}
+        described = {} if devices is None else {"devices": [as_dict(each) for each in devices]}
         out = ffi.new("mlt_backend **")
         check(lib.mlt_backend_make(out, json.dumps(self.config.to_dict() | described).encode()))
         self._backend = own(out[0])
@@ -335,6 +340,11 @@ class CoreMLBackend:
                 "This build of Martlet cannot trace Python functions; give an op, MIL text or a model."
             )
         return self.run(trace(function, **inputs), **inputs)
+
+
+def as_dict(device: DescribedDevice | Mapping[str, Any]) -> dict[str, Any]:
+    """A described device as the library takes it."""
+    return device.to_dict() if isinstance(device, DescribedDevice) else dict(device)
 
 
 def flag(name: str, value: Any) -> bool:

@@ -77,6 +77,60 @@ def devices(as_json: bool) -> None:
 
 
 @command
+@click.option("--quick", is_flag=True, help="Under a second, with fewer sizes.")
+def calibrate(quick: bool, as_json: bool) -> None:
+    """Measure the devices, and keep the costs for this machine: device selection goes by them."""
+    from tqdm import tqdm  # type: ignore[import-untyped]
+
+    with tqdm(unit="visit", leave=False, disable=True if as_json else None) as bar:
+
+        def progress(done: int, total: int, name: str) -> None:
+            bar.total = total
+            bar.set_postfix_str(name, refresh=False)
+            bar.update(done - bar.n)
+
+        found = martlet.calibrate(quick, progress)
+    if as_json:
+        write_json(found.to_dict())
+        return
+    rows = [
+        (device, kind, f"{cost['a'] * 1e6:.2f} µs", f"{cost['b'] * 1e9:.3g} ns")
+        for device, kinds in found.costs.items()
+        for kind, cost in kinds.items()
+    ]
+    show_table(("device", "operation type", "start", "per unit of work"), rows)
+    starts = [
+        (device, f"{start * 1e6:.2f} µs", f"{found.copies.get(device, 0) * 1e9:.3g} ns")
+        for device, start in found.dispatch.items()
+    ]
+    show_table(("device", "empty operation", "copied byte"), starts)
+    for what, why in found.gaps.items():
+        click.echo(f"not measured: {what}: {why}")
+    click.echo(f"measured in {found.seconds:.1f} s, kept in {found.path}")
+
+
+@command
+@click.argument("op")
+@click.argument("shape")
+@click.argument("dtype", default="float32")
+def select(op: str, shape: str, dtype: str, as_json: bool) -> None:
+    """Show which device OP (an op or operation type) gets for a SHAPE such as 512x512, and why."""
+    sizes = shape.strip("()[] ").replace("x", ",").split(",")
+    try:
+        dimensions = [int(size) for size in sizes if size.strip()]
+    except ValueError:
+        raise martlet.InvalidArgumentError(f"The shape {shape!r} is none; write it as 512x512.") from None
+    found = martlet.SmartDeviceSelector().explain(martlet.OperationProfile(op, dimensions, dtype))
+    if as_json:
+        write_json(found.to_dict())
+        return
+    click.echo(found.summary)
+    if found.measurements["reason"]:
+        click.echo(found.measurements["reason"])
+    show(found.table())
+
+
+@command
 def info(as_json: bool) -> None:
     """Show the build and the machine."""
     found = {**martlet.info(), "python_package": martlet.__version__, "library": str(library_path())}

@@ -31,15 +31,22 @@ class Info(TypedDict):
     isa: str
     processors: int
     threads: int
+    cache: str | None
 
 
 class DeviceInfo(TypedDict):
-    """One place where models can run; `reason` says why it is not available."""
+    """One place where models can run; `reason` says why it is not available.
+
+    `memory_limit` is in bytes and `compute_units` counts processors, both None where the system does not tell.
+    """
 
     name: str
+    kind: str
     summary: str
     available: bool
     reason: str | None
+    memory_limit: int | None
+    compute_units: int | None
 
 
 class OpParameter(TypedDict):

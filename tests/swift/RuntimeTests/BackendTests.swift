@@ -214,7 +214,7 @@ private func backend(_ devices: [any Device], _ change: (inout BackendConfig) ->
 
     /// Whatever the devices do: the device that ran is not one that refused, and each refusal is counted once a run.
     @Test(arguments: 0..<30) func randomChains(seed: UInt64) throws {
-        var dice = Dice(seed)
+        var dice = Dice(state: seed)
         let kinds = (0..<4).map { _ in Int.random(in: 0..<4, using: &dice) }
         var devices: [any Device] = try kinds.enumerated().map { index, kind in
             try played(

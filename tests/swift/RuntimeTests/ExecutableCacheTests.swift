@@ -71,7 +71,7 @@ private let least = 4096
 
     /// After every step of a random history: within the limits, and exactly what a plain model of the cache holds.
     @Test(arguments: 0..<20) func isNeverOverItsLimits(seed: UInt64) throws {
-        var dice = Dice(seed)
+        var dice = Dice(state: seed)
         var limits = ExecutableCache.Limits(entries: 5, bytes: 40_000)
         let cache = ExecutableCache(limits)
         // Keys with their bytes, the one used longest ago first.
