@@ -44,8 +44,11 @@ public func mlt_backend_make(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ con
 public func mlt_backend_config(_ backend: OpaquePointer?, _ config: UnsafePointer<CChar>?) -> mlt_status {
     status {
         let json = try JSON(parsing: text(config, "configuration"))
+        guard json["devices"] == nil else {
+            throw Failure(.invalidArgument, "The devices of a backend are said when it is made; make another one.")
+        }
         try handles.use(backend, as: BackendObject.self) {
-            try $0.backend.configure($0.backend.config.changed(by: json))
+            try $0.backend.configure { $0 = try $0.changed(by: json) }
         }
     }
 }

@@ -401,6 +401,7 @@ static void backends(void) {
     OK(mlt_backend_config(backend, "{\"fallback\": \"error\"}"));
     FAILS(MLT_UNSUPPORTED, mlt_run(outputs, 2, executable, inputs, 2));
     FAILS(MLT_INVALID_ARGUMENT, mlt_backend_config(backend, "{\"fallback\": \"perhaps\"}"));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_backend_config(backend, "{\"devices\": []}"));
     OK(mlt_backend_cleanup(backend));
     TEXT("\"cache_entries\": 0", mlt_backend_stats(&text, backend));
     TEXT("\"folder\"", mlt_disk_cache(&text, "size"));
