@@ -112,14 +112,20 @@ public final class Backend: Sendable {
     public var config: BackendConfig { settings.withLock { $0 } }
 
     /// Takes new settings at once: where limits shrink, what is over them is given up before this returns.
-    public func configure(_ config: BackendConfig) throws {
-        try config.check()
-        settings.withLock { settings in
+    public func configure(_ config: BackendConfig) throws { try configure { $0 = config } }
+
+    /// Changes some of the settings; nobody else changes them meanwhile. A failure leaves them as they are.
+    public func configure(_ change: (inout BackendConfig) throws -> Void) throws {
+        let evicted = try settings.withLock { settings in
+            var config = settings
+            try change(&config)
+            try config.check()
             settings = config
             flags.store(Backend.flags(config), ordering: .relaxed)
-            cache.limit(Backend.limits(config))
+            return cache.limit(Backend.limits(config))
         }
         Generation.advance()
+        cache.tell(evicted)
     }
 
     var keepsExecutables: Bool { isOn(Backend.caches) }
