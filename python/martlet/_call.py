@@ -77,9 +77,7 @@ class SmallArray:
         return np.frombuffer(self.data, self.dtype).reshape(self.shape)
 
 
-def op(
-    name: str, inputs: tuple[str, ...], constants: tuple[tuple[str, Any], ...] = (), backend: Any = ffi.NULL
-) -> Any:
+def op(name: str, inputs: tuple[str, ...], constants: tuple[tuple[str, Any], ...] = (), backend: Any = ffi.NULL) -> Any:
     """The handle of an op with its constants bound. Constants are numbers, texts, tuples, tensors; no backend takes the
     process's own.
 

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from martlet import _call, _native
 from martlet._native import Process, check, ffi, lib
 from martlet.errors import InvalidArgumentError, UnsupportedError, WrongTypeError
+from martlet.interop import ArrayProtocols, export_buffers
+from martlet.methods import TensorMethods
 from martlet.ports import CODES
 
 __all__ = ["Tensor"]
@@ -27,7 +29,7 @@ DTYPES = {code: np.dtype(name) for name, code in CODES.items()}
 Scalar = bool | int | float | complex
 
 
-class Tensor:
+class Tensor(TensorMethods, ArrayProtocols):
     """An array of numbers that the library holds, of any shape and of one element type.
 
     Element types are NumPy's bool, int8 to int64, uint8 to uint64, float16, float32, float64, complex64, complex128.
@@ -489,6 +491,7 @@ def install() -> None:
 
 
 install()
+export_buffers(Tensor)
 
 
 def refuse(*_: Any) -> Any:

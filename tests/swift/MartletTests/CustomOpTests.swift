@@ -1,5 +1,6 @@
 import MIL
 import Martlet
+import Runtime
 import Testing
 
 /// Names are the process's: each test takes its own.
@@ -36,6 +37,10 @@ import Testing
         #expect(try predictor(["x": x])["y"]?.array(of: Float.self) == [1, 2, 3, 4, 5, 6])
         let plain = try Predictor(text("h = test_scale(x = x); y = relu(x = h);"))
         #expect(try plain(["x": x])["y"]?.array(of: Float.self) == [2, 4, 6, 8, 10, 12])
+    }
+
+    @Test func itIsACustomKernelToTheSelector() throws {
+        #expect(try OperationType(of: scale("test_profiled"), .float32) == .customKernel)
     }
 
     @Test func whatWasCompiledKeepsItsOp() throws {
