@@ -76,7 +76,7 @@ public func mlt_selector_pin(
     }
 }
 
-/// Called before each point of a calibration; an answer other than 0 ends it.
+/// Called before each visit of a point of a calibration; an answer other than 0 ends it.
 public typealias CalibrationProgress =
     @convention(c) (
         UnsafeMutableRawPointer?, Int32, Int32, UnsafePointer<CChar>?

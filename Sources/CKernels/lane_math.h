@@ -164,7 +164,7 @@ MK_INLINE float mk_sin_turned(float x, uint32_t quarter) {
     s = s * z + -1.983929542e-04f;
     s = s * z + 8.333329111e-03f;
     s = s * z + -1.666666716e-01f;
-    s = s * z * r + r;
+    s = mk_copysign(s * z * r + r, r);  // -0 stays -0
     float c = 2.443484118e-05f;
     c = c * z + -1.388733741e-03f;
     c = c * z + 4.166664556e-02f;

@@ -164,12 +164,12 @@ MK_INLINE mk_c128 mk_complex_div(mk_c128 x, mk_c128 y) {
     return MK_COMPLEX((a * ratio + b) * scale, (b * ratio - a) * scale);
 }
 
-// Small whole powers by products, so that they are as exact as products are.
+// Small whole powers by products, so that they are as exact as products are; others lose digits in the logarithm.
 static mk_c128 mk_complex_pow(mk_c128 x, mk_c128 y) {
     double c = creal(y), d = cimag(y);
     if (c == 0 && d == 0) return 1;
     if (x == 0) return c > 0 && d == 0 ? MK_COMPLEX(0, 0) : MK_COMPLEX(NAN, NAN);
-    if (d != 0 || c != rint(c) || fabs(c) > 64) return cpow(x, y);
+    if (d != 0 || c != rint(c) || fabs(c) > 64) return (mk_c128)cpowl(x, y);
     mk_c128 power = 1;
     for (int k = (int)fabs(c); k > 0; k >>= 1, x = mk_complex_mul(x, x))
         if (k & 1) power = mk_complex_mul(power, x);
@@ -198,9 +198,13 @@ MK_INLINE mk_c128 mk_complex_scaled(mk_c128 x, double scale) { return MK_COMPLEX
 // A log of x + epsilon keeps a zero's sign where epsilon has none to add.
 MK_INLINE mk_c128 mk_complex_plus(mk_c128 x, mk_c128 epsilon) { return MK_COMPLEX(creal(x) + creal(epsilon), cimag(x)); }
 
+// The direction of x. An infinite part leaves nothing of a finite one.
 MK_INLINE mk_c128 mk_complex_sign(mk_c128 x) {
-    if (x == 0) return 0;
-    return MK_COMPLEX(creal(x) / cabs(x), cimag(x) / cabs(x));
+    double a = creal(x), b = cimag(x), size = cabs(x);
+    if (size == 0) return 0;
+    if (a != a || b != b || (isinf(a) && isinf(b))) return MK_COMPLEX(NAN, NAN);
+    if (isinf(a) || isinf(b)) return MK_COMPLEX(isinf(a) ? copysign(1, a) : 0, isinf(b) ? copysign(1, b) : 0);
+    return MK_COMPLEX(a / size, b / size);
 }
 
 #define IS_NAN(x) (creal(x) != creal(x) || cimag(x) != cimag(x))

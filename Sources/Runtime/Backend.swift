@@ -408,7 +408,11 @@ struct BackendExecutable: Executable {
 
     var inputs: [Port] { prepared.executable.inputs }
     var outputs: [Port] { prepared.executable.outputs }
-    var plan: Plan { prepared.executable.plan }
+    var plan: Plan {
+        var plan = prepared.executable.plan
+        plan.device = prepared.device
+        return plan
+    }
 
     func run(_ inputs: [Tensor], observing observer: Observer?) throws -> [Tensor] {
         try prepared.run(inputs, observing: observer)

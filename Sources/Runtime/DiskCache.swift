@@ -202,6 +202,7 @@ public final class DiskCache: Sendable {
                 Log.write(.warning, "A cache entry is not kept in '\(folder)': \(System.lastError).")
                 return nil
             }
+            Log.write(.debug, "The cache entry '\(key)' of \(measured.bytes) bytes was made.")
             return Entry("\(folder)/\(key)/\(DiskCache.content)", found: false)
         }
     }

@@ -35,8 +35,11 @@ final class Compiled: Sendable {
 
     /// Workspace and repacked weights, and for steps, ports and code what they take by estimate.
     static func bytes(of plan: Plan) -> Int {
-        let (sum, overflow) = max(plan.workspaceBytes, 0).addingReportingOverflow(max(plan.packedBytes, 0))
-        return overflow ? .max : sum &+ 4096 &+ plan.steps.count &* 1024
+        let parts = [plan.workspaceBytes, plan.packedBytes, 4096, plan.steps.count &* 1024]
+        return parts.reduce(0) { sum, part in
+            let (total, overflow) = sum.addingReportingOverflow(max(part, 0))
+            return overflow ? .max : total
+        }
     }
 
     /// Whether it may be run without asking who else might: it is kept, and its device never failed.

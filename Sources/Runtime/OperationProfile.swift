@@ -81,7 +81,9 @@ public struct OperationProfile: Sendable {
                 "'\(name)' is neither an op of the table nor an operation type; the types are \(types)."
             )
         }
-        let example = (row?.name ?? type.example).flatMap { try? Function(example: $0, x) }
+        // A type's example may be of another type for this element type: adding reals is not complex.
+        let stands = row ?? type.example.flatMap { OpTable[$0] }
+        let example = stands.flatMap { OperationType(of: $0, dtype) == type ? try? Function(example: $0.name, x) : nil }
         let calls = (try? example?.operations.map { try Call($0, in: example ?? Function()) }) ?? []
         let known = calls.first.flatMap { try? OperationProfile($0) }
         self.init(

@@ -120,6 +120,9 @@ public final class SmartDeviceSelector: Sendable {
 
     private func standing(_ device: any Device, _ profile: OperationProfile) -> Standing {
         if case .unavailable(let reason) = statuses.status(of: device) { return .unavailable(reason) }
+        guard device.kind != .coreml || profile.type.mayUseCoreML else {
+            return .refused("\(profile.type.rawValue) goes to Metal or a CPU, never to Core ML.")
+        }
         if let reason = device.refusal(of: profile) { return .refused(reason) }
         return device.changesResults ? .byName : .eligible
     }
@@ -207,15 +210,13 @@ private struct Decision {
 
     /// Orders what is eligible and takes the first, the pinned one, or the one chosen before.
     mutating func choose(before: String?) {
-        let admitted = candidates.filter {
-            $0.standing == .eligible && ($0.device.kind != .coreml || profile.type.mayUseCoreML)
-        }
-        let ranked = admitted.stablySorted { rank($0) < rank($1) }
+        let eligible = candidates.filter { $0.standing == .eligible }
+        let ranked = eligible.stablySorted { rank($0) < rank($1) }
         let worthy = ranked.filter { mayRun($0.device.kind) }
         // Without a CPU even small work goes where it can.
         let table = worthy.isEmpty ? ranked : worthy
         if table.first?.seconds != nil {
-            order = admitted.filter { $0.seconds != nil }.stablySorted { cost($0) < cost($1) }
+            order = eligible.filter { $0.seconds != nil }.stablySorted { cost($0) < cost($1) }
             basis = .measured
             order += table.filter { $0.seconds == nil }
         } else {
@@ -344,8 +345,11 @@ private func unended(_ reason: String) -> Substring { reason.hasSuffix(".") ? re
 
 /// Seconds in the unit that suits them, to two significant digits: `0.8 µs`, `12 ms`.
 func duration(_ seconds: Double) -> String {
-    let units: [(Double, String)] = [(1, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")]
-    let (unit, name) = units.first { seconds >= $0.0 } ?? (seconds >= 1e-7 ? (1e-6, "µs") : (1e-9, "ns"))
+    // Microseconds begin early: that is what starting an operation takes.
+    let units: [(least: Double, unit: Double, name: String)] = [
+        (1, 1, "s"), (1e-3, 1e-3, "ms"), (1e-7, 1e-6, "µs"), (0, 1e-9, "ns"),
+    ]
+    let (_, unit, name) = units.first { seconds >= $0.least } ?? (0, 1, "s")
     let value = seconds / unit
     guard value.isFinite, value < 1e15 else { return "\(seconds) s" }
     return value >= 10 ? "\(Int(value.rounded())) \(name)" : "\((value * 10).rounded() / 10) \(name)"

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 import martlet
 from martlet._native import Process, answer, check, ffi, lib, own, ready
 from martlet.errors import BugError, InvalidArgumentError, MalformedError, UnsupportedError, WrongTypeError
-from martlet.library import OpInfo, devices, ops
+from martlet.library import OpInfo, OpParameter, devices, ops
 from martlet.model import Model, encoded, read
 from martlet.profile import Profile
 
@@ -383,7 +383,7 @@ def one_line(op: OpInfo, given: dict[str, Any]) -> tuple[Callable[[str], str], d
     inputs: dict[str, Any] = {}
     arguments = []
     for name, value in given.items():
-        if parameters[name]["constant"]:
+        if parameters[name]["constant"] or is_literal(parameters[name], value):
             arguments.append(f"{name} = {literal(value)}")
         elif parameters[name]["list"]:
             names = [f"{name}_{index}" for index in range(len(value))]
@@ -397,6 +397,12 @@ def one_line(op: OpInfo, given: dict[str, Any]) -> tuple[Callable[[str], str], d
     call = f"{op['name']}({', '.join(arguments)});"
     program = "program(1.3) {{ func main<ios18>({}) {{ {} = {} }} -> ({}); }}"
     return lambda results: program.format(declared, results, call, results), inputs
+
+
+def is_literal(parameter: OpParameter, value: Any) -> bool:
+    """Whether Python's own numbers for a parameter stand in the text: sizes, positions and axes often must be known."""
+    whole = all(name.startswith(("int", "uint")) for name in parameter["dtypes"])
+    return whole and not parameter["list"] and isinstance(value, int | list | tuple)
 
 
 def literal(value: Any) -> str:

@@ -80,9 +80,9 @@ def devices(as_json: bool) -> None:
 @click.option("--quick", is_flag=True, help="Under a second, with fewer sizes.")
 def calibrate(quick: bool, as_json: bool) -> None:
     """Measure the devices, and keep the costs for this machine: device selection goes by them."""
-    from tqdm import tqdm
+    from tqdm import tqdm  # type: ignore[import-untyped]
 
-    with tqdm(unit="point", leave=False, disable=True if as_json else None) as bar:
+    with tqdm(unit="visit", leave=False, disable=True if as_json else None) as bar:
 
         def progress(done: int, total: int, name: str) -> None:
             bar.total = total
@@ -94,13 +94,13 @@ def calibrate(quick: bool, as_json: bool) -> None:
         write_json(found.to_dict())
         return
     rows = [
-        (device, kind, f"{cost['a'] * 1e6:.2f} µs", f"{cost['b'] * 1e12:.3g} ps")
+        (device, kind, f"{cost['a'] * 1e6:.2f} µs", f"{cost['b'] * 1e9:.3g} ns")
         for device, kinds in found.costs.items()
         for kind, cost in kinds.items()
     ]
     show_table(("device", "operation type", "start", "per unit of work"), rows)
     starts = [
-        (device, f"{start * 1e6:.2f} µs", f"{found.copies.get(device, 0) * 1e12:.3g} ps")
+        (device, f"{start * 1e6:.2f} µs", f"{found.copies.get(device, 0) * 1e9:.3g} ns")
         for device, start in found.dispatch.items()
     ]
     show_table(("device", "empty operation", "copied byte"), starts)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
-from martlet._native import answer, ffi, lib
+from martlet._native import answer, lib
 from martlet.errors import OutOfRangeError, WrongTypeError
 from martlet.library import DeviceInfo, devices, info
+from martlet.model import name_or_null
 
 __all__ = [
     "CoreMLDevice",
@@ -101,9 +102,7 @@ SHARED = DeviceCache()
 
 def ask(action: str, name: str | None = None) -> Any:
     """What the cache of the library answers."""
-    if name is not None and not isinstance(name, str):
-        raise WrongTypeError(f"The name of a device is a str, not {name!r}.")
-    return answer(lib.mlt_device_cache, action.encode(), ffi.NULL if name is None else name.encode())
+    return answer(lib.mlt_device_cache, action.encode(), name_or_null(name, "name of the device"))
 
 
 def status(found: dict[str, Any] | None) -> DeviceStatus | None:

@@ -6,8 +6,6 @@ Every view that goes out is read-only and shares the tensor's memory: `numpy.asa
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +19,7 @@ from martlet.errors import InvalidArgumentError, WrongTypeError
 if TYPE_CHECKING:
     from martlet.tensor import Tensor
 
-__all__ = ["ArrayProtocols", "export_buffers"]
+__all__ = ["ArrayProtocols"]
 
 # NumPy's ufuncs by the functions that answer them for tensors.
 UFUNCS = {
@@ -348,18 +346,8 @@ class ArrayProtocols:
         array = self.numpy() if versioned and not copy else np.array(self.numpy())
         return array.__dlpack__(max_version=max_version) if NUMPY_2 else array.__dlpack__()
 
-    # -- Buffers --
-
-    def __buffer__(self, flags: int, /) -> memoryview:
-        """The elements as a read-only buffer."""
-        if flags & WRITABLE:
-            raise BufferError("The elements of a tensor are read-only.")
-        return memoryview(self.numpy())
-
 
 NUMPY_2 = np.lib.NumpyVersion(np.__version__) >= "2.1.0"
-
-WRITABLE = 1
 
 
 def as_views(value: Any) -> Any:
@@ -369,35 +357,3 @@ def as_views(value: Any) -> Any:
     if isinstance(value, (list, tuple)) and any(isinstance(one, (ArrayProtocols, list, tuple)) for one in value):
         return type(value)(map(as_views, value)) if type(value) in (list, tuple) else value
     return value
-
-
-def export_buffers(tensors: type) -> None:
-    """Gives a class the buffer protocol on Python 3.10 and 3.11, where `__buffer__` alone means nothing.
-
-    Its `bf_getbuffer` hands out the buffer of the NumPy view, which thereby is the exporter.
-    """
-    if sys.version_info >= (3, 12) or sys.implementation.name != "cpython":
-        return
-    prototype = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_void_p, ctypes.c_int)
-    get_buffer = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_void_p, ctypes.c_int)(
-        ("PyObject_GetBuffer", ctypes.pythonapi)
-    )
-
-    def export(exporter: Any, view: int, flags: int) -> int:
-        try:
-            return int(get_buffer(exporter.numpy(), view, flags))
-        except Exception:
-            ctypes.c_void_p.from_address(view).value = None  # no exporter: the taker sees a refusal
-            return -1
-
-    EXPORTS.append(prototype(export))
-    procedures = ctypes.c_void_p.from_address(id(tensors) + AS_BUFFER * ctypes.sizeof(ctypes.c_void_p)).value
-    if procedures:
-        slot = ctypes.c_void_p.from_address(procedures)
-        slot.value = ctypes.cast(EXPORTS[-1], ctypes.c_void_p).value
-
-
-# The words before `tp_as_buffer` in CPython's type objects.
-AS_BUFFER = 20
-
-EXPORTS: list[Any] = []

@@ -14,6 +14,7 @@ from numpy.typing import DTypeLike
 
 from martlet._native import answer, check, ffi, lib, own, ready
 from martlet.errors import InvalidArgumentError, WrongTypeError
+from martlet.model import encoded as c_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -47,7 +48,7 @@ NAMES = {"float16": "fp16", "float32": "fp32", "float64": "fp64"}
 
 
 def encoded(value: Any) -> bytes:
-    return json.dumps(value).encode()
+    return json.dumps(value, default=operator.index).encode()
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,8 @@ class OperationProfile:
     """Bytes of everything that goes in and comes out."""
 
     def __init__(self, op: str, shape: Sequence[int] | int, dtype: DTypeLike = np.float32) -> None:
+        if not isinstance(op, str):
+            raise WrongTypeError(f"The op is {op!r}; it must be the name of an op or operation type.")
         put = object.__setattr__
         put(self, "op", op)
         put(self, "shape", sizes(shape))
@@ -339,11 +342,11 @@ class SmartDeviceSelector:
         Raises:
             InvalidArgumentError: No such op or type, or the device is not among the selector's.
         """
-        check(lib.mlt_selector_pin(self._handle, name.encode(), device.encode()))
+        check(lib.mlt_selector_pin(self._handle, c_text(name, "name"), c_text(device, "device")))
 
     def unpin(self, name: str) -> None:
         """Leaves an op or an operation type to the rule again."""
-        check(lib.mlt_selector_pin(self._handle, name.encode(), ffi.NULL))
+        check(lib.mlt_selector_pin(self._handle, c_text(name, "name"), ffi.NULL))
 
     def decision_map(
         self,
@@ -421,8 +424,8 @@ def calibrate(quick: bool = False, progress: Callable[[int, int, str], object] |
 
     Args:
         quick: Fewer sizes and runs.
-        progress: Called as `progress(done, total, next)` before each point. What it raises ends the measuring, with
-            nothing kept.
+        progress: Called as `progress(done, total, next)` before each visit of a point and, `next` empty, at the
+            end. What it raises ends the measuring, with nothing kept.
 
     Raises:
         InvalidArgumentError: The folder for caches cannot be written.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -11,25 +10,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from martlet import _call, _native
+from martlet import _call, _native, _operators
 from martlet._native import Process, check, ffi, lib
+from martlet._operators import Operators
 from martlet.errors import InvalidArgumentError, UnsupportedError, WrongTypeError
-from martlet.interop import ArrayProtocols, export_buffers
+from martlet.interop import ArrayProtocols
 from martlet.methods import TensorMethods
 from martlet.ports import CODES
 
 __all__ = ["Tensor"]
 
-# Looked up once: together they are what a small call costs in Python.
-call1, call2, release = lib.mlt_call1, lib.mlt_call2, lib.mlt_release
-new = object.__new__
+new, cast = object.__new__, ffi.cast
+HANDLE = ffi.typeof("mlt_tensor *")
 VIEW = ffi.typeof("mlt_view *")
 DTYPES = {code: np.dtype(name) for name, code in CODES.items()}
 
 Scalar = bool | int | float | complex
 
 
-class Tensor(TensorMethods, ArrayProtocols):
+def address(handle: Any) -> int:
+    """A handle as the number it is."""
+    return int(cast("uintptr_t", handle))
+
+
+class Tensor(Operators, TensorMethods, ArrayProtocols):
     """An array of numbers that the library holds, of any shape and of one element type.
 
     Element types are NumPy's bool, int8 to int64, uint8 to uint64, float16, float32, float64, complex64, complex128.
@@ -38,9 +42,9 @@ class Tensor(TensorMethods, ArrayProtocols):
     before keep the old elements.
     """
 
-    __slots__ = ("__weakref__", "_handle", "_kept")
+    __slots__ = ()
 
-    _handle: Any
+    _address: int
     _kept: list[Any]
 
     def __init__(self, data: Any, dtype: Any = None, device: str | None = None) -> None:
@@ -57,7 +61,7 @@ class Tensor(TensorMethods, ArrayProtocols):
             WrongTypeError: The data are no numbers.
         """
         Process.used = True
-        self._handle = _call.handle_from(elements(data, dtype))
+        self._address = address(_call.handle_from(elements(data, dtype)))
         if device is not None:
             self._replace(self.to(device))
 
@@ -65,19 +69,20 @@ class Tensor(TensorMethods, ArrayProtocols):
     def _adopt(cls, handle: Any) -> Tensor:
         """A tensor that owns a handle of the library's."""
         result: Tensor = new(Tensor)
-        result._handle = handle
+        result._address = address(handle)
         return result
+
+    @property
+    def _handle(self) -> Any:
+        return cast(HANDLE, self._address)
 
     def _replace(self, other: Tensor) -> Tensor:
         """Takes another tensor's elements. Old ones that an array still shows stay as long as this object."""
-        old, self._handle, other._handle = self._handle, other._handle, self._handle
+        old, self._address, other._address = self._address, other._address, self._address
         if hasattr(self, "_kept"):
-            self._kept.append(_native.own(old))
-            other._handle = ffi.NULL
+            self._kept.append(_native.own(cast(HANDLE, old)))
+            other._address = 0
         return self
-
-    def __del__(self) -> None:
-        release(self._handle)
 
     # What it is
 
@@ -236,16 +241,6 @@ class Tensor(TensorMethods, ArrayProtocols):
             return traced
         return _call.part(self, 0, resolved(self.shape, sizes))
 
-    def __matmul__(self, other: Any) -> Tensor:
-        if type(other) is Tensor and (handle := call2(MATMUL, self._handle, other._handle)):
-            result: Tensor = new(Tensor)
-            result._handle = handle
-            return result
-        return combined(MATMUL, self, other)
-
-    def __rmatmul__(self, other: Any) -> Tensor:
-        return combined(MATMUL, self, other, reflected=True)
-
     def __imatmul__(self, other: Any) -> Tensor:
         return self._replace(self @ other)
 
@@ -255,13 +250,8 @@ class Tensor(TensorMethods, ArrayProtocols):
         Raises:
             InvalidArgumentError: The inner sizes differ; both shapes are named.
         """
-        if type(other) is Tensor and (handle := call2(MATMUL, self._handle, other._handle)):
-            result: Tensor = new(Tensor)
-            result._handle = handle
-            return result
-        return combined(MATMUL, self, other)
-
-    __hash__ = object.__hash__
+        result: Tensor = self @ other
+        return result
 
 
 class Interface:
@@ -385,39 +375,39 @@ def operand(value: Any, dtype: np.dtype[Any]) -> Tensor | None:
     return None
 
 
-def combined(handle: Any, x: Tensor, y: Any, reflected: bool = False) -> Any:
-    """An op of two tensors where one of them is not yet a tensor, or where the quick call failed."""
-    _native.ready()
-    other = operand(y, x.dtype)
-    if other is None:
-        return NotImplemented
-    first, second = (other, x) if reflected else (x, other)
-    result = call2(handle, first._handle, second._handle)
-    if not result:
-        _native.fail()
-    return Tensor._adopt(result)
+def binary(name: str) -> Callable[[Any, Any], Any]:
+    """What an operator does where not both sides are tensors, or where the library refused them."""
+
+    def otherwise(x: Any, y: Any) -> Any:
+        _native.ready()
+        known = x.dtype if isinstance(x, Tensor) else y.dtype
+        first, second = operand(x, known), operand(y, known)
+        if first is None or second is None:
+            return NotImplemented
+        result = lib.mlt_call2(HANDLES[name], first._handle, second._handle)
+        return Tensor._adopt(result) if result else _native.fail()
+
+    return otherwise
 
 
-def binary(name: str) -> tuple[Callable[[Tensor, Any], Tensor], ...]:
-    """An operator's method, its reflected one and the one in place."""
-    handle = HANDLES[name]
+def unary(name: str) -> Callable[[Any], Any]:
+    """What a method does where the library refused the tensor."""
 
-    def method(self: Tensor, other: Any) -> Tensor:
-        if type(other) is Tensor:
-            made = call2(handle, self._handle, other._handle)
-            if made:
-                result: Tensor = new(Tensor)
-                result._handle = made
-                return result
-        return combined(handle, self, other)
+    def otherwise(x: Any) -> Any:
+        _native.ready()
+        result = lib.mlt_call1(HANDLES[name], x._handle)
+        return Tensor._adopt(result) if result else _native.fail()
 
-    def reflected(self: Tensor, other: Any) -> Tensor:
-        return combined(handle, self, other, reflected=True)
+    return otherwise
 
-    def in_place(self: Tensor, other: Any) -> Tensor:
-        result = method(self, other)
+
+def in_place(method: str) -> Callable[[Tensor, Any], Tensor]:
+    """An operator that gives its result to the tensor on its left."""
+
+    def operator(self: Tensor, other: Any) -> Tensor:
+        result = getattr(self, method)(other)
         if result is NotImplemented:
-            return result
+            return NotImplemented
         shape, dtype = self.shape, self.dtype
         if result.shape != shape:
             raise InvalidArgumentError(
@@ -425,86 +415,44 @@ def binary(name: str) -> tuple[Callable[[Tensor, Any], Tensor], ...]:
             )
         return self._replace(result if result.dtype == dtype else result.astype(dtype))
 
-    return method, reflected, in_place
+    return operator
 
 
-def unary(name: str) -> Callable[[Tensor], Tensor]:
-    """A method of no arguments."""
-    handle = HANDLES[name]
-
-    def method(self: Tensor) -> Tensor:
-        made = call1(handle, self._handle)
-        if not made:
-            _native.fail()
-        result: Tensor = new(Tensor)
-        result._handle = made
-        return result
-
-    return method
-
-
-BINARY = {
-    "add": "add", "sub": "sub", "mul": "mul", "truediv": "divide", "floordiv": "floor_div", "mod": "mod", "pow": "pow",
-    "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor", "lshift": "shift_left", "rshift": "shift_right",
-}  # fmt: skip
-COMPARISONS = {
-    "eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal",
-}  # fmt: skip
-UNARY = {"neg": "negative", "invert": "bitwise_not", "abs": "abs"}
-METHODS = (
-    "relu", "relu6", "sigmoid", "silu", "softplus", "softsign", "gelu", "tanh", "exp", "sqrt", "sin", "cos", "tan",
-    "floor", "ceil", "round", "abs", "sign", "square", "erf", "asin", "acos", "atan", "sinh", "cosh",
+IN_PLACE = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift", "matmul")
+BINARY = (
+    "add", "sub", "mul", "divide", "floor_div", "mod", "pow", "bitwise_and", "bitwise_or", "bitwise_xor", "shift_left",
+    "shift_right", "matmul", "equal", "not_equal", "less", "less_equal", "greater", "greater_equal",
 )  # fmt: skip
-
-
-def handles() -> dict[str, Any]:
-    """The handles of all ops behind operators. Ops that the library lacks are left out."""
-    known = _call.rows()
-    made = {
-        name: _call.op(name, ("x", "y"))
-        for name in {**BINARY, **COMPARISONS}.values() if name in known
-    }  # fmt: skip
-    for name in {*UNARY.values(), *METHODS} & set(known):
-        made[name] = _call.op(name, ("x",))
-    return made
-
-
-HANDLES = handles()
-MATMUL = _call.op("matmul", ("x", "y"))
+UNARY = (
+    "negative", "bitwise_not", "abs", "relu", "relu6", "sigmoid", "silu", "softplus", "softsign", "gelu", "tanh", "exp",
+    "sqrt", "sin", "cos", "tan", "floor", "ceil", "round", "sign", "square", "erf", "asin", "acos", "atan", "sinh",
+    "cosh",
+)  # fmt: skip
+HANDLES = {name: _call.op(name, ("x", "y")) for name in BINARY} | {name: _call.op(name, ("x",)) for name in UNARY}
 
 
 def install() -> None:
-    """Gives Tensor the operators of the tables above."""
-    for name, row in {**BINARY, **COMPARISONS}.items():
-        if row not in HANDLES:
-            continue
-        method, reflected, in_place = binary(row)
-        for each, prefix in ((method, "__"), (reflected, "__r"), (in_place, "__i")):
-            if prefix == "__" or name not in COMPARISONS:
-                each.__name__ = each.__qualname__ = f"{prefix}{name}__"
-                setattr(Tensor, each.__name__, each)
-    for name, row in [(f"__{name}__", row) for name, row in UNARY.items()] + [(name, name) for name in METHODS]:
-        if row in HANDLES:
-            method = unary(row)
-            method.__name__, method.__qualname__ = name, f"Tensor.{name}"
-            setattr(Tensor, name, method)
+    """Gives the operators their ops, and Tensor those that work in place."""
+    _operators.bind(Tensor, *(function_address(name) for name in ("mlt_call1", "mlt_call2", "mlt_release")))
+    for name, handle in HANDLES.items():
+        _operators.set(name, address(handle), (binary if name in BINARY else unary)(name))
+    _operators.set("numpy", 0, Tensor.numpy)
+    for name in IN_PLACE:
+        setattr(Tensor, f"__i{name}__", in_place(f"__{name}__"))
+
+
+def function_address(name: str) -> int:
+    """Where a function of the library is."""
+    return int(ffi.cast("uintptr_t", ffi.addressof(lib, name)))
 
 
 install()
-export_buffers(Tensor)
-
-
-def refuse(*_: Any) -> Any:
-    """Stands for the library's calls in a forked child."""
-    _native.ready()
 
 
 def after_fork() -> None:
     """A child must not go on with its parent's tensors: the threads that compute are gone."""
     if Process.forked:
-        module = sys.modules[__name__]
-        module.call1 = module.call2 = refuse  # type: ignore[attr-defined]
-        module.release = lambda handle: None  # type: ignore[attr-defined]
+        _operators.forked()
 
 
 os.register_at_fork(after_in_child=after_fork)

@@ -261,6 +261,46 @@ enum { THREADS = 8, TURNS = 500 };
 static mlt_executable *shared;
 static atomic_int mistakes, released_in_threads;
 
+static int32_t stop_at_once(void *context, int32_t done, int32_t total, const char *next) {
+    CHECK(done >= 0 && total > 0 && next[0] != 0);
+    return ++*(int *)context;
+}
+
+static void selection(void) {
+    const char *devices = "[\"cpu\", {\"name\": \"gpu\", \"kind\": \"metal\", \"refuses\": [\"relu\"]}]";
+    const char *profile = "{\"op\": \"add\", \"shape\": [64, 64], \"dtype\": \"fp32\"}";
+    const char *refused = "{\"op\": \"relu\", \"shape\": [64, 64]}";
+    mlt_selector *selector = NULL;
+    TEXT("\"element_wise\"", mlt_profile(&text, profile));
+    if (!OK(mlt_selector_make(&selector, devices, "{\"metal_min_size\": 16}"))) return;
+    TEXT("\"device\": \"gpu\"", mlt_selector_select(&text, selector, profile));
+    TEXT("\"device\": \"cpu\"", mlt_selector_select(&text, selector, refused));
+    TEXT("\"reason\"", mlt_selector_chain(&text, selector, profile));
+    TEXT("\"standing\": \"refused\"", mlt_selector_explain(&text, selector, refused));
+    OK(mlt_selector_pin(selector, "add", "cpu"));
+    TEXT("pinned: add runs on cpu", mlt_selector_select(&text, selector, profile));
+    OK(mlt_selector_pin(selector, "add", NULL));
+    TEXT("\"device\": \"gpu\"", mlt_selector_select(&text, selector, profile));
+    TEXT("cache_hit_rate", mlt_device_cache(&text, "warmup", NULL));
+    TEXT("true", mlt_device_cache(&text, "available", "cpu"));
+
+    mlt_text *text = NULL;
+    mlt_selector *other = NULL;
+    int calls = 0;
+    FAILS(MLT_INVALID_ARGUMENT, mlt_selector_pin(selector, "add", "tpu"));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_selector_make(&other, "[\"tpu\"]", NULL));
+    FAILS(MLT_MALFORMED, mlt_selector_make(&other, "[", NULL));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_selector_make(&other, NULL, "{\"size\": 1}"));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_profile(&text, "{\"op\": \"nothing\", \"shape\": []}"));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_profile(&text, NULL));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_device_cache(&text, "forget", NULL));
+    FAILS(MLT_BAD_HANDLE, mlt_selector_select(&text, NULL, profile));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_calibrate(&text, 1, stop_at_once, &calls));
+    CHECK(calls == 1 && text == NULL && other == NULL);
+    OK(mlt_release(selector));
+    FAILS(MLT_BAD_HANDLE, mlt_selector_select(&text, selector, profile));
+}
+
 static void *run_in_thread(void *argument) {
     const float own = (float)(intptr_t)argument;
     for (int turn = 0; turn < TURNS; turn++) {
@@ -497,6 +537,7 @@ int main(int count, char **arguments) {
     handles();
     models(getenv("TEST_FOLDER"));
     runs();
+    selection();
     threads();
     custom_ops();
     if (count > 1) package(arguments[1], count > 3 ? arguments[2] : NULL, count > 3 ? arguments[3] : NULL);

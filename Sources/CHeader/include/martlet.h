@@ -178,7 +178,8 @@ mlt_status mlt_selector_pin(const mlt_selector *selector, const char *name, cons
 
 // Calibration measures the devices present, for some seconds or, `quick`, under one, keeps what it found in the user's
 // cache folder for this machine and version, and answers it; selectors made later go by it. `progress` may be NULL; it is
-// called on this thread before each point, and an answer other than 0 ends the measuring with nothing kept.
+// called on this thread before each visit of a point and, `next` empty, at the end; an answer other than 0 ends the
+// measuring with nothing kept.
 mlt_status mlt_calibrate(mlt_text **out, int32_t quick,
                          int32_t (*progress)(void *context, int32_t done, int32_t total, const char *next),
                          void *context);

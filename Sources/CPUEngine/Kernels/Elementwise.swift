@@ -71,12 +71,12 @@ extension Tape {
             switch (from.isWhole, to.isWhole) {
             case (true, true): return to == .bool && from != .bool ? try tape.emit(MK_BOOL_FROM_I, x) : x
             case (true, false): return try tape.emit(MK_F_FROM_I, x)
-            case (false, true): return try tape.emit(to == .bool ? MK_BOOL_FROM_F : MK_I_FROM_F, x)
+            case (false, true): return try tape.whole(x, as: to)
             case (false, false): return x
             }
         },
         "identity": { tape, call in try tape.operand(call, "x") },
-        "abs": unary(MK_ABS_F, MK_ABS_I),
+        "abs": unary(MK_ABS_F, MK_ABS_I), "negative": unary(MK_NEG_F, MK_NEG_I),
         "sign": unary(MK_SIGN_F, MK_SIGN_I),
         "square": unary(MK_SQUARE_F, MK_SQUARE_I),
         "acos": unary(MK_ACOS_F), "asin": unary(MK_ASIN_F), "atan": unary(MK_ATAN_F), "atanh": unary(MK_ATANH_F),
@@ -165,6 +165,19 @@ extension Tape {
 }
 
 extension Tape {
+    /// Floating-point lanes cut towards zero and held within the range of a type.
+    fileprivate mutating func whole(_ x: Register, as dtype: DataType) throws -> Register {
+        if dtype == .bool { return try emit(MK_BOOL_FROM_F, x) }
+        let whole = try emit(MK_I_FROM_F, x)
+        switch dtype {
+        case .int8: return try emit(MK_CLIP_I, whole, p: -128, q: 127)
+        case .uint8: return try emit(MK_CLIP_I, whole, p: 0, q: 255)
+        case .int16: return try emit(MK_CLIP_I, whole, p: -32768, q: 32767)
+        case .uint16: return try emit(MK_CLIP_I, whole, p: 0, q: 65535)
+        default: return whole
+        }
+    }
+
     /// A parameter's vector along the channels, constant or computed.
     fileprivate mutating func channels(_ call: Call, _ name: String) throws -> Register {
         try channels(view(of: call.id(name)))

@@ -216,7 +216,7 @@ private let mac = [described("cpu", .cpu), described("metal", .metal), described
         let ops = [
             "matmul", "relu", "add", "random_normal", "complex_number", "custom_kernel", "distributed_operation",
         ]
-        for _ in 0..<3000 {
+        for _ in 0..<1000 {
             let devices = (0..<Int.random(in: 0...6, using: &dice)).map { index in
                 described(
                     "d\(index)", DeviceKind.allCases.randomElement(using: &dice) ?? .cpu,

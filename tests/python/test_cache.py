@@ -1,0 +1,138 @@
+"""What devices keep on disk: atomic across processes, bounded, visible, and never in the way."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from martlet.cli import main
+
+# A device that keeps a note of what it compiles, asked for one function and as many more as are told.
+PROGRAM = """
+import sys
+import numpy as np, martlet
+devices = [{"name": "keeper", "kind": "coreml", "keeps": True}]
+backend = martlet.CoreMLBackend(devices=devices)
+for size in map(int, sys.argv[1:]):
+    backend.run("relu", x=np.ones((size, 64), np.float32))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("MARTLET_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "compiled"
+
+
+def start(*sizes, log="debug"):
+    environment = {**os.environ, "MARTLET_LOG": log}
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *map(str, sizes)], stderr=subprocess.PIPE, text=True, env=environment
+    )
+
+
+def finish(process):
+    _, lines = process.communicate(timeout=120)
+    assert process.returncode == 0, lines
+    return lines
+
+
+def cache(action):
+    result = CliRunner().invoke(main, ["cache", action, "--json"], env=dict(os.environ))
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def entries(folder):
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def test_processes_make_an_entry_once(folder):
+    found = [finish(each) for each in [start(32) for _ in range(4)]]
+    assert sum("was made" in lines for lines in found) == 1
+    (entry,) = entries(folder)
+    assert (entry / "content" / "note").read_text() == "keeper\n"
+    assert not list(folder.glob(".part-*"))
+
+
+def test_ls_size_clear(folder):
+    assert cache("size")["entries"] == 0
+    finish(start(16, 17, 18))
+    found = cache("ls")
+    assert found["folder"] == str(folder)
+    assert {each["key"] for each in found["entries"]} == {path.name for path in entries(folder)}
+    assert all(each["bytes"] == len("keeper\n") for each in found["entries"])
+    size = cache("size")
+    assert (size["entries"], size["bytes"]) == (3, 3 * len("keeper\n"))
+    assert size["entries"] <= size["max_entries"]
+    shown = CliRunner().invoke(main, ["cache", "ls"])
+    assert "3 entries" in shown.stdout
+    assert CliRunner().invoke(main, ["cache", "size"]).stdout.startswith("3 of at most")
+    cleared = CliRunner().invoke(main, ["cache", "clear"])
+    assert cleared.stdout.startswith("removed 3 entries")
+    assert entries(folder) == []
+    assert cache("clear")["entries"] == 0
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "manifest"])
+def test_broken_entries_are_made_again(folder, damage):
+    finish(start(16))
+    (entry,) = entries(folder)
+    note = entry / "content" / "note"
+    if damage == "cut":
+        note.write_text("")
+    elif damage == "gone":
+        note.unlink()
+    else:
+        (entry / "manifest").write_text("half of")
+    assert cache("ls")["entries"] == []
+    lines = finish(start(16))
+    assert "is not whole" in lines
+    assert note.read_text() == "keeper\n"
+
+
+def test_a_folder_that_cannot_be_made_is_no_failure(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MARTLET_CACHE", str(tmp_path / "file"))
+    assert "The cache on disk is not used" in finish(start(16))
+    assert cache("size")["entries"] == 0
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder_is_no_failure(folder):
+    folder.mkdir(parents=True)
+    folder.chmod(0o555)
+    assert "The cache on disk is not used" in finish(start(16))
+    assert entries(folder) == []
+
+
+def test_the_cpu_keeps_nothing(folder):
+    program = "import numpy as np, martlet; martlet.CoreMLBackend().run('relu', x=np.ones((64, 64), np.float32))"
+    subprocess.run([sys.executable, "-c", program], check=True)
+    if not sys.platform.startswith("darwin"):
+        assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"XDG_CACHE_HOME": "/x"}, "/x/martlet/compiled"),
+        ({"XDG_CACHE_HOME": "relative"}, "/h/.cache/martlet/compiled"),
+        ({}, "/h/.cache/martlet/compiled"),
+        ({"MARTLET_CACHE": "/m", "XDG_CACHE_HOME": "/x"}, "/m/compiled"),
+    ],
+    ids=str,
+)
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has a place of its own")
+def test_place(settings, expected):
+    program = "from martlet._native import answer, lib; print(answer(lib.mlt_disk_cache, b'size')['folder'])"
+    keep = {name: os.environ[name] for name in os.environ if name not in ("MARTLET_CACHE", "XDG_CACHE_HOME")}
+    environment = keep | {"HOME": "/h"} | settings
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment
+    ).stdout
+    assert Path(found.strip()) == Path(expected)
