@@ -1,6 +1,5 @@
 import MIL
 import Martlet
-import Runtime
 import Testing
 
 /// Names are the process's: each test takes its own.
