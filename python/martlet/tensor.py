@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from martlet import _call, _native, _operators
 from martlet._native import Process, check, ffi, lib
 from martlet._operators import Operators
+from martlet.data_types import ORDER
 from martlet.errors import InvalidArgumentError, UnsupportedError, WrongTypeError
 from martlet.interop import ArrayProtocols
 from martlet.methods import TensorMethods
@@ -425,6 +426,8 @@ def in_place(method: str) -> Callable[[Tensor, Any], Tensor]:
             raise InvalidArgumentError(
                 f"The result has shape {result.shape}, which does not fit into {shape} in place."
             )
+        if ORDER[result.dtype.kind] > ORDER[dtype.kind]:
+            raise WrongTypeError(f"The result is {result.dtype}, which does not fit into {dtype} in place.")
         return self._replace(result if result.dtype == dtype else result.astype(dtype))
 
     return operator

@@ -750,3 +750,6 @@ def test_in_place_operators_keep_type_and_others():
     assert x.dtype == "int32"
     with pytest.raises(ValueError, match=r"\(2, 3\).*\(3,\)"):
         x += martlet.ones((2, 3), dtype="int32")
+    with pytest.raises(TypeError, match=r"float32.*int32"):
+        x += 1.5
+    assert x.tolist() == [4, 6, 8]
