@@ -98,7 +98,7 @@ def key_of(value: Any) -> Any:
     return (type(value), str(value) if isinstance(value, (float, complex)) else value)
 
 
-def make(name: str, inputs: Sequence[str], constants: Sequence[tuple[str, Any]], backend: Any) -> Any:
+def make(name: str, inputs: Sequence[str], constants: Sequence[tuple[str, Any]], backend: Any = ffi.NULL) -> Any:
     ready()
     out = ffi.new("mlt_op **")
     chars = [ffi.new("char[]", each.encode()) for each in inputs]
