@@ -250,7 +250,7 @@ class Tensor(TensorMethods, ArrayProtocols):
         """The dimensions in another order, reversed where none is given."""
         order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
         perm = tuple(order) if order else tuple(range(self.ndim))[::-1]
-        result: Tensor = _call.call("transpose", {"x": self}, perm=perm) if self.ndim > 1 else self
+        result: Tensor = _call.call("transpose", {"x": self}, perm=perm) if self.ndim > 1 else self.copy()
         return result
 
     permute = transpose

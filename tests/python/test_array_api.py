@@ -549,6 +549,8 @@ def test_products_and_corrections():
         close(martlet.var(martlet.asarray(x), axis=0, correction=correction), expected, 1e-12)
         close(martlet.std(martlet.asarray(x), axis=0, correction=correction), np.sqrt(expected), 1e-12)
     close(martlet.sum(martlet.asarray(x), axis=()), x)
+    close(martlet.any(martlet.asarray(x), axis=[]), x != 0)
+    close(martlet.var(martlet.asarray(x), axis=()), np.zeros_like(x))
     assert martlet.sum(martlet.asarray(x, dtype="float32"), dtype=np.dtype("float64")).dtype == "float64"
 
 
