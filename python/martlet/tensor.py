@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from martlet import _call, _native, _operators
 from martlet._native import Process, check, ffi, lib
 from martlet._operators import Operators
+from martlet.data_types import ORDER
 from martlet.errors import InvalidArgumentError, UnsupportedError, WrongTypeError
 from martlet.interop import ArrayProtocols
 from martlet.methods import TensorMethods
@@ -249,7 +250,7 @@ class Tensor(TensorMethods, ArrayProtocols):
         """The dimensions in another order, reversed where none is given."""
         order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
         perm = tuple(order) if order else tuple(range(self.ndim))[::-1]
-        result: Tensor = _call.call("transpose", {"x": self}, perm=perm) if self.ndim > 1 else self
+        result: Tensor = _call.call("transpose", {"x": self}, perm=perm) if self.ndim > 1 else self.copy()
         return result
 
     permute = transpose
@@ -438,6 +439,8 @@ def in_place(method: str) -> Callable[[Tensor, Any], Tensor]:
             raise InvalidArgumentError(
                 f"The result has shape {result.shape}, which does not fit into {shape} in place."
             )
+        if ORDER[result.dtype.kind] > ORDER[dtype.kind]:
+            raise WrongTypeError(f"The result is {result.dtype}, which does not fit into {dtype} in place.")
         return self._replace(result if result.dtype == dtype else result.astype(dtype))
 
     return operator
