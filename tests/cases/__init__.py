@@ -8,10 +8,12 @@ from published tables, never from Martlet. A case of one op is one line:
 Arrays are inputs, `constant(array)` is a constant, everything else is a literal; the function gets the same arguments,
 with floats as float64, and answers what is expected. `program` takes several statements instead of one op. Both give
 a case in fp32 and one in fp16 where there are floats: the fp16 one expects what follows from the rounded inputs.
+`dtypes` may name others, such as fp64; complex numbers follow, those of fp64 being complex128.
 """
 
 from __future__ import annotations
 
+import builtins
 import importlib
 import math
 import pkgutil
@@ -22,11 +24,12 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Case", "all_cases", "constant", "erf", "normal", "one", "positive", "program", "whole"]
+__all__ = ["Case", "all_cases", "constant", "erf", "normal", "one", "positive", "program", "samples", "whole"]
 
 MIL_NAMES = {"float16": "fp16", "float32": "fp32", "float64": "fp64"}
-FLOATS = {"fp32": np.float32, "fp16": np.float16}
-SETTINGS = ("tolerance", "half", "dtypes", "devices", "core_ml")
+FLOATS = {"fp32": np.float32, "fp16": np.float16, "fp64": np.float64}
+COMPLEX = {np.float16: np.complex64, np.float32: np.complex64, np.float64: np.complex128}
+SETTINGS = ("tolerance", "half", "double", "dtypes", "devices", "core_ml")
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,29 @@ def whole(*shape: int, seed: int = 0, low: int = -9, high: int = 9) -> np.ndarra
     return np.asarray(np.random.default_rng([seed, *shape]).integers(low, high + 1, shape), np.int32)
 
 
+INTEGERS = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
+
+
+def samples(*shape: int, kinds: str = "biufc", seed: int = 0) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
+    """An array of each element type besides fp32 and fp16, with the settings that run it.
+
+    `kinds` are NumPy's: b truth values, i and u whole numbers, f fp64, c complex numbers. Whole numbers are of all
+    sizes, so that sums and products leave their range.
+    """
+    numbers = np.random.default_rng([seed, *shape])
+    if "b" in kinds:
+        yield numbers.integers(0, 2, shape).astype(bool), {}
+    for name in INTEGERS:
+        kind = np.dtype(name)
+        if kind.kind in kinds:
+            yield numbers.integers(np.iinfo(kind).min, np.iinfo(kind).max, shape, kind, endpoint=True), {}
+    if "f" in kinds:
+        yield numbers.standard_normal(shape), {"dtypes": ("fp64",)}
+    if "c" in kinds:
+        parts = numbers.standard_normal((2, *shape))
+        yield parts[0] + 1j * parts[1], {"dtypes": ("fp32", "fp64")}
+
+
 def erf(x: np.ndarray) -> np.ndarray:
     """The error function, which NumPy lacks."""
     return np.vectorize(math.erf, otypes=[np.float64])(x)
@@ -142,8 +168,8 @@ def program(
 ) -> list[Case]:
     """Cases of several statements; `reference` gets the arrays and answers one array for each of `outputs`.
 
-    Keywords besides the arrays: `tolerance` and `half`, those of fp32 and fp16; `dtypes`, by default fp32 and fp16
-    where there are floats; `devices` and `core_ml` as in `Case`.
+    Keywords besides the arrays: `tolerance`, `half` and `double`, those of fp32, fp16 and fp64; `dtypes`, by default
+    fp32 and fp16 where there are floats; `devices` and `core_ml` as in `Case`.
     """
     settings = {each: arguments.pop(each) for each in SETTINGS if each in arguments}
     return build(name, "", body, lambda _, **arrays: reference(**arrays), outputs, arguments, **settings)
@@ -158,6 +184,7 @@ def build(
     values: dict[str, Any],
     tolerance: float = 1e-5,
     half: float = 2e-3,
+    double: float = 1e-13,
     dtypes: tuple[str, ...] | None = None,
     devices: tuple[str, ...] | None = None,
     core_ml: bool = True,
@@ -165,7 +192,8 @@ def build(
     """A case for each dtype that floats shall have."""
     arrays = {key: value.array if isinstance(value, Constant) else value for key, value in values.items()}
     inputs = [key for key, value in values.items() if not isinstance(value, Constant)]
-    has_floats = any(array.dtype.kind == "f" for array in arrays.values())
+    has_floats = any(array.dtype.kind in "fc" for array in arrays.values())
+    tolerances = {"fp32": tolerance, "fp16": half, "fp64": double}
     cases = []
     for dtype in dtypes or (("fp32", "fp16") if has_floats else ("fp32",)):
         float_type = FLOATS[dtype]
@@ -173,15 +201,17 @@ def build(
         with np.errstate(all="ignore"):
             answer = expected(float_type, **{key: as_floats(array, np.float64) for key, array in given.items()})
             answers = map(np.asarray, answer if isinstance(answer, (tuple, list)) else (answer,))
-            # float64 stands for the floats of the case; other types are meant.
-            results = [each.astype(float_type) if each.dtype == np.float64 else each for each in answers]
+            # float64 and complex128 stand for the floats of the case; other types are meant.
+            results = [
+                as_floats(each, float_type) if each.dtype in (np.float64, np.complex128) else each for each in answers
+            ]
         cases.append(
             Case(
                 "-".join(part for part in (name, label, dtype if has_floats else "") if part),
                 written(body, given, inputs, outputs),
                 {key: given[key] for key in inputs},
                 dict(zip(outputs, results, strict=True)),
-                tolerance if dtype == "fp32" else half,
+                tolerances[dtype],
                 devices,
                 core_ml,
             )
@@ -190,7 +220,9 @@ def build(
 
 
 def as_floats(array: np.ndarray, dtype: type[np.floating]) -> np.ndarray:
-    """The array with another type of floats, if it has floats."""
+    """The array with another type of floats, if it has floats or complex numbers."""
+    if array.dtype.kind == "c":
+        return array.astype(COMPLEX[dtype])
     return array.astype(dtype) if array.dtype.kind == "f" else array
 
 
@@ -219,6 +251,8 @@ def literal(value: Any) -> str:
         return f"[{', '.join(map(literal, value))}]"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, builtins.complex):  # `complex` is a module of this package
+        return f"({value.real!r}, {value.imag!r})"
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
