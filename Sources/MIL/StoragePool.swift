@@ -47,7 +47,8 @@ public enum StoragePool {
         }
         let first = places + step(size).index * placesPerSize
         for place in 0..<placesPerSize where first[place].load(ordering: .relaxed) == nil {
-            if first[place].compareExchange(expected: nil, desired: memory, ordering: .acquiringAndReleasing).exchanged {
+            if first[place].compareExchange(expected: nil, desired: memory, ordering: .acquiringAndReleasing).exchanged
+            {
                 waiting.wrappingAdd(size, ordering: .relaxed)
                 return
             }

@@ -56,7 +56,7 @@ def compare(got: dict[str, np.ndarray], case: Case) -> None:
         answer = got[name].reshape(wanted.shape)
         if wanted.dtype.kind == "c":  # part by part, or an infinite part would hide the other
             parts = wanted.real.dtype
-            answer, wanted = np.atleast_1d(answer).view(parts), np.atleast_1d(wanted).view(parts)
+            answer, wanted = (np.ascontiguousarray(each).view(parts) for each in (answer, wanted))
         if wanted.dtype.kind == "f":
             answer, wanted = answer.astype(np.float64), wanted.astype(np.float64)
             np.testing.assert_allclose(answer, wanted, rtol=case.tolerance, atol=case.tolerance, err_msg=name)
