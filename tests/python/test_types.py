@@ -50,7 +50,7 @@ def test_an_open_result_is_an_output_and_no_operand() -> None:
     selecting = "s = masked_select(x = x, mask = m);"
     inputs = "tensor<fp32, [2, 3]> x, tensor<bool, [2, 3]> m"
     assert [port.shape for port in model(inputs, selecting, "s").outputs] == [(-1,)]
-    with pytest.raises(martlet.UnsupportedError, match="'s'.*not known before the run"):
+    with pytest.raises(martlet.UnsupportedError, match=r"'s'.*not known before the run"):
         model(inputs, selecting + " y = relu(x = s);")
 
 
