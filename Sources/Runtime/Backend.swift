@@ -292,8 +292,9 @@ public final class Backend: Sendable {
         return true
     }
 
-    /// One small run out of so many is timed, since looking at the clock takes as long as adding a few numbers.
-    private static let timedOnceIn = 16
+    /// One quick run out of so many goes the whole way and is timed: looking at the clock takes as long as adding a few
+    /// numbers.
+    private static let timedOnceIn = 256
 
     private func countFallback(_ compiled: Compiled) {
         counters.fallbacks.wrappingAdd(1, ordering: .relaxed)
@@ -332,7 +333,7 @@ public final class Backend: Sendable {
 }
 
 /// A function made ready on a backend: keep it and run it as often as you like; every run counts.
-public struct Prepared: Sendable {
+public final class Prepared: Sendable {
     public let backend: Backend
     public let function: Function
     /// Whether it was there already.
