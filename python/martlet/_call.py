@@ -240,6 +240,7 @@ def run(handle: Any, tensors: Sequence[Any]) -> Any:
     """Calls an op's handle."""
     from martlet.tensor import Tensor
 
+    ready()
     given = ffi.new(TENSORS, [each._handle for each in tensors])
     results = ffi.new(TENSORS, LARGEST_RESULTS)
     count = ffi.new("int32_t *", LARGEST_RESULTS)
