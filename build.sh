@@ -246,8 +246,8 @@ bundle_companions() {
 
 install_package() {
     local stamp=.venv/martlet.stamp each
-    for each in python/pyproject.toml python/hatch_build.py "$header"; do
-        if [[ ! -e $package/_martlet_abi.py || ! $stamp -nt $each ]]; then
+    for each in python/pyproject.toml python/hatch_build.py "$header" "$package/libmartlet.$suffix"; do
+        if [[ ! -e $package/_martlet_abi.py || ! -e $package/functional.py || ! $stamp -nt $each ]]; then
             quietly install "$python" -m pip install --quiet --disable-pip-version-check --no-build-isolation \
                 --editable ./python
             touch "$stamp"
@@ -407,7 +407,7 @@ make_wheel() {
 
 clean() {
     rm -rf .build .build-* .venv .venv-ci dist python/build
-    rm -f "$package"/lib*.so* "$package"/lib*.dylib "$package"/LICENSE* "$package"/_martlet_abi.py
+    rm -f "$package"/lib*.so* "$package"/lib*.dylib "$package"/LICENSE* "$package"/_martlet_abi.py "$package"/functional.py
     find . -name __pycache__ -type d -not -path './.*' -prune -exec rm -rf {} +
     say clean "done"
 }
