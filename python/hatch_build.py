@@ -29,7 +29,7 @@ class Hook(BuildHookInterface):
         write_abi(HEADER, PACKAGE / "_martlet_abi.py")
         write_functional(op_table(HEADER, PACKAGE / LIBRARY), PACKAGE / "functional.py")
         build_data["pure_python"] = False
-        build_data["tag"] = f"py3-none-{platform_tag(sorted(PACKAGE.glob('lib*')))}"
+        build_data["tag"] = f"cp310-abi3-{platform_tag(sorted(PACKAGE.glob('lib*')))}"
 
 
 def write_abi(header: Path, target: Path) -> None:

@@ -5,12 +5,6 @@ import Synchronization
 public protocol DeviceChoosing: Sendable {
     /// The devices to ask, the best first, each with the reason for its place.
     func fallbackChain(for function: Function) throws -> [(device: any Device, reason: String)]
-    /// Grows whenever earlier answers may not hold any more: after a calibration, or when something is pinned.
-    var generation: UInt64 { get }
-}
-
-extension DeviceChoosing {
-    public var generation: UInt64 { 0 }
 }
 
 /// The devices in the order given, whatever the function.
@@ -42,7 +36,6 @@ extension SmartDeviceSelector: DeviceChoosing {
 /// counts them with their reasons.
 public struct NamingAbsent: DeviceChoosing {
     public let selector: SmartDeviceSelector
-    public var generation: UInt64 { selector.generation }
 
     public init(_ selector: SmartDeviceSelector) { self.selector = selector }
 
@@ -90,8 +83,6 @@ public final class Backend: Sendable {
     private let settings: Mutex<BackendConfig>
     /// What a run needs of the settings, readable without a lock.
     private let flags: Atomic<UInt8>
-    /// Grows when what was found before should be asked for again.
-    private let changes = Atomic<UInt64>(0)
     /// What runs left since profiling was enabled.
     public let profile = Profile()
 
@@ -128,11 +119,8 @@ public final class Backend: Sendable {
             flags.store(Backend.flags(config), ordering: .relaxed)
             cache.limit(Backend.limits(config))
         }
-        changes.wrappingAdd(1, ordering: .relaxed)
+        Generation.advance()
     }
-
-    /// Grows when settings, measurements or pins change: whoever keeps a `Prepared` should then ask again.
-    public var generation: UInt64 { changes.load(ordering: .relaxed) &+ chooser.generation }
 
     var keepsExecutables: Bool { isOn(Backend.caches) }
 
@@ -145,7 +133,7 @@ public final class Backend: Sendable {
     /// Gives up every compiled function of the cache. Those in use finish; counters stay.
     public func cleanup() {
         cache.clear()
-        changes.wrappingAdd(1, ordering: .relaxed)
+        Generation.advance()
     }
 
     // MARK: Compiling

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,22 @@ def address(handle: Any) -> int:
     return int(cast("uintptr_t", handle))
 
 
-class Tensor(Operators, TensorMethods, ArrayProtocols):
+def native(body: type[Body]) -> type[Body]:
+    """Gives a class's members to the type in C and returns that. A class that inherited from it would put every tensor
+    under the garbage collector.
+    """
+    for each in reversed(body.__mro__[:-1]):
+        for name, value in vars(each).items():
+            if name not in ("__dict__", "__weakref__", "__slots__", "__annotations__"):
+                setattr(Operators, name, value)
+    return Operators  # type: ignore[no-any-return]
+
+
+Body = TypeVar("Body")
+
+
+@native
+class Tensor(TensorMethods, ArrayProtocols):
     """An array of numbers that the library holds, of any shape and of one element type.
 
     Element types are NumPy's bool, int8 to int64, uint8 to uint64, float16, float32, float64, complex64, complex128.
@@ -41,8 +56,6 @@ class Tensor(Operators, TensorMethods, ArrayProtocols):
     The library never changes a tensor's elements: assignment gives this object a new tensor, and arrays taken from it
     before keep the old elements.
     """
-
-    __slots__ = ()
 
     _address: int
     _kept: list[Any]

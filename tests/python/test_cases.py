@@ -170,6 +170,27 @@ def test_ops_that_core_ml_lacks(tmp_path: Path) -> None:
     assert "log1p(" not in saved
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('cast(x = c, dtype = "fp32")', "complex64, which fp32 cannot hold"),
+        ("less(x = c, y = c)", "complex64; it must be one of"),
+        ("add(x = f, y = i)", "x is fp32 and y is int64; both must be of one type"),
+        ("select(cond = b, a = f, b = i)", "a is fp32 and b is int64; both must be of one type"),
+        ("bitwise_and(x = f, y = f)", "fp32; it must be one of bool"),
+        ("shift_left(x = b, y = b)", "bool; it must be one of int8"),
+        ("add(x = b, y = b)", "bool; it must be one of"),
+        ("next_after(x = h, y = h)", "fp16; it must be one of fp32, fp64"),
+        ("complex(x = i, y = i)", "int64; it must be one of fp32, fp64"),
+    ],
+)
+def test_types_without_meaning(line: str, words: str) -> None:
+    types = {"c": "complex64", "f": "fp32", "h": "fp16", "i": "int64", "b": "bool"}
+    inputs = ", ".join(f"tensor<{each}, [2]> {name}" for name, each in types.items())
+    with pytest.raises(martlet.WrongTypeError, match=words):
+        martlet.parse(f"program(1.3) {{ func main<ios18>({inputs}) {{ y = {line}; }} -> (y); }}")
+
+
 # The table
 
 
