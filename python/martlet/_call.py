@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
@@ -52,8 +52,14 @@ class OpCache:
         return handle
 
     def drop(self, name: str) -> None:
+        self.drop_where(lambda key: key[0] == name)
+
+    def drop_backend(self, backend: Any) -> None:
+        self.drop_where(lambda key: key[3] is backend)
+
+    def drop_where(self, unwanted: Callable[[Any], Any]) -> None:
         with self.lock:
-            for key in [key for key in self.entries if key[0] == name]:
+            for key in list(filter(unwanted, self.entries)):
                 del self.entries[key]
 
 
