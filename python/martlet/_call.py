@@ -284,6 +284,7 @@ def run(handle: Any, tensors: Sequence[Any]) -> Any:
     """Calls an op's handle."""
     from martlet.tensor import Tensor
 
+    ready()
     given = ffi.new(TENSORS, [each._handle for each in tensors])
     results = ffi.new(TENSORS, LARGEST_RESULTS)
     count = ffi.new("int32_t *", LARGEST_RESULTS)
@@ -296,6 +297,7 @@ def part(tensor: Any, byte_offset: int, shape: tuple[int, ...]) -> Any:
     """The elements from a byte on as a tensor of another shape, without a copy: they must lie in one piece."""
     from martlet.tensor import Tensor
 
+    ready()
     out = ffi.new("mlt_tensor **")
     check(lib.mlt_tensor_part(out, tensor._handle, byte_offset, len(shape), list(shape)))
     return Tensor._adopt(out[0])
