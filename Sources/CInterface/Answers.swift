@@ -189,7 +189,8 @@ func answer(of predictor: Predictor) -> JSON {
             })
     }
     return [
-        "device": .string(predictor.deviceName), "reason": .string(predictor.reason), "function": .string(predictor.function.name),
+        "device": .string(predictor.deviceName), "reason": .string(predictor.reason),
+        "function": .string(predictor.function.name),
         "inputs": ports(predictor.inputs), "outputs": ports(predictor.outputs),
     ]
 }
