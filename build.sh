@@ -218,6 +218,7 @@ build_library() {
         mv "$package/libmartlet.$suffix.part" "$package/libmartlet.$suffix"
         bundle_companions "$built"
     fi
+    build_operators
     say library "python/martlet/libmartlet.$suffix ($(du -m "$package/libmartlet.$suffix" | cut -f1) MB)"
 }
 
@@ -242,6 +243,17 @@ bundle_companions() {
             ;;
         esac
     done < <(ldd "$1" | sed -n 's/^[[:space:]]*\(lib\(dnnl\|gomp\)\.so[.0-9]*\) => \(.*\) (0x.*/\1 \3/p; s/^[[:space:]]*\(lib\(dnnl\|gomp\)\.so[.0-9]*\) => not found/\1 -/p')
+}
+
+# The operators of Python's Tensor: one small C file over Python's stable ABI, for every Python from 3.10 on.
+build_operators() {
+    local source=python/native/operators.c target=$package/_operators.abi3.so
+    if [[ ! $target -nt $source || ! $target -nt python/native/stable_abi.h ]]; then
+        local flags=(-O2 -Wall -Wextra -Werror -shared -fPIC -fvisibility=hidden)
+        [[ $suffix = so ]] || flags+=(-undefined dynamic_lookup)
+        quietly operators clang "${flags[@]}" "$source" -o "$target.part"
+        mv "$target.part" "$target"
+    fi
 }
 
 install_package() {

@@ -26,7 +26,7 @@ class Hook(BuildHookInterface):
             raise FileNotFoundError(f"{PACKAGE / LIBRARY} is missing: run ./build.sh at the root of the repository")
         write_abi(HEADER, PACKAGE / "_martlet_abi.py")
         build_data["pure_python"] = False
-        build_data["tag"] = f"py3-none-{platform_tag(sorted(PACKAGE.glob('lib*')))}"
+        build_data["tag"] = f"cp310-abi3-{platform_tag(sorted(PACKAGE.glob('lib*')))}"
 
 
 def write_abi(header: Path, target: Path) -> None:

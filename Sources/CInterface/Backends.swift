@@ -44,8 +44,11 @@ public func mlt_backend_make(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ con
 public func mlt_backend_config(_ backend: OpaquePointer?, _ config: UnsafePointer<CChar>?) -> mlt_status {
     status {
         let json = try JSON(parsing: text(config, "configuration"))
+        guard json["devices"] == nil else {
+            throw Failure(.invalidArgument, "The devices of a backend are said when it is made; make another one.")
+        }
         try handles.use(backend, as: BackendObject.self) {
-            try $0.backend.configure($0.backend.config.changed(by: json))
+            try $0.backend.configure { $0 = try $0.changed(by: json) }
         }
     }
 }
@@ -139,7 +142,9 @@ public func mlt_disk_cache(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ actio
 {
     status {
         try give(out) {
-            let cache = DiskCache.standard
+            guard let cache = DiskCache.standard else {
+                throw Failure(.notFound, "There is no folder for caches: set MARTLET_CACHE to one.")
+            }
             switch try text(action, "action") {
             case "list": return TextObject(answer(of: cache).description)
             case "size": return TextObject(answer(of: cache, cache.size).description)

@@ -62,7 +62,7 @@ final class HandleTable: Sendable {
     }
 
     /// A new handle, owned by the caller.
-    func add<Object: Handled>(_ object: Object) throws -> OpaquePointer {
+    func add<Object: Handled>(_ object: consuming Object) throws -> OpaquePointer {
         let number = try pop() ?? unused()
         guard let place = place(number) else { throw Failure(.bug, "The handle table lost a place.") }
         let generation = place.pointee.slot.tag >> HandleTable.kindBits & HandleTable.lastGeneration + 1

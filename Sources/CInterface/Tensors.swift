@@ -13,16 +13,20 @@ final class TensorObject: Handled {
     }
 
     let type: SharedType
-    private(set) nonisolated(unsafe) var storage: Storage
+    /// The elements' memory, which this object owns.
+    private let memory: Unmanaged<Storage>
+    nonisolated(unsafe) let pointer: UnsafeMutableRawPointer
     private let byteOffset: Int
     let symbol: Symbol?
     /// The device that runs what is computed from this tensor; nil lets the selector choose.
     let pin: Pin?
     private let strings: Strings?
 
-    init(_ type: SharedType, _ storage: Storage, pin: Pin?) {
+    /// Takes memory over.
+    init(_ type: SharedType, _ memory: Unmanaged<Storage>, pin: Pin?) {
         self.type = type
-        self.storage = storage
+        self.memory = memory
+        pointer = memory._withUnsafeGuaranteedRef { $0.pointer }
         self.pin = pin
         byteOffset = 0
         symbol = nil
@@ -31,7 +35,8 @@ final class TensorObject: Handled {
 
     init(_ tensor: Tensor, pin: Pin? = nil) {
         type = SharedType(tensor.type)
-        storage = tensor.storage
+        memory = .passRetained(tensor.storage)
+        pointer = tensor.pointer
         byteOffset = tensor.byteOffset
         self.pin = pin
         symbol = nil
@@ -40,7 +45,8 @@ final class TensorObject: Handled {
 
     init(_ type: TensorType, symbol: Symbol) {
         self.type = SharedType(type)
-        storage = TensorObject.nothing
+        memory = .passRetained(TensorObject.nothing)
+        pointer = TensorObject.nothing.pointer
         self.symbol = symbol
         byteOffset = 0
         pin = nil
@@ -49,10 +55,9 @@ final class TensorObject: Handled {
 
     private static let nothing = Storage(byteCount: 0)
 
-    deinit { StoragePool.give(&storage) }
+    deinit { StoragePool.give(memory) }
 
-    /// The elements' address.
-    var pointer: UnsafeMutableRawPointer { storage.pointer + byteOffset }
+    var storage: Storage { memory.takeUnretainedValue() }
 
     var tensor: Tensor {
         if let strings { return Tensor(strings: strings.texts, shape: type.type.shape) }

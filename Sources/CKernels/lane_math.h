@@ -101,6 +101,14 @@ MK_INLINE float mk_log(float x) {
     return ((x == INFINITY) | (x != x)) ? x : r;
 }
 
+// log(1 + x) with what 1 + x lost in rounding.
+MK_INLINE float mk_log1p(float x) {
+    float u = 1.0f + x, r = mk_log(u);
+    float lost = (x - (u - 1.0f)) / u;
+    r = ((u == 0.0f) | (u == INFINITY)) ? r : r + lost;
+    return x == 0.0f ? x : r;
+}
+
 // log(1 + x) for x in 0 ... 1.
 MK_INLINE float mk_log1p_unit(float x) {
     float u = 1.0f + x;

@@ -108,12 +108,9 @@ MK_INLINE double mk_gelu_tanh(double x) {
     LOOP2(atan2_##s, T, T, atan2##f(x, y)) \
     LOOP2(hypot_##s, T, T, hypot##f(x, y)) \
     LOOP2(next_after_##s, T, T, nextafter##f(x, y)) \
-    LOOP2(log_add_exp_##s, T, T, mk_log_add_exp(x, y)) \
     LOOP(exp_##s, T, T, exp##f(x)) \
     LOOP(exp2_##s, T, T, exp2##f(x)) \
-    LOOP(expm1_##s, T, T, expm1##f(x)) \
     LOOP2(log_##s, T, T, log##f(x + y)) \
-    LOOP(log1p_##s, T, T, log1p##f(x)) \
     LOOP(log2_##s, T, T, log2##f(x)) \
     LOOP(log10_##s, T, T, log10##f(x)) \
     LOOP(sin_##s, T, T, sin##f(x)) \
@@ -142,6 +139,9 @@ MK_INLINE double mk_gelu_tanh(double x) {
 
 FLOATING(f32, float, f)
 FLOATING(f64, double, )
+LOOP(expm1_f64, double, double, expm1(x))
+LOOP(log1p_f64, double, double, log1p(x))
+LOOP2(log_add_exp_f64, double, double, mk_log_add_exp(x, y))
 
 // Complex numbers. Products and quotients are the plain formulas (the quotient Smith's), without C's rescue of infinities;
 // functions are computed in fp64.
@@ -282,6 +282,15 @@ static void select_16(int64_t n, void *out, const void *const *in) {
     for (int64_t i = 0; i < n; i++) o[i] = a[i] ? b[i] : c[i];
 }
 
+// fp64 to fp16, rounded once: by way of an fp32 cut towards zero whose last bit tells of what was cut off.
+MK_INLINE uint16_t mk_half_of(double x) {
+    float near = (float)x;
+    if ((double)near != x && x == x) near = mk_from_bits((mk_bits(near) - (fabs((double)near) > fabs(x))) | 1u);
+    return mk_float_to_half_soft(near);
+}
+
+LOOP(round_half_f64, float, double, mk_half_to_float_soft(mk_half_of(x)))
+
 // The table of what is the same for all instruction sets.
 
 #define ON_WHOLE(name) \
@@ -310,7 +319,7 @@ static const mk_typed_loop loops[MK_T_OPS][MK_DTYPES] = {
     [MK_T_ATAN2] = { ON_FLOATS(atan2) },
     [MK_T_HYPOT] = { ON_FLOATS(hypot) },
     [MK_T_NEXT_AFTER] = { ON_FLOATS(next_after) },
-    [MK_T_LOG_ADD_EXP] = { ON_FLOATS(log_add_exp) },
+    [MK_T_LOG_ADD_EXP] = { [MK_FP64] = log_add_exp_f64 },
     [MK_T_COMPLEX] = { [MK_FP32] = complex_c64, [MK_FP64] = complex_c128 },
     [MK_T_EQUAL] = { ON_COMPLEX(equal) },
     [MK_T_NOT_EQUAL] = { ON_COMPLEX(not_equal) },
@@ -324,11 +333,12 @@ static const mk_typed_loop loops[MK_T_OPS][MK_DTYPES] = {
     [MK_T_FLOOR] = { COPIES_OF_WHOLE },
     [MK_T_ROUND] = { COPIES_OF_WHOLE, ON_COMPLEX(round) },
     [MK_T_TRUNC] = { COPIES_OF_WHOLE },
+    [MK_T_ROUND_HALF] = { [MK_FP64] = round_half_f64 },
     [MK_T_EXP] = { ON_FLOATS(exp), ON_COMPLEX(exp) },
     [MK_T_EXP2] = { ON_WHOLE(exp2), ON_FLOATS(exp2) },
-    [MK_T_EXPM1] = { ON_FLOATS(expm1), ON_COMPLEX(expm1) },
+    [MK_T_EXPM1] = { [MK_FP64] = expm1_f64, ON_COMPLEX(expm1) },
     [MK_T_LOG] = { ON_FLOATS(log), ON_COMPLEX(log) },
-    [MK_T_LOG1P] = { ON_FLOATS(log1p), ON_COMPLEX(log1p) },
+    [MK_T_LOG1P] = { [MK_FP64] = log1p_f64, ON_COMPLEX(log1p) },
     [MK_T_LOG2] = { ON_FLOATS(log2), ON_COMPLEX(log2) },
     [MK_T_LOG10] = { ON_FLOATS(log10), ON_COMPLEX(log10) },
     [MK_T_SIN] = { ON_FLOATS(sin), ON_COMPLEX(sin) },
@@ -369,13 +379,6 @@ mk_typed_loop mk_typed_find(mk_typed_op op, mk_dtype dtype) {
 
 // Casts
 
-// fp64 to fp16 and back to fp32, rounded once: an fp32 cut towards zero whose last bit tells of what was cut off.
-MK_INLINE float mk_half_of(double x) {
-    float near = (float)x;
-    if ((double)near != x && x == x) near = mk_from_bits((mk_bits(near) - (fabs((double)near) > fabs(x))) | 1u);
-    return mk_half_to_float_soft(mk_float_to_half_soft(near));
-}
-
 // Whole part of a floating-point number within low ... high; `end` is high + 1.
 #define HELD(T, x, low, high, end) ((x) != (x) ? 0 : (x) <= (low) ? (T)(low) : (x) >= (end) ? (T)(high) : (T)(x))
 #define TO_i8(x) HELD(int8_t, x, -128, 127, 128)
@@ -388,7 +391,7 @@ MK_INLINE float mk_half_of(double x) {
 #define TO_u64(x) HELD(uint64_t, x, 0, UINT64_MAX, 0x1p64)
 
 #define CAST_TO_FLOATS(s, T) \
-    LOOP(s##_to_f16, float, T, mk_half_of((double)x)) \
+    LOOP(s##_to_f16, uint16_t, T, mk_half_of((double)x)) \
     LOOP(s##_to_f32, float, T, x) \
     LOOP(s##_to_f64, double, T, x) \
     LOOP(s##_to_c64, mk_c64, T, x) \
@@ -427,6 +430,7 @@ CAST_WHOLE(i64, int64_t)
 CAST_WHOLE(u64, uint64_t)
 CAST_FLOAT(f32, float)
 CAST_FLOAT(f64, double)
+LOOP(f16_to_f32, float, uint16_t, mk_half_to_float_soft(x))
 LOOP(c64_to_b, uint8_t, mk_c64, x != 0)
 LOOP(c128_to_b, uint8_t, mk_c128, x != 0)
 LOOP(c64_to_c128, mk_c128, mk_c64, x)
@@ -443,6 +447,7 @@ static const mk_typed_loop casts[MK_DTYPES][MK_DTYPES] = {
     [MK_BOOL] = CASTS(b), [MK_INT8] = CASTS(i8), [MK_UINT8] = CASTS(u8), [MK_INT16] = CASTS(i16),
     [MK_UINT16] = CASTS(u16), [MK_INT32] = CASTS(i32), [MK_UINT32] = CASTS(u32), [MK_INT64] = CASTS(i64),
     [MK_UINT64] = CASTS(u64), [MK_FP32] = CASTS(f32), [MK_FP64] = CASTS(f64),
+    [MK_FP16] = { [MK_FP16] = copy_2, [MK_FP32] = f16_to_f32 },
     [MK_COMPLEX64] = { [MK_BOOL] = c64_to_b, [MK_COMPLEX64] = copy_8, [MK_COMPLEX128] = c64_to_c128 },
     [MK_COMPLEX128] = { [MK_BOOL] = c128_to_b, [MK_COMPLEX64] = c128_to_c64, [MK_COMPLEX128] = copy_16 },
 };
@@ -455,7 +460,8 @@ mk_typed_loop mk_typed_cast(mk_dtype from, mk_dtype to) {
 
 enum {
     MK_TYPED_BLOCK = 256,    // elements that are brought together where an operand does not lie densely
-    MK_TYPED_PIECE = 16384,  // elements of a row that are a unit of work
+    MK_TYPED_SHORT = 64,     // rows of up to so many elements are run several at once
+    MK_TYPED_PIECE = 16384,  // elements of a longer row that are run at once
 };
 
 static int mk_typed_merges(const mk_typed *typed, int outer, int inner) {
@@ -493,20 +499,25 @@ int mk_typed_collapse(mk_typed *typed) {
     return 0;
 }
 
+// Work is shared out in tiles: pieces of a row, or several rows where rows are short.
 typedef struct {
     const mk_typed *typed;
     char *place[1 + MK_TYPED_INPUTS];  // the result, then the operands
-    int64_t pieces;                    // units of a row
-    int64_t units;
+    int64_t rows;                      // rows of a tile
+    int64_t run;                       // tiles in a row, or in the rows of the innermost but one dimension
+    int64_t tiles;
 } mk_typed_job;
 
-#define GATHER(T) { \
-    T *d = to; \
-    const T *s = (const T *)from; \
-    if (stride == 0) { T v = s[0]; for (int64_t i = 0; i < n; i++) d[i] = v; } \
-    else for (int64_t i = 0; i < n; i++) d[i] = s[i * stride]; \
-    break; }
-static void mk_typed_gather(void *to, const char *from, int64_t stride, int64_t n, int size) {
+#define GATHER(T) \
+    for (int64_t r = 0; r < rows; r++) { \
+        T *d = (T *)to + r * n; \
+        const T *s = (const T *)from + r * row_stride; \
+        if (stride == 0) { T v = s[0]; for (int64_t i = 0; i < n; i++) d[i] = v; } \
+        else for (int64_t i = 0; i < n; i++) d[i] = s[i * stride]; \
+    } \
+    break;
+static void mk_typed_gather(void *to, const char *from, int64_t rows, int64_t row_stride, int64_t n, int64_t stride,
+                            int size) {
     switch (size) {
         case 1: GATHER(uint8_t)
         case 2: GATHER(uint16_t)
@@ -516,12 +527,15 @@ static void mk_typed_gather(void *to, const char *from, int64_t stride, int64_t 
     }
 }
 
-#define SCATTER(T) { \
-    T *d = (T *)to; \
-    const T *s = from; \
-    for (int64_t i = 0; i < n; i++) d[i * stride] = s[i]; \
-    break; }
-static void mk_typed_scatter(char *to, const void *from, int64_t stride, int64_t n, int size) {
+#define SCATTER(T) \
+    for (int64_t r = 0; r < rows; r++) { \
+        T *d = (T *)to + r * row_stride; \
+        const T *s = (const T *)from + r * n; \
+        for (int64_t i = 0; i < n; i++) d[i * stride] = s[i]; \
+    } \
+    break;
+static void mk_typed_scatter(char *to, const void *from, int64_t rows, int64_t row_stride, int64_t n, int64_t stride,
+                             int size) {
     switch (size) {
         case 1: SCATTER(uint8_t)
         case 2: SCATTER(uint16_t)
@@ -531,31 +545,35 @@ static void mk_typed_scatter(char *to, const void *from, int64_t stride, int64_t
     }
 }
 
-// One unit: n elements of a row from `place` on, where some operands are gathered block by block. `held` is the repeated
-// element that an operand's block is full of.
-static void mk_typed_row(const mk_typed *typed, char *const *place, int64_t n, mk_c128 (*blocks)[MK_TYPED_BLOCK],
-                         const char **held) {
-    int last = typed->rank - 1, dense = 1;
-    for (int k = 0; k <= typed->inputs; k++) dense &= typed->strides[k][last] == 1 || n == 1;
-    int64_t step = dense ? n : MK_TYPED_BLOCK;
+// One tile of `rows` rows of n elements. Operands that do not lie densely are brought together block by block; `held` is
+// where a block comes from that holds one row, or one element, again and again.
+static void mk_typed_tile(const mk_typed_job *job, char *const *place, int64_t rows, int64_t n,
+                          mk_c128 (*blocks)[MK_TYPED_BLOCK], const char **held) {
+    const mk_typed *typed = job->typed;
+    int last = typed->rank - 1, tall = job->rows > 1, direct[1 + MK_TYPED_INPUTS], all = 1;
+    for (int k = 0; k <= typed->inputs; k++) {
+        direct[k] = (typed->strides[k][last] == 1 || n == 1) && (rows == 1 || typed->strides[k][last - 1] == n);
+        all &= direct[k];
+    }
+    int64_t step = all || tall ? n : MK_TYPED_BLOCK;
     for (int64_t i = 0; i < n; i += step) {
         int64_t count = n - i < step ? n - i : step;
         const void *in[MK_TYPED_INPUTS] = { NULL };
         for (int k = 1; k <= typed->inputs; k++) {
-            int64_t stride = typed->strides[k][last];
+            int64_t stride = typed->strides[k][last], row_stride = tall ? typed->strides[k][last - 1] : 0;
             const char *from = place[k] + i * stride * typed->sizes[k];
-            in[k - 1] = from;
-            if (dense || stride == 1) continue;
-            in[k - 1] = blocks[k];
-            if (stride == 0 && held[k] == from) continue;
-            held[k] = stride == 0 ? from : NULL;
-            mk_typed_gather(blocks[k], from, stride, stride == 0 ? MK_TYPED_BLOCK : count, typed->sizes[k]);
+            in[k - 1] = direct[k] ? from : (const char *)blocks[k];
+            if (direct[k] || held[k] == from) continue;
+            int repeats = tall ? row_stride == 0 : stride == 0;
+            held[k] = repeats ? from : NULL;
+            mk_typed_gather(blocks[k], from, repeats && tall ? job->rows : rows, row_stride,
+                            repeats && !tall ? MK_TYPED_BLOCK : count, stride, typed->sizes[k]);
         }
         int64_t stride = typed->strides[0][last];
         char *to = place[0] + i * stride * typed->sizes[0];
-        int direct = dense || stride == 1;
-        typed->loop(count, direct ? (void *)to : blocks[0], in);
-        if (!direct) mk_typed_scatter(to, blocks[0], stride, count, typed->sizes[0]);
+        typed->loop(rows * count, direct[0] ? (void *)to : blocks[0], in);
+        if (direct[0]) continue;
+        mk_typed_scatter(to, blocks[0], rows, tall ? typed->strides[0][last - 1] : 0, count, stride, typed->sizes[0]);
     }
 }
 
@@ -564,43 +582,49 @@ static void mk_typed_part(void *context, int part, int parts) {
     const mk_typed *typed = job->typed;
     _Alignas(64) mk_c128 blocks[1 + MK_TYPED_INPUTS][MK_TYPED_BLOCK];
     const char *held[1 + MK_TYPED_INPUTS] = { NULL };
-    int last = typed->rank - 1;
-    int64_t index[MK_TYPED_RANK] = { 0 };
-    int64_t unit = job->units * part / parts, end = job->units * (part + 1) / parts;
-    int64_t piece = unit % job->pieces, row = unit / job->pieces;
-    for (int d = last - 1; d >= 0; d--) {
-        index[d] = row % typed->shape[d];
-        row /= typed->shape[d];
+    int last = typed->rank - 1, tall = job->rows > 1, inner = tall ? last - 1 : last;
+    int64_t index[MK_TYPED_RANK] = { 0 }, length = tall ? job->rows : MK_TYPED_PIECE;
+    int64_t tile = job->tiles * part / parts, end = job->tiles * (part + 1) / parts;
+    int64_t piece = tile % job->run, outer = tile / job->run;
+    for (int d = inner - 1; d >= 0; d--) {
+        index[d] = outer % typed->shape[d];
+        outer /= typed->shape[d];
     }
-    for (; unit < end; unit++) {
-        int64_t column = piece * MK_TYPED_PIECE, rest = typed->shape[last] - column;
+    for (; tile < end; tile++) {
+        int64_t start = piece * length, rest = typed->shape[inner] - start, some = rest < length ? rest : length;
         char *place[1 + MK_TYPED_INPUTS];
         for (int k = 0; k <= typed->inputs; k++) {
-            int64_t offset = column * typed->strides[k][last];
-            for (int d = 0; d < last; d++) offset += index[d] * typed->strides[k][d];
+            int64_t offset = start * typed->strides[k][inner];
+            for (int d = 0; d < inner; d++) offset += index[d] * typed->strides[k][d];
             place[k] = job->place[k] + offset * typed->sizes[k];
         }
-        mk_typed_row(typed, place, rest < MK_TYPED_PIECE ? rest : MK_TYPED_PIECE, blocks, held);
-        if (++piece < job->pieces) continue;
+        mk_typed_tile(job, place, tall ? some : 1, tall ? typed->shape[last] : some, blocks, held);
+        if (++piece < job->run) continue;
         piece = 0;
-        for (int d = last - 1; d >= 0 && ++index[d] == typed->shape[d]; d--) index[d] = 0;
+        for (int d = inner - 1; d >= 0 && ++index[d] == typed->shape[d]; d--) index[d] = 0;
     }
 }
 
 void mk_typed_run(const mk_typed *typed, void *out, const void *const *in) {
-    mk_typed_job job = { .typed = typed, .place = { out } };
+    mk_typed_job job = { .typed = typed, .place = { out }, .rows = 1 };
     for (int k = 0; k < typed->inputs; k++) job.place[k + 1] = (char *)in[k];
     int last = typed->rank - 1;
-    int64_t rows = 1;
-    for (int d = 0; d < last; d++) rows *= typed->shape[d];
-    int64_t count = rows * typed->shape[last];
+    int64_t count = 1, columns = typed->shape[last];
+    for (int d = 0; d <= last; d++) count *= typed->shape[d];
     if (count == 0) return;
-    job.pieces = (typed->shape[last] + MK_TYPED_PIECE - 1) / MK_TYPED_PIECE;
-    job.units = rows * job.pieces;
-    int64_t parts = count / 32768 * typed->work + count % 32768 * typed->work / 32768;
+    if (last > 0 && columns <= MK_TYPED_SHORT) {
+        job.rows = MK_TYPED_BLOCK / columns;
+        job.run = (typed->shape[last - 1] + job.rows - 1) / job.rows;
+        job.tiles = count / columns / typed->shape[last - 1] * job.run;
+    } else {
+        job.run = (columns + MK_TYPED_PIECE - 1) / MK_TYPED_PIECE;
+        job.tiles = count / columns * job.run;
+    }
+    // A part should be worth some ten thousand additions, or the region costs more than it saves.
+    int64_t parts = count / 65536 * typed->work + count % 65536 * typed->work / 65536;
     int threads = parts > 1 ? mk_threads() : 1;
     if (parts > threads) parts = threads;
-    if (parts > job.units) parts = job.units;
+    if (parts > job.tiles) parts = job.tiles;
     if (parts <= 1) mk_typed_part(&job, 0, 1);
     else mk_parallel((int)parts, mk_typed_part, &job);
 }

@@ -120,8 +120,9 @@ private final class PreparedSteps: @unchecked Sendable {
     }
 
     func run(_ inputs: [Tensor], _ results: inout [Tensor], _ observer: Observer?) throws {
-        let frame = try frames.take() ?? Frame(assembly)
-        defer { frames.give(frame) }
+        let lent = try frames.take() ?? Unmanaged.passRetained(Frame(assembly))
+        defer { frames.give(lent) }
+        let frame = lent.takeUnretainedValue()
         for (tensor, buffer) in zip(inputs, inputBuffers) { frame.buffers[buffer] = tensor.pointer }
         for (tensor, buffer) in zip(results, outputBuffers) { frame.buffers[buffer] = tensor.pointer }
         if let observer {
@@ -142,11 +143,13 @@ private final class PreparedSteps: @unchecked Sendable {
     func run(
         from inputs: UnsafePointer<UnsafeMutableRawPointer>, into outputs: UnsafePointer<UnsafeMutableRawPointer>
     ) throws {
-        let frame = try frames.take() ?? Frame(assembly)
-        defer { frames.give(frame) }
-        for index in inputBuffers.indices { frame.buffers[inputBuffers[index]] = inputs[index] }
-        for index in outputBuffers.indices { frame.buffers[outputBuffers[index]] = outputs[index] }
-        for action in actions { try action(frame) }
+        let lent = try frames.take() ?? Unmanaged.passRetained(Frame(assembly))
+        defer { frames.give(lent) }
+        try lent._withUnsafeGuaranteedRef { frame in
+            for index in inputBuffers.indices { frame.buffers[inputBuffers[index]] = inputs[index] }
+            for index in outputBuffers.indices { frame.buffers[outputBuffers[index]] = outputs[index] }
+            for index in actions.indices { try actions[index](frame) }
+        }
     }
 
     private func observe(_ frame: Frame, _ observer: Observer) throws {
@@ -170,26 +173,23 @@ private final class FramePool: @unchecked Sendable {
         for index in 0..<FramePool.count { (places + index).initialize(to: Place(nil)) }
     }
 
-    func take() -> Frame? {
+    func take() -> Unmanaged<Frame>? {
         for index in 0..<FramePool.count {
-            if let frame = places[index].exchange(nil, ordering: .acquiringAndReleasing) {
-                return frame.takeRetainedValue()
-            }
+            if let frame = places[index].exchange(nil, ordering: .acquiringAndReleasing) { return frame }
         }
         return nil
     }
 
-    func give(_ frame: Frame) {
-        let kept = Unmanaged.passRetained(frame)
+    func give(_ frame: Unmanaged<Frame>) {
         for index in 0..<FramePool.count
-        where places[index].compareExchange(expected: nil, desired: kept, ordering: .acquiringAndReleasing).exchanged {
+        where places[index].compareExchange(expected: nil, desired: frame, ordering: .acquiringAndReleasing).exchanged {
             return
         }
-        kept.release()
+        frame.release()
     }
 
     deinit {
-        while take() != nil {}
+        while let frame = take() { frame.release() }
         places.deinitialize(count: FramePool.count)
         places.deallocate()
     }

@@ -31,6 +31,8 @@ struct Epilogue: Sendable {
         output = id
         ops = [call.op.name]
         var (hasActivation, hasResidual) = (false, false)
+        // The kernels' epilogues compute in fp32.
+        guard try lowerer.function.tensorType(id).dtype == .float32 else { return }
         while !lowerer.rounded.contains(output), let index = lowerer.onlyReader(of: output) {
             let next = try Call(lowerer.function.operations[index], in: lowerer.function)
             let result = next.operation.outputs[0]

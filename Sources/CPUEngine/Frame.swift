@@ -46,6 +46,8 @@ final class Frame {
 
     /// A copy of what a view shows now, in row-major order.
     func tensor(_ view: View) -> Tensor {
+        var view = view
+        if let count = counts[view.buffer], let room = view.shape.first { view.shape[0] = min(count, room) }
         let type = TensorType(view.dtype, view.shape)
         let tensor = Tensor(type, storage: Storage(byteCount: type.byteCount))
         guard type.count > 0 else { return tensor }

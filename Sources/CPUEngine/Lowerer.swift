@@ -102,7 +102,7 @@ final class Lowerer {
     func define(_ id: ValueID, _ view: View) { views[Int(id.index)] = view }
 
     /// Room for a result of at most `most` in its first dimension; the kernel tells the frame how many there are.
-    func allocateOpen(_ id: ValueID, most: Int, _ dtype: DataType, for call: Call) throws -> View {
+    func allocateOpen(_ id: ValueID, most: Int, _ dtype: DataType) throws -> View {
         let type = try function.tensorType(id)
         let room = allocate(type.isOpen ? [most] + type.shape.dropFirst() : type.shape, dtype)
         if type.isOpen { counted[id] = room.buffer }
@@ -312,7 +312,7 @@ final class Lowerer {
     }
 
     /// Refuses what this machine cannot hold, before the system ends the process for it.
-    private func checkMemory(_ needed: Int) throws {
+    func checkMemory(_ needed: Int) throws {
         guard needed > 1 << 28 else { return }
         let available = Int(mk_available_memory())
         guard needed <= available else {

@@ -22,9 +22,9 @@ public enum StoragePool {
     /// Bytes that wait to be used again.
     public static var bytes: Int { waiting.load(ordering: .relaxed) }
 
-    /// Memory of at least this size, not cleared.
-    public static func take(_ byteCount: Int) throws -> Storage {
-        guard byteCount <= largest else { return try Storage(allocating: byteCount) }
+    /// Memory of at least this size, not cleared. It is the caller's, who gives it back or releases it.
+    public static func take(_ byteCount: Int) throws -> Unmanaged<Storage> {
+        guard byteCount <= largest else { return .passRetained(try Storage(allocating: byteCount)) }
         let (index, size) = step(byteCount)
         let first = places + index * placesPerSize
         for place in 0..<placesPerSize {
@@ -32,26 +32,34 @@ public enum StoragePool {
                 let storage = first[place].exchange(nil, ordering: .acquiringAndReleasing)
             else { continue }
             waiting.wrappingSubtract(size, ordering: .relaxed)
-            return storage.takeRetainedValue()
+            return storage
         }
-        if let storage = Storage(pooled: size) { return storage }
+        if let storage = Storage(pooled: size) { return .passRetained(storage) }
         clear()
-        return try Storage(allocating: byteCount)
+        return .passRetained(try Storage(allocating: byteCount))
     }
 
-    /// Takes memory back that nobody else uses.
-    public static func give(_ storage: inout Storage) {
-        guard storage.isPooled, isKnownUniquelyReferenced(&storage) else { return }
-        let (index, size) = step(storage.byteCount)
-        guard waiting.load(ordering: .relaxed) + size <= limit else { return }
-        let first = places + index * placesPerSize
+    /// Takes back what its owner needs no more: memory of the pool that nobody else uses waits here, other is released.
+    public static func give(_ memory: Unmanaged<Storage>) {
+        let size = memory._withUnsafeGuaranteedRef { $0.isPooled ? $0.byteCount : 0 }
+        guard size > 0, isOnlyReference(memory), waiting.load(ordering: .relaxed) + size <= limit else {
+            return memory.release()
+        }
+        let first = places + step(size).index * placesPerSize
         for place in 0..<placesPerSize where first[place].load(ordering: .relaxed) == nil {
-            let kept = Unmanaged.passRetained(storage)
-            if first[place].compareExchange(expected: nil, desired: kept, ordering: .acquiringAndReleasing).exchanged {
+            if first[place].compareExchange(expected: nil, desired: memory, ordering: .acquiringAndReleasing).exchanged
+            {
                 waiting.wrappingAdd(size, ordering: .relaxed)
                 return
             }
-            kept.release()
+        }
+        memory.release()
+    }
+
+    private static func isOnlyReference(_ memory: Unmanaged<Storage>) -> Bool {
+        var pointer = memory.toOpaque()
+        return withUnsafeMutablePointer(to: &pointer) {
+            $0.withMemoryRebound(to: Storage.self, capacity: 1) { isKnownUniquelyReferenced(&$0.pointee) }
         }
     }
 

@@ -14,16 +14,7 @@ public struct CacheFolder: Sendable {
 
     /// The user's: `MARTLET_CACHE`, else the system's place for caches. A failure where neither that nor a home is known.
     public static func ofUser() throws -> CacheFolder {
-        if let chosen = variable("MARTLET_CACHE") { return CacheFolder(path: chosen) }
-        #if canImport(Darwin)
-            if let home = variable("HOME") { return CacheFolder(path: home + "/Library/Caches/martlet") }
-        #else
-            // Relative paths are invalid by the XDG specification.
-            if let caches = variable("XDG_CACHE_HOME"), caches.hasPrefix("/") {
-                return CacheFolder(path: caches + "/martlet")
-            }
-            if let home = variable("HOME") { return CacheFolder(path: home + "/.cache/martlet") }
-        #endif
+        if let root = DiskCache.root { return CacheFolder(path: root) }
         throw Failure(.notFound, "There is no folder for caches: set MARTLET_CACHE to one.")
     }
 
@@ -69,11 +60,6 @@ public struct CacheFolder: Sendable {
                 throw failure(folder, "made")
             }
         }
-    }
-
-    private static func variable(_ name: String) -> String? {
-        guard let value = getenv(name), value.pointee != 0 else { return nil }
-        return String(cString: value)
     }
 
     private static func failure(_ path: String, _ what: String) -> Failure {

@@ -5,14 +5,11 @@ import Synchronization
 public protocol DeviceChoosing: Sendable {
     /// The devices to ask, the best first, each with the reason for its place.
     func fallbackChain(for function: Function) throws -> [(device: any Device, reason: String)]
-    /// Grows whenever earlier answers may not hold any more: after a calibration, or when something is pinned.
-    var generation: UInt64 { get }
     /// The selector behind it, where there is one.
     var selector: SmartDeviceSelector? { get }
 }
 
 extension DeviceChoosing {
-    public var generation: UInt64 { 0 }
     public var selector: SmartDeviceSelector? { nil }
 }
 
@@ -48,7 +45,6 @@ extension SmartDeviceSelector: DeviceChoosing {
 public struct NamingAbsent: DeviceChoosing {
     private let rule: SmartDeviceSelector
     public var selector: SmartDeviceSelector? { rule }
-    public var generation: UInt64 { rule.generation }
 
     public init(_ selector: SmartDeviceSelector) { rule = selector }
 
@@ -96,8 +92,6 @@ public final class Backend: Sendable {
     private let settings: Mutex<BackendConfig>
     /// What a run needs of the settings, readable without a lock.
     private let flags: Atomic<UInt8>
-    /// Grows when what was found before should be asked for again.
-    private let changes = Atomic<UInt64>(0)
     /// What runs left since profiling was enabled.
     public let profile = Profile()
 
@@ -127,18 +121,21 @@ public final class Backend: Sendable {
     public var config: BackendConfig { settings.withLock { $0 } }
 
     /// Takes new settings at once: where limits shrink, what is over them is given up before this returns.
-    public func configure(_ config: BackendConfig) throws {
-        try config.check()
-        settings.withLock { settings in
+    public func configure(_ config: BackendConfig) throws { try configure { $0 = config } }
+
+    /// Changes some of the settings; nobody else changes them meanwhile. A failure leaves them as they are.
+    public func configure(_ change: (inout BackendConfig) throws -> Void) throws {
+        let evicted = try settings.withLock { settings in
+            var config = settings
+            try change(&config)
+            try config.check()
             settings = config
             flags.store(Backend.flags(config), ordering: .relaxed)
-            cache.limit(Backend.limits(config))
+            return cache.limit(Backend.limits(config))
         }
-        changes.wrappingAdd(1, ordering: .relaxed)
+        Generation.advance()
+        cache.tell(evicted)
     }
-
-    /// Grows when settings, measurements or pins change: whoever keeps a `Prepared` should then ask again.
-    public var generation: UInt64 { changes.load(ordering: .relaxed) &+ chooser.generation }
 
     /// The selector that it goes by; nil where its devices have a given order. What is measured or pinned there holds from
     /// the next call on.
@@ -155,7 +152,7 @@ public final class Backend: Sendable {
     /// Gives up every compiled function of the cache. Those in use finish; counters stay.
     public func cleanup() {
         cache.clear()
-        changes.wrappingAdd(1, ordering: .relaxed)
+        Generation.advance()
     }
 
     // MARK: Compiling

@@ -47,19 +47,20 @@ public final class DiskCache: Sendable {
         self.maxBytes = maxBytes
     }
 
-    /// The cache of this user: `compiled` in the folder `MARTLET_CACHE` names, else in the system's place for caches.
-    public static var standard: DiskCache { DiskCache(folder: root + "/compiled") }
+    /// The cache of this user: `compiled` in the folder for everything; nil where no such folder is known.
+    public static var standard: DiskCache? { root.map { DiskCache(folder: $0 + "/compiled") } }
 
-    /// The folder for everything Martlet keeps between processes.
-    public static var root: String {
+    /// The folder for everything Martlet keeps between processes: `MARTLET_CACHE`, else `martlet` in the system's place for
+    /// caches. Nil where neither that nor a home is known.
+    public static var root: String? {
         if let folder = System.environment("MARTLET_CACHE") { return folder }
-        let home = System.environment("HOME") ?? "/tmp"
+        let home = System.environment("HOME")
         #if canImport(Darwin)
-            return home + "/Library/Caches/martlet"
+            return home.map { $0 + "/Library/Caches/martlet" }
         #else
             // The standard says that a relative path there counts as none.
             let caches = System.environment("XDG_CACHE_HOME").flatMap { $0.hasPrefix("/") ? $0 : nil }
-            return (caches ?? home + "/.cache") + "/martlet"
+            return (caches ?? home.map { $0 + "/.cache" }).map { $0 + "/martlet" }
         #endif
     }
 
@@ -179,7 +180,8 @@ public final class DiskCache: Sendable {
             try make(content)
         } catch {
             System.remove(part)
-            throw error
+            guard System.isFull(folder) else { throw error }
+            return try unkept(because: "the disk of '\(folder)' is full", make)
         }
         guard let measured = DiskCache.measure(content) else {
             throw Failure(.notFound, "The entry '\(key)' was removed while it was made.")

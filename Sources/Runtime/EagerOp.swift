@@ -41,17 +41,24 @@ public final class EagerOp: Sendable {
     @inline(__always)
     public func quick(
         _ x: SharedType, _ xs: UnsafeMutableRawPointer, _ y: SharedType?, _ ys: UnsafeMutableRawPointer?, pin: Pin?
-    ) throws -> (type: SharedType, storage: Storage)? {
+    ) throws -> (type: SharedType, storage: Unmanaged<Storage>)? {
         let hash = y.map { x.hash &* 31 &+ $0.hash } ?? x.hash
         let place = places + Int(hash & UInt32(EagerOp.placeCount - 1))
         guard let object = place.pointee.enter(tag: hash) else { return nil }
         defer { _ = place.pointee.leave() }
         return try object._withUnsafeGuaranteedRef {
             let entry = unsafeDowncast($0, to: Entry.self)
-            guard let type = entry.result, entry.fits(x, y), entry.pin === pin, entry.generation == backend.generation
+            guard let type = entry.result, entry.fits(x, y), entry.pin === pin, entry.generation == Generation.current
             else { return nil }
             let storage = try StoragePool.take(type.byteCount)
-            return try entry.run(xs, ys, storage.pointer) ? (type, storage) : nil
+            do {
+                if try entry.run(xs, ys, storage._withUnsafeGuaranteedRef { $0.pointer }) { return (type, storage) }
+            } catch {
+                StoragePool.give(storage)
+                throw error
+            }
+            StoragePool.give(storage)
+            return nil
         }
     }
 
@@ -166,7 +173,7 @@ public final class EagerOp: Sendable {
         }
         let shared = types.map { SharedType($0) }
         let hash = shared.dropFirst().reduce(shared.first?.hash ?? 1) { $0 &* 31 &+ $1.hash }
-        let generation = backend.generation
+        let generation = Generation.current
         let place = places + Int(hash & UInt32(EagerOp.placeCount - 1))
         if let object = place.pointee.enter(tag: hash) {
             defer { _ = place.pointee.leave() }

@@ -147,13 +147,12 @@ final class ExecutableCache: Sendable {
         tell(evicted)
     }
 
-    /// Sets the limits; what is over them goes at once, the entry used longest ago first.
-    func limit(_ limits: Limits) {
-        tell(
-            state.withLock { state in
-                state.limits = limits
-                return ExecutableCache.shrink(&state, to: limits)
-            })
+    /// Sets the limits. What is over them goes at once, the entry used longest ago first; `tell` of it when no lock is held.
+    func limit(_ limits: Limits) -> [Compiled] {
+        state.withLock { state in
+            state.limits = limits
+            return ExecutableCache.shrink(&state, to: limits)
+        }
     }
 
     /// Gives up everything.
@@ -185,7 +184,8 @@ final class ExecutableCache: Sendable {
 
     private static func age(_ entry: Compiled) -> UInt64 { entry.lastUse.load(ordering: .relaxed) }
 
-    private func tell(_ evicted: [Compiled]) {
+    /// Marks entries as given up, and logs that.
+    func tell(_ evicted: [Compiled]) {
         for entry in evicted {
             entry.isEvicted.store(true, ordering: .relaxed)
             Log.write(.debug, "A compiled function of \(entry.bytes) bytes for \(entry.device) left the cache.")

@@ -31,7 +31,7 @@ public enum OperationType: String, Sendable, Hashable, CaseIterable {
 
     private static let byFamily: [Op.Family: OperationType] = [
         .linear: .matrixMultiplication, .sequence: .matrixMultiplication, .convolution: .convolution,
-        .activation: .activation, .random: .statisticalDistribution,
+        .activation: .activation, .random: .statisticalDistribution, .custom: .customKernel,
     ]
 
     /// An op that stands for the type where none is named, and that calibration measures.

@@ -53,7 +53,9 @@ public struct PlayedDevice: Device {
     public func compile(_ function: Function, keeping disk: DiskCache?) throws -> any Executable {
         if keeps, let disk {
             _ = try disk.entry(for: "\(function.digest)-\(kind.rawValue)") { folder in
-                _ = System.write("\(name)\n", to: folder + "/note")
+                guard System.write("\(name)\n", to: folder + "/note") else {
+                    throw Failure(.invalidArgument, "The note '\(folder)/note' cannot be written: \(System.lastError).")
+                }
             }
         }
         return try compile(function)

@@ -21,7 +21,7 @@ public struct Slot: ~Copyable, @unchecked Sendable {
     public var isEmpty: Bool { word.load(ordering: .acquiring) & Slot.open == 0 }
 
     /// Puts an object in. The place must be empty, and nobody else may fill it at the same time.
-    public func fill(_ new: AnyObject, tag: UInt32) {
+    public func fill(_ new: consuming AnyObject, tag: UInt32) {
         object.store(Unmanaged.passRetained(new), ordering: .relaxed)
         word.store(UInt64(tag) << 32 | Slot.open, ordering: .releasing)
     }

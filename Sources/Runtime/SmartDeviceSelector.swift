@@ -17,10 +17,6 @@ public final class SmartDeviceSelector: Sendable {
     public let thresholds: DeviceThresholds
     private let statuses: DeviceCache
     private let state: Mutex<State>
-    private let changes = Atomic<UInt64>(0)
-
-    /// Grows when measurements or pins change.
-    public var generation: UInt64 { changes.load(ordering: .relaxed) }
 
     /// Another device must be better than this part of the cost of the one chosen before.
     public static let patience = 0.8
@@ -61,7 +57,7 @@ public final class SmartDeviceSelector: Sendable {
                 $0.measurements = newValue
                 $0.kept = [:]
             }
-            changes.wrappingAdd(1, ordering: .relaxed)
+            Generation.advance()
         }
     }
 
@@ -83,14 +79,14 @@ public final class SmartDeviceSelector: Sendable {
             throw Failure(.invalidArgument, "There is no device '\(device)' to choose from; there are \(names).")
         }
         state.withLock { $0.pins[key] = device }
-        changes.wrappingAdd(1, ordering: .relaxed)
+        Generation.advance()
     }
 
     /// Leaves an op or an operation type to the rule again.
     public func unpin(_ name: String) throws {
         let key = try pinned(name)
         state.withLock { _ = $0.pins.removeValue(forKey: key) }
-        changes.wrappingAdd(1, ordering: .relaxed)
+        Generation.advance()
     }
 
     private func pinned(_ name: String) throws -> String {

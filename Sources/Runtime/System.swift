@@ -123,6 +123,14 @@ enum System {
         rmdir(path)
     }
 
+    /// Whether the disk of a folder has less than a megabyte, or no more files, to give.
+    static func isFull(_ folder: String) -> Bool {
+        var status = statvfs()
+        guard statvfs(folder, &status) == 0 else { return false }
+        return UInt64(status.f_bavail) &* UInt64(status.f_frsize) < 1 << 20
+            || (status.f_files > 0 && status.f_favail == 0)
+    }
+
     /// Marks something as used now.
     static func touch(_ path: String) { utimensat(AT_FDCWD, path, nil, 0) }
 

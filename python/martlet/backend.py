@@ -22,6 +22,7 @@ from martlet.errors import BugError, InvalidArgumentError, MalformedError, Unsup
 from martlet.library import OpInfo, OpParameter, devices, ops
 from martlet.model import Model, encoded, read
 from martlet.profile import Profile
+from martlet.selector import DescribedDevice
 
 __all__ = ["BackendStats", "CoreMLBackend", "CoreMLBackendConfig"]
 
@@ -143,7 +144,8 @@ class CoreMLBackend:
 
     Args:
         config: How it behaves; its fields may be changed later.
-        devices: For tests and trials: devices that the CPU plays, as `martlet.h` describes them at `mlt_backend_make`.
+        devices: For tests and trials: devices that the CPU plays, each a `DescribedDevice` or a dictionary of its
+            fields, to which `fails` ("compile" or "run"), `latency_ms` and `keeps` may be added.
 
     Raises:
         WrongTypeError: `config` is no `CoreMLBackendConfig`.
@@ -152,14 +154,17 @@ class CoreMLBackend:
     config: CoreMLBackendConfig
 
     def __init__(
-        self, config: CoreMLBackendConfig | None = None, *, devices: Sequence[Mapping[str, Any]] | None = None
+        self,
+        config: CoreMLBackendConfig | None = None,
+        *,
+        devices: Sequence[DescribedDevice | Mapping[str, Any]] | None = None,
     ) -> None:
         if config is not None and not isinstance(config, CoreMLBackendConfig):
             raise WrongTypeError(f"The config is a {type(config).__name__}; it must be a CoreMLBackendConfig.")
         ready()
         Process.used = True
         self.config = config or CoreMLBackendConfig()
-        described = {} if devices is None else {"devices": [dict(each) for each in devices]}
+        described = {} if devices is None else {"devices": [as_dict(each) for each in devices]}
         out = ffi.new("mlt_backend **")
         check(lib.mlt_backend_make(out, json.dumps(self.config.to_dict() | described).encode()))
         self._backend = own(out[0])
@@ -229,10 +234,12 @@ class CoreMLBackend:
         """Gives up every compiled function in the cache. The counters stay."""
         self._programs.clear()
         self._models.clear()
+        ready()
         check(lib.mlt_backend_cleanup(self._backend))
 
     def profile(self) -> Profile:
         """The runs recorded so far while `config.enable_profiling` was set."""
+        ready()
         out = ffi.new("mlt_recording **")
         check(lib.mlt_backend_profile(out, self._backend))
         return Profile(own(out[0]))
@@ -256,6 +263,7 @@ class CoreMLBackend:
         return f"<p><b>CoreMLBackend</b>: {escape(words)}</p>{self.get_stats()._repr_html_()}"
 
     def _configure(self, fields: dict[str, Any]) -> None:
+        ready()
         check(lib.mlt_backend_config(self._backend, json.dumps(fields).encode()))
 
     def _model(self, text: str) -> Model:
@@ -284,6 +292,7 @@ class CoreMLBackend:
 
     def _again(self, shell: Model) -> Model:
         """What was made ready before, with what the backend has compiled for it by now."""
+        ready()
         out = ffi.new("mlt_executable **")
         check(lib.mlt_backend_compile(out, self._backend, shell._model, encoded(shell.function, "function")))
         model = copy(shell)
@@ -331,6 +340,11 @@ class CoreMLBackend:
                 "This build of Martlet cannot trace Python functions; give an op, MIL text or a model."
             )
         return self.run(trace(function, **inputs), **inputs)
+
+
+def as_dict(device: DescribedDevice | Mapping[str, Any]) -> dict[str, Any]:
+    """A described device as the library takes it."""
+    return device.to_dict() if isinstance(device, DescribedDevice) else dict(device)
 
 
 def flag(name: str, value: Any) -> bool:
@@ -386,6 +400,8 @@ def one_line(op: OpInfo, given: dict[str, Any]) -> tuple[Callable[[str], str], d
         if parameters[name]["constant"] or is_literal(parameters[name], value):
             arguments.append(f"{name} = {literal(value)}")
         elif parameters[name]["list"]:
+            if not isinstance(value, list | tuple):
+                raise WrongTypeError(f"{name} of {op['name']} is a {type(value).__name__}; it must be a list.")
             names = [f"{name}_{index}" for index in range(len(value))]
             inputs |= dict(zip(names, value, strict=True))
             arguments.append(f"{name} = ({', '.join(names)})")

@@ -27,6 +27,7 @@ from martlet._arguments import (
     tensor,
     whole,
 )
+from martlet._sharing import can_share, shared
 from martlet.data_types import DEFAULTS, DType, broadcast_shapes, element_type, float32, scalar_kind
 from martlet.errors import InvalidArgumentError, OutOfRangeError, WrongTypeError
 from martlet.manipulation import expanded
@@ -68,7 +69,8 @@ def asarray(
         obj: a tensor, an array, a number, nested sequences of numbers, or an object with the buffer protocol.
         dtype: the element type; else that of the object, for Python's numbers the default one.
         device: where the tensor is to be.
-        copy: True always copies, False never does and fails where it must, None copies where needed.
+        copy: True always copies; None copies what is no tensor; False takes a NumPy array's memory as it is, which must
+            not change as long as the tensor is there, and fails where something is to convert.
 
     Returns:
         A tensor of the object's shape.
@@ -80,14 +82,23 @@ def asarray(
     """
     wanted = None if dtype is None else element_type(dtype)
     if not isinstance(obj, Tensor):
-        if copy is False:
-            raise InvalidArgumentError(f"A {type(obj).__name__} cannot become a tensor without a copy; leave copy out.")
-        return owned(array_of(obj, wanted), device)
+        return placed(over(obj, wanted) if copy is False else owned(array_of(obj, wanted)), device)
     if copy is False and wanted not in (None, obj.dtype):
         raise InvalidArgumentError(f"A tensor of {obj.dtype} cannot become one of {wanted} without a copy.")
     if copy is False or (copy is None and wanted in (None, obj.dtype)):
         return placed(obj, device)
     return placed(cast(obj, wanted or obj.dtype, copy=True), device)
+
+
+def over(obj: Any, dtype: DType | None) -> Tensor:
+    """A tensor over an array's memory, without a copy."""
+    if not isinstance(obj, np.ndarray) or dtype not in (None, obj.dtype) or not can_share(obj):
+        words = f"array of {obj.dtype} {obj.shape}" if isinstance(obj, np.ndarray) else type(obj).__name__
+        raise InvalidArgumentError(
+            f"The {words} cannot become a tensor without a copy; a NumPy array in rows and of the same type can."
+        )
+    element_type(obj.dtype)
+    return shared(obj)
 
 
 def array_of(obj: Any, dtype: DType | None) -> NDArray[Any]:
@@ -138,22 +149,27 @@ def from_dlpack(x: Any, /, *, device: str | None = None, copy: builtins.bool | N
     """A tensor of an object that speaks DLPack, such as an array of another library.
 
     Args:
-        x: an object with `__dlpack__` and `__dlpack_device__`.
+        x: an object with `__dlpack__` and `__dlpack_device__`. Without a copy its memory is used as it is, and must not
+            change as long as the tensor is there.
         device: where the tensor is to be.
-        copy: True always copies, None copies where needed.
+        copy: True always copies, None where needed, False never.
 
     Raises:
         WrongTypeError: the object does not speak DLPack, or its elements are no numbers.
-        InvalidArgumentError: its elements are not in memory that the CPU reads.
+        InvalidArgumentError: its elements are not in memory that the CPU reads, or need a copy that is not wanted.
     """
     if isinstance(x, Tensor):
         return placed(x if copy is False else alias(x), device)
     if not hasattr(x, "__dlpack__"):
         raise WrongTypeError(f"A {type(x).__name__} does not speak DLPack.")
     try:
-        return owned(np.from_dlpack(x), device)
+        array = np.from_dlpack(x)
     except (BufferError, RuntimeError) as error:
         raise InvalidArgumentError(f"The {type(x).__name__} cannot be taken over by DLPack: {error}") from error
+    element_type(array.dtype)
+    if copy is False or (copy is None and can_share(array)):
+        return placed(over(array, None), device)
+    return owned(array, device)
 
 
 def full(shape: Shape, fill_value: complex, *, dtype: DType | None = None, device: str | None = None) -> Tensor:

@@ -117,11 +117,10 @@ class CustomOp:
         if twice := given.keys() & named.keys():
             raise InvalidArgumentError(f"{self.name} is given {', '.join(sorted(twice))} twice.")
         given |= named
-        constants = {each.name: each for each in self._parameters if each.constant}
-        inputs = {key: value for key, value in given.items() if key not in constants}
-        return _call.call(
-            self.name, inputs, **{key: each.value(given[key]) for key, each in constants.items() if key in given}
-        )
+        for each in self._parameters:
+            if each.constant and each.name in given:
+                given[each.name] = each.value(given[each.name])
+        return _call.call(self.name, given)
 
     def remove(self) -> None:
         """Takes the op out of the language. Models that were compiled keep it.

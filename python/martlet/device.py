@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import operator
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypedDict
 
 from martlet._native import answer, lib
-from martlet.errors import OutOfRangeError, WrongTypeError
-from martlet.library import DeviceInfo, devices, info
+from martlet.errors import NotFoundError, OutOfRangeError, WrongTypeError
+from martlet.library import DeviceInfo, devices
 from martlet.model import name_or_null
 
 __all__ = [
@@ -185,18 +183,11 @@ class CoreMLDevice:
 
     def model_cache_size(self) -> int:
         """Bytes that models compiled for Core ML take on disk."""
-        folder = compiled_models()
-        if folder is None or not folder.is_dir():
-            return 0
-        return sum(file.lstat().st_size for file in folder.rglob("*") if file.is_file() and not file.is_symlink())
+        return kept("size")
 
     def cleanup_cache(self) -> int:
         """Removes the models compiled for Core ML from disk, and returns how many bytes that freed."""
-        size = self.model_cache_size()
-        folder = compiled_models()
-        if folder is not None and folder.is_dir():
-            shutil.rmtree(folder)
-        return size
+        return kept("clear")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, CoreMLDevice)
@@ -209,7 +200,10 @@ class CoreMLDevice:
         return f"<CoreMLDevice {self._id}: " + ("available>" if reason is None else f"not available: {reason}>")
 
 
-def compiled_models() -> Path | None:
-    """The folder of the models that were compiled for Core ML; None where there is no folder for caches."""
-    cache = info()["cache"]
-    return None if cache is None else Path(cache) / "coreml"
+def kept(action: str) -> int:
+    """Bytes of what devices keep on disk, before the action; 0 where there is no folder for caches."""
+    try:
+        size: int = answer(lib.mlt_disk_cache, action.encode())["bytes"]
+    except NotFoundError:
+        return 0
+    return size

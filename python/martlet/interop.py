@@ -294,7 +294,7 @@ class ArrayProtocols:
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **words: Any) -> Any:
         """Answers NumPy's ufuncs with tensors: the calls of those we have, and the reductions of some."""
         arrays = [
-            x for x in inputs if not isinstance(x, (ArrayProtocols, np.ndarray, np.generic, int, float, complex, list))
+            x for x in inputs if not isinstance(x, (martlet.Tensor, np.ndarray, np.generic, int, float, complex, list))
         ]
         if arrays or any(word not in ("axis", "keepdims", "dtype") for word in words):
             return NotImplemented
@@ -356,8 +356,8 @@ NUMPY_2 = np.lib.NumpyVersion(np.__version__) >= "2.1.0"
 
 def as_views(value: Any) -> Any:
     """Tensors as read-only NumPy views, within sequences and mappings too."""
-    if isinstance(value, ArrayProtocols):
+    if isinstance(value, martlet.Tensor):
         return value.numpy()
-    if isinstance(value, (list, tuple)) and any(isinstance(one, (ArrayProtocols, list, tuple)) for one in value):
+    if isinstance(value, (list, tuple)) and any(isinstance(one, (martlet.Tensor, list, tuple)) for one in value):
         return type(value)(map(as_views, value)) if type(value) in (list, tuple) else value
     return value

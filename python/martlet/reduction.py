@@ -6,6 +6,7 @@ length 1. An axis that does not exist raises `OutOfRangeError` (an `IndexError`)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -40,11 +41,10 @@ def wide_type(x: Tensor, dtype: DType | None) -> DType:
     """The type sums are made in: the one asked for, else at least the default one of whole numbers."""
     if dtype is not None:
         return element_type(dtype)
-    if x.dtype.kind in "bi":
-        return x.dtype if x.dtype.itemsize > 4 else int32
-    if x.dtype.kind == "u":
-        return x.dtype if x.dtype.itemsize > 4 else uint32
-    return x.dtype
+    own = x.dtype
+    if own.kind not in "biu" or own.itemsize > 4:
+        return own
+    return uint32 if own.kind == "u" else int32
 
 
 def floating(x: Any) -> Tensor:
@@ -53,8 +53,15 @@ def floating(x: Any) -> Tensor:
     return cast(x, float32) if x.dtype.kind in "biu" else x
 
 
+def is_nothing(axis: Axis) -> bool:
+    """Whether an argument names no axes at all, which is not the same as leaving it out."""
+    return isinstance(axis, Sequence) and not axis
+
+
 def reduced(op: str, x: Tensor, axis: Axis, keepdims: bool, **constants: Any) -> Tensor:
     """One reduction; no axes to reduce leave the tensor as it is."""
+    if axis is None:
+        return apply(op, x, keep_dims=keepdims, **constants)
     axes = axes_of(axis, x)
     return apply(op, x, axes=axes, keep_dims=keepdims, **constants) if axes else alias(x)
 
@@ -147,10 +154,9 @@ def var(x: Tensor, /, *, axis: Axis = None, correction: float = 0.0, keepdims: b
     """
     x = floating(x)
     need(x, "f", "the variance is that of real numbers")
-    axes = axes_of(axis, x)
-    if not axes:  # every element is a population of its own
+    if is_nothing(axis):  # every element is a population of its own
         return reshaped(var(reshaped(x, (*x.shape, 1)), axis=-1, correction=correction), x.shape)
-    return apply("reduce_variance", x, axes=axes, keep_dims=keepdims, correction=float(correction))
+    return reduced("reduce_variance", x, axis, keepdims, correction=float(correction))
 
 
 def std(x: Tensor, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
@@ -193,7 +199,7 @@ def any(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
 def truths(op: str, x: Any, axis: Axis, keepdims: bool) -> Tensor:
     """One reduction to truth values."""
     x = tensor(x)
-    return reduced(op, x, axis, keepdims) if axes_of(axis, x) else cast(x, bool_, copy=True)
+    return cast(x, bool_, copy=True) if is_nothing(axis) else reduced(op, x, axis, keepdims)
 
 
 def count_nonzero(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:

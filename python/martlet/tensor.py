@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from martlet import _call, _native, _operators
 from martlet._native import Process, check, ffi, lib
 from martlet._operators import Operators
+from martlet.data_types import ORDER
 from martlet.errors import InvalidArgumentError, UnsupportedError, WrongTypeError
 from martlet.interop import ArrayProtocols
 from martlet.methods import TensorMethods
@@ -33,7 +34,22 @@ def address(handle: Any) -> int:
     return int(cast("uintptr_t", handle))
 
 
-class Tensor(Operators, TensorMethods, ArrayProtocols):
+def native(body: type[Body]) -> type[Body]:
+    """Gives a class's members to the type in C and returns that. A class that inherited from it would put every tensor
+    under the garbage collector.
+    """
+    for each in reversed(body.__mro__[:-1]):
+        for name, value in vars(each).items():
+            if name not in ("__dict__", "__weakref__", "__slots__", "__annotations__"):
+                setattr(Operators, name, value)
+    return Operators  # type: ignore[no-any-return]
+
+
+Body = TypeVar("Body")
+
+
+@native
+class Tensor(TensorMethods, ArrayProtocols):
     """An array of numbers that the library holds, of any shape and of one element type.
 
     Element types are NumPy's bool, int8 to int64, uint8 to uint64, float16, float32, float64, complex64, complex128.
@@ -41,8 +57,6 @@ class Tensor(Operators, TensorMethods, ArrayProtocols):
     The library never changes a tensor's elements: assignment gives this object a new tensor, and arrays taken from it
     before keep the old elements.
     """
-
-    __slots__ = ()
 
     _address: int
     _kept: list[Any]
@@ -236,7 +250,7 @@ class Tensor(Operators, TensorMethods, ArrayProtocols):
         """The dimensions in another order, reversed where none is given."""
         order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
         perm = tuple(order) if order else tuple(range(self.ndim))[::-1]
-        result: Tensor = _call.call("transpose", {"x": self}, perm=perm) if self.ndim > 1 else self
+        result: Tensor = _call.call("transpose", {"x": self}, perm=perm) if self.ndim > 1 else self.copy()
         return result
 
     permute = transpose
@@ -425,6 +439,8 @@ def in_place(method: str) -> Callable[[Tensor, Any], Tensor]:
             raise InvalidArgumentError(
                 f"The result has shape {result.shape}, which does not fit into {shape} in place."
             )
+        if ORDER[result.dtype.kind] > ORDER[dtype.kind]:
+            raise WrongTypeError(f"The result is {result.dtype}, which does not fit into {dtype} in place.")
         return self._replace(result if result.dtype == dtype else result.astype(dtype))
 
     return operator

@@ -152,7 +152,7 @@ static PyType_Slot slots[] = {
     {Py_bf_getbuffer, buffer}, {0, 0}};
 
 static PyType_Spec spec = {
-    "martlet._operators.Operators", sizeof(Tensor), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
+    "martlet.tensor.Tensor", sizeof(Tensor), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
 
 // bind(type, call1, call2, release): the library's functions by address.
 static PyObject *bind(PyObject *module, PyObject *arguments) {

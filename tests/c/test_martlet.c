@@ -358,6 +358,63 @@ static void threads(void) {
     CHECK(good && atomic_load(&mistakes) == 0);
 }
 
+static atomic_int lines_seen;
+
+static void count_line(int32_t level, const char *message, void *context) {
+    if (level >= MLT_LOG_ERROR && level <= MLT_LOG_DEBUG && message[0]) atomic_fetch_add((atomic_int *)context, 1);
+}
+
+static void backends(void) {
+    mlt_backend *backend = NULL;
+    mlt_model *model = NULL;
+    mlt_executable *executable = NULL;
+    mlt_recording *recording = NULL;
+    mlt_tensor *input = NULL, *outputs[2] = {NULL, NULL};
+    OK(mlt_set_log(count_line, &lines_seen, MLT_LOG_DEBUG));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_set_log(NULL, NULL, 7));
+    FAILS(MLT_MALFORMED, mlt_backend_make(&backend, "no JSON"));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_backend_make(&backend, "{\"cache\": 1}"));
+    FAILS(MLT_WRONG_TYPE, mlt_backend_make(&backend, "{\"max_cache_size\": \"many\"}"));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_backend_make(&backend, "{\"max_cache_bytes\": -1}"));
+    if (!OK(mlt_backend_make(&backend, "{\"devices\": [{\"name\": \"first\", \"kind\": \"cpu\", \"fails\": \"run\"},"
+                                       "{\"name\": \"second\", \"kind\": \"cpu\"}]}")))
+        return;
+    OK(mlt_model_parse(&model, program));
+    OK(mlt_backend_compile(&executable, backend, model, NULL));
+    FAILS(MLT_BAD_HANDLE, mlt_backend_compile(&executable, (mlt_backend *)model, model, NULL));
+    OK(mlt_tensor_copy(&input, MLT_FLOAT32, 2, shape, ones, sizeof ones));
+    const mlt_tensor *inputs[2] = {input, input};
+    OK(mlt_profile_begin(&recording));
+    for (int turn = 0; turn < 3; turn++) {
+        if (!OK(mlt_run(outputs, 2, executable, inputs, 2))) return;
+        mlt_view view;
+        OK(mlt_tensor_view(&view, outputs[1]));
+        CHECK(((const float *)view.data)[5] == 2);
+        for (int i = 0; i < 2; i++) OK(mlt_release(outputs[i]));
+    }
+    OK(mlt_profile_end(recording));
+    TEXT("\"second\"", mlt_profile_read(&text, recording));
+    TEXT("traceEvents", mlt_profile_trace(&text, recording));
+    TEXT("\"total_operations\": 3", mlt_backend_stats(&text, backend));
+    TEXT("\"fallback_operations\": 3", mlt_backend_stats(&text, backend));
+    TEXT("\"cache_hits\": 2", mlt_backend_stats(&text, backend));
+    OK(mlt_backend_config(backend, "{\"fallback\": \"error\"}"));
+    FAILS(MLT_UNSUPPORTED, mlt_run(outputs, 2, executable, inputs, 2));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_backend_config(backend, "{\"fallback\": \"perhaps\"}"));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_backend_config(backend, "{\"devices\": []}"));
+    OK(mlt_backend_cleanup(backend));
+    TEXT("\"cache_entries\": 0", mlt_backend_stats(&text, backend));
+    TEXT("\"folder\"", mlt_disk_cache(&text, "size"));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_disk_cache(NULL, "size"));
+    CHECK(atomic_load(&lines_seen) > 0);
+    OK(mlt_set_log(NULL, NULL, -1));
+    OK(mlt_release(recording));
+    OK(mlt_release(backend));
+    OK(mlt_release(input));
+    OK(mlt_release(model));
+    OK(mlt_release(executable));
+}
+
 static void *read_file(const char *path, size_t *size) {
     FILE *file = fopen(path, "rb");
     if (!check(file != NULL, path, __LINE__)) return NULL;
@@ -540,6 +597,7 @@ int main(int count, char **arguments) {
     selection();
     threads();
     custom_ops();
+    backends();
     if (count > 1) package(arguments[1], count > 3 ? arguments[2] : NULL, count > 3 ? arguments[3] : NULL);
     printf("%d passed, %d failed\n", passed, failed);
     return failed != 0;

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Case", "all_cases", "constant", "erf", "normal", "one", "positive", "program", "whole"]
+__all__ = ["Case", "all_cases", "constant", "erf", "normal", "one", "positive", "program", "samples", "whole"]
 
 MIL_NAMES = {"float16": "fp16", "float32": "fp32", "float64": "fp64"}
 FLOATS = {"fp32": np.float32, "fp16": np.float16, "fp64": np.float64}
@@ -98,6 +98,29 @@ def positive(*shape: int, seed: int = 0, low: float = 0.1, high: float = 2) -> n
 def whole(*shape: int, seed: int = 0, low: int = -9, high: int = 9) -> np.ndarray:
     """int32 between two bounds, both included."""
     return np.asarray(np.random.default_rng([seed, *shape]).integers(low, high + 1, shape), np.int32)
+
+
+INTEGERS = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
+
+
+def samples(*shape: int, kinds: str = "biufc", seed: int = 0) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
+    """An array of each element type besides fp32 and fp16, with the settings that run it.
+
+    `kinds` are NumPy's: b truth values, i and u whole numbers, f fp64, c complex numbers. Whole numbers are of all
+    sizes, so that sums and products leave their range.
+    """
+    numbers = np.random.default_rng([seed, *shape])
+    if "b" in kinds:
+        yield numbers.integers(0, 2, shape).astype(bool), {}
+    for name in INTEGERS:
+        kind = np.dtype(name)
+        if kind.kind in kinds:
+            yield numbers.integers(np.iinfo(kind).min, np.iinfo(kind).max, shape, kind, endpoint=True), {}
+    if "f" in kinds:
+        yield numbers.standard_normal(shape), {"dtypes": ("fp64",)}
+    if "c" in kinds:
+        parts = numbers.standard_normal((2, *shape))
+        yield parts[0] + 1j * parts[1], {"dtypes": ("fp32", "fp64")}
 
 
 def erf(x: np.ndarray) -> np.ndarray:

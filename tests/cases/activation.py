@@ -9,6 +9,7 @@ from tests.cases import constant, erf, normal, one
 # Both sides of every bend, and far out.
 WIDE = np.array([[-1e4, -60.5, -12, -3.5, -1, -0.25, -1e-4], [-0.0, 1e-4, 0.25, 1, 3.5, 6, 60.5]], np.float32)
 SPECIAL = np.array([np.nan, np.inf, -np.inf, 0, -0.0, 1, -1], np.float32)
+EVERY_FLOAT = ("fp32", "fp16", "fp64")
 SHAPES = [(), (1,), (37,), (3, 0, 2), (2, 3, 1, 5), (2, 1, 3, 2, 7)]
 
 
@@ -68,19 +69,39 @@ SIMPLE = {
     "gelu": (gelu, [{}, {"mode": "TANH_APPROXIMATION"}, {"mode": "SIGMOID_APPROXIMATION"}]),
 }
 
+
+def inexact(parameters):
+    """Whether a default is in play that fp32 rounds, as Core ML gives it: 0.01 is then not 0.01 in fp64 either."""
+    return not parameters
+
+
 CASES = [
     *(
         case
         for op, (reference, settings) in SIMPLE.items()
         for parameters in settings
-        for case in one(op, reference, x=WIDE, **parameters)
+        for case in one(
+            op, reference, x=WIDE, dtypes=EVERY_FLOAT, double=5e-8 if inexact(parameters) else 1e-13, **parameters
+        )
+    ),
+    *(
+        case
+        for op in sorted(
+            SIMPLE.keys() - {"gelu", "silu", "softsign", "linear_activation", "clamped_relu", "thresholded_relu"}
+        )
+        for case in one(op, SIMPLE[op][0], "special_wide", x=SPECIAL, dtypes=("fp64",), double=5e-8)
     ),
     *(
         case
         for op in ("relu", "sigmoid", "gelu", "softmax")
         for shape in SHAPES
         if shape != () or op != "softmax"
-        for case in one(op, SIMPLE.get(op, (softmax,))[0], x=normal(*shape, scale=2))
+        for case in one(
+            op,
+            SIMPLE.get(op, (softmax,))[0],
+            x=normal(*shape, scale=2),
+            dtypes=("fp32", "fp16") if op == "softmax" else EVERY_FLOAT,
+        )
     ),
     # What becomes of infinities and of what is no number.
     *one("sigmoid", sigmoid, "special", x=SPECIAL),
@@ -90,7 +111,7 @@ CASES = [
     *one("elu", lambda x: np.where(x >= 0, x, np.expm1(x)), "special", x=SPECIAL[1:]),
     # One alpha a channel, with few and many elements behind the channels.
     *one("prelu", prelu, x=normal(2, 3), alpha=constant(np.array([0.1, -0.5, 2])), core_ml=False),
-    *one("prelu", prelu, x=normal(2, 3, 5, 7), alpha=constant(np.array([0.1, -0.5, 2]))),
+    *one("prelu", prelu, x=normal(2, 3, 5, 7), alpha=constant(np.array([0.1, -0.5, 2])), dtypes=EVERY_FLOAT),
     *one("prelu", prelu, x=normal(1, 5, 4), alpha=constant(np.full(5, 0.25))),
     *one(
         "softplus_parametric",
@@ -98,6 +119,7 @@ CASES = [
         x=normal(2, 3, 5, scale=4),
         alpha=constant(np.array([1, 0.5, -2])),
         beta=constant(np.array([1, 3, 0.5])),
+        dtypes=EVERY_FLOAT,
     ),
     # Softmax along every axis, of short and long rows, with one element, and of numbers that overflow.
     *(case for axis in (0, 1, 2, -2) for case in one("softmax", softmax, x=normal(3, 4, 5), axis=axis)),

@@ -211,6 +211,14 @@ def whole_types():
         for op in ("ceil", "floor", "round", "trunc", "identity"):
             yield from one(op, lambda x: x, x=x)
         yield from one("clip", lambda x, alpha, beta: np.clip(x, alpha, beta), x=x, alpha=3, beta=100)
+        yield from one(
+            "clip",
+            lambda x, alpha, beta: np.clip(x.astype(object), alpha.item(), beta.item()).astype(x.dtype),
+            f"{dtype}_wide_bounds",
+            x=x,
+            alpha=constant(np.int32(-5)),
+            beta=constant(np.int32(40000)),
+        )
         yield from one("threshold", lambda x, alpha: np.maximum(x, alpha), x=x, alpha=5)
         yield from one("select", lambda cond, a, b: np.where(cond, a, b), cond=truth(x.size, 1), a=x, b=y)
         yield from one("add", np.add, f"{dtype}_of_constant", x=x, y=constant(y))
@@ -684,6 +692,30 @@ CASES = [
         "e = exp(x = x); t = transpose(x = e, perm = [1, 0]); s = sub(x = e, y = t); y = square(x = s);",
         lambda x: np.square(np.exp(x) - np.exp(x).T),
         x=normal(37, 37),
+        dtypes=("fp64",),
+    ),
+    # Short rows are run several at once, long ones in pieces.
+    *(
+        case
+        for x, y in [
+            ((1000, 3), (3,)),
+            ((1000, 3), (1000, 1)),
+            ((7, 100, 5), (7, 1, 5)),
+            ((3, 2, 64), (2, 1)),
+            ((3, 2, 65), (2, 1)),
+            ((2, 20000), (2, 1)),
+            ((1, 2, 1, 2, 3, 1, 2, 2, 3, 2), (2, 1, 2, 1, 1, 2, 1, 3, 1)),
+        ]
+        for case in one("sub", np.subtract, x=normal(*x), y=normal(*y, seed=1), dtypes=("fp64",))
+    ),
+    *one("sub", np.subtract, "rank_10", x=normal(1, 2, 1, 2, 3, 1, 2, 2, 3, 2), y=normal(2, 1, 2, 1, 1, 2, 1, 3, 1)),
+    *one("logical_or", np.logical_or, "rank_9", x=truth(*[2, 1] * 4, 3), y=truth(2, 1, 1, seed=1), core_ml=False),
+    *program(
+        "short_rows_turned",
+        "t = transpose(x = x, perm = [1, 0]); s = sub(x = t, y = z); y = transpose(x = s, perm = [1, 0]);",
+        lambda x, z: (x.T - z).T,
+        x=normal(3, 700),
+        z=normal(700, 3, seed=1),
         dtypes=("fp64",),
     ),
     *one("add", np.add, "threads", x=normal(300, 301), y=normal(301, seed=1), dtypes=("fp64",)),

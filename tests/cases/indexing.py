@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.cases import constant, normal, one, program, whole
+from tests.cases import constant, normal, one, program, samples, whole
 from tests.cases.shape import bounds, counted
 
 INT32 = np.int32
@@ -467,4 +467,186 @@ SEARCHING = [
     ],
 ]
 
-CASES = [*GATHERING, *SCATTERING, *SEARCHING]
+
+def combined(mode, x):
+    """A mode for a type: whole numbers wrap, and divide rounding down, by 0 to 0."""
+    if x.dtype.kind == "b":
+        return {"add": np.logical_or, "mul": np.logical_and, "max": np.logical_or, "min": np.logical_and}.get(
+            mode, COMBINE["update"]
+        )
+    if mode == "div" and x.dtype.kind in "iu":
+        return lambda a, b: np.floor_divide(a, b) if b else b
+    return COMBINE[mode]
+
+
+def scatter_typed(data, indices, updates, axis=0, mode="add"):
+    result = data.copy()
+    for place, index in enumerate(indices):
+        at = result[int(index)]
+        parts = [combined(mode, data)(a, b) for a, b in zip(at.ravel(), updates[place].ravel(), strict=True)]
+        result[int(index)] = np.array(parts, data.dtype).reshape(at.shape)
+    return result
+
+
+def ordered(x, axis, ascending):
+    """Positions in order, equal elements as they stood; what is no number counts as the greatest."""
+    line = np.moveaxis(x, axis, -1)
+    rank = np.unique(line, return_inverse=True, equal_nan=True)[1].reshape(line.shape)
+    return np.moveaxis(np.argsort(rank if ascending else -rank, axis=-1, kind="stable"), -1, axis)
+
+
+def argsort_typed(x, axis=-1, ascending=False, output_dtype="int32"):
+    return ordered(x, axis, ascending).astype(output_dtype)
+
+
+def sort(x, axis=-1, ascending=True, stable=True):
+    return np.take_along_axis(x, ordered(x, axis, ascending), axis)
+
+
+def topk_typed(x, k=1, axis=-1, ascending=False, sort=True, return_indices=True, output_indices_dtype="int32"):
+    order = np.take(ordered(x, axis, ascending), range(k), axis)
+    return np.take_along_axis(x, order, axis), order.astype(output_indices_dtype)
+
+
+def search_sorted(x, v, side="left", output_dtype="int32"):
+    return np.searchsorted(x, v, side).astype(output_dtype)
+
+
+def non_zero(x, output_dtype="int32"):
+    return np.argwhere(x).astype(output_dtype)
+
+
+def unique(x, output_dtype="int32"):
+    values, *places = np.unique(x, return_index=True, return_inverse=True, return_counts=True, equal_nan=False)
+    first, inverse, counts = (each.astype(output_dtype) for each in places)
+    return values, first, inverse.reshape(x.shape), counts
+
+
+def few(x):
+    """The same array with few different elements, of which some are 0."""
+    return x.ravel()[np.arange(x.size) ** 2 % 7].reshape(x.shape) * (np.arange(x.size) % 4 > 0).astype(x.dtype).reshape(
+        x.shape
+    )
+
+
+def in_every_type():
+    for x, settings in samples(4, 5, 6):
+        label = str(x.dtype)
+        for index in ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"):
+            at = np.array([3, 1, 1], index)
+            yield from one("gather", gather, f"{label}-{index}", x=x, indices=at, axis=1, **settings)
+        places = whole(2, 5, 6, low=0, high=3).astype(np.int64)
+        yield from one("gather_along_axis", along, f"{label}-int64", x=x, indices=places, axis=0, **settings)
+        pairs = np.array([[2, 1], [-1, 3]], np.int64)
+        yield from one("gather_nd", gather_nd, f"{label}-int64", x=x, indices=pairs, **settings)
+        updates = x[:3][::-1].copy()
+        for mode in COMBINE:
+            if (x.dtype.kind == "c" and mode in ("max", "min")) or (x.dtype.kind == "b" and mode in ("sub", "div")):
+                continue
+            yield from one(
+                "scatter",
+                scatter_typed,
+                f"{label}-{mode}",
+                data=x,
+                indices=np.array([3, 0, 3]),
+                updates=updates,
+                mode=mode,
+                **settings,
+            )
+        yield from one(
+            "scatter_along_axis",
+            scatter_along,
+            f"{label}-update",
+            data=x,
+            indices=places,
+            updates=x[:2].copy(),
+            mode="update",
+            **settings,
+        )
+        yield from one(
+            "scatter_nd",
+            scatter_nd,
+            f"{label}-update",
+            data=x,
+            indices=pairs,
+            updates=x[0, :2].copy(),
+            mode="update",
+            **settings,
+        )
+        yield from one(
+            "slice_update",
+            slice_update,
+            f"{label}-back",
+            x=x,
+            update=x[:2, :2, :2].copy(),
+            begin=[3, 4, 5],
+            end=[1, 0, 1],
+            stride=[-1, -2, -2],
+            **settings,
+        )
+        yield from one("non_zero", non_zero, label, x=few(x), **settings)
+        yield from one("non_zero", non_zero, label + "-int64", x=few(x), output_dtype="int64", **settings)
+        yield from one(
+            "masked_select", lambda x, mask: x[mask], label, x=x, mask=whole(4, 5, 6) > 0, core_ml=False, **settings
+        )
+        yield from one("unique", unique, label, x=few(x), outputs=4, core_ml=False, **settings)
+    for shape, axis in (((3, 5, 7), 1), ((2, 1500), 1), ((1100, 3), 0)):
+        for x, settings in samples(*shape, kinds="biuf"):
+            x = few(x) if shape == (3, 5, 7) else x
+            for ascending in (False, True):
+                more = {"x": x, "axis": axis, "ascending": ascending, **settings}
+                yield from one("argsort", argsort_typed, f"{x.dtype}-{shape}-{ascending}", **more)
+                yield from one("sort", sort, f"{x.dtype}-{shape}-{ascending}", core_ml=False, **more)
+                yield from one("topk", topk_typed, f"{x.dtype}-{shape}-{ascending}", k=3, outputs=2, **more)
+    for x, settings in samples(40, kinds="biuf"):
+        for side in ("left", "right"):
+            yield from one(
+                "search_sorted",
+                search_sorted,
+                f"{x.dtype}-{side}",
+                x=np.sort(few(x)),
+                v=x.reshape(5, 8),
+                side=side,
+                core_ml=False,
+                **settings,
+            )
+
+
+NANS = np.array([np.nan, 1, -0.0, np.inf, 0.0, np.nan, -np.inf, 1])
+TOGETHER = {"dtypes": ("fp64", "fp32", "fp16"), "core_ml": False}
+OPEN = [
+    *(
+        case
+        for up in (False, True)
+        for case in one("argsort", argsort_typed, f"nan-{up}", x=NANS, ascending=up, **TOGETHER)
+    ),
+    *(case for up in (False, True) for case in one("sort", sort, f"nan-{up}", x=NANS, ascending=up, **TOGETHER)),
+    *one("argsort", argsort_typed, "int64", x=whole(3, 5), output_dtype="int64", core_ml=False),
+    *one("topk", topk_typed, "int64", x=whole(3, 5), k=2, output_indices_dtype="int64", outputs=2, core_ml=False),
+    *one("search_sorted", search_sorted, "nan", x=np.sort(NANS), v=NANS, output_dtype="int64", **TOGETHER),
+    *one("search_sorted", search_sorted, "empty", x=np.zeros(0), v=NANS, **TOGETHER),
+    *one("unique", unique, "nan", x=NANS, outputs=4, **TOGETHER),
+    *one("unique", unique, "complex-nan", x=NANS * 1j + np.array([1, 0] * 4), outputs=4, dtypes=("fp32", "fp64")),
+    *one("unique", unique, "wide", x=whole(50, 60), output_dtype="int64", outputs=4, core_ml=False),
+    *one("unique", unique, "many", x=normal(3000) // 0.001, outputs=4, dtypes=("fp32", "fp64"), core_ml=False),
+    *one("unique", unique, "empty", x=np.zeros((0, 3), np.int64), outputs=4, core_ml=False),
+    *one("unique", unique, "lone", x=np.array(5, np.uint8), outputs=4, core_ml=False),
+    *one("masked_select", lambda x, mask: x[mask], "none", x=normal(3, 4), mask=np.zeros((3, 4), bool), **TOGETHER),
+    *one("masked_select", lambda x, mask: x[mask], "all", x=normal(3, 4), mask=np.ones((3, 4), bool), **TOGETHER),
+    *one("non_zero", non_zero, "none", x=np.zeros((3, 4)), **TOGETHER),
+    *one("non_zero", non_zero, "empty", x=np.zeros((3, 0)), **TOGETHER),
+    *one("non_zero", non_zero, "nan", x=NANS, **TOGETHER),
+    # Beside a result of a known size.
+    *program(
+        "open-results",
+        "a = transpose(x = x, perm = [1, 0]); b = greater(x = a, y = 0.0); c = masked_select(x = a, mask = b);"
+        " d = non_zero(x = b); e = reduce_sum(x = a, axes = [0], keep_dims = false);",
+        lambda x: (x.T[x.T > 0], np.argwhere(x.T > 0).astype(INT32), x.sum(1)),
+        outputs=("c", "d", "e"),
+        x=normal(4, 5),
+        half=1e-2,
+        core_ml=False,
+    ),
+]
+
+CASES = [*GATHERING, *SCATTERING, *SEARCHING, *in_every_type(), *OPEN]

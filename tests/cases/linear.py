@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.cases import constant, erf, normal, one, program, whole
+from tests.cases import constant, erf, normal, one, program, samples, whole
 
 
 def linear(x, weight, bias=0):
@@ -307,5 +307,61 @@ CASES = [
         half=1e-2,
         core_ml=False,
     ),
-    *one("matmul", matmul, x=whole(3, 5), y=whole(5, 7)),
+    *(
+        case
+        for shapes in [
+            *PRODUCTS,
+            ((5,), (5,)),
+            ((3, 5), (5,)),
+            ((2, 3, 5), (5,)),
+            ((5,), (2, 5, 3)),
+            ((2, 1, 3, 4), (5, 4, 6)),
+            ((3, 0), (0, 4)),
+            ((130, 300), (300, 70)),
+        ]
+        for (x, settings), (y, _) in zip(
+            samples(*shapes[0], kinds="iufc"), samples(*shapes[1], kinds="iufc", seed=1), strict=True
+        )
+        for case in one("matmul", matmul, x=x, y=y, double=1e-11, tolerance=1e-3, core_ml=False, **settings)
+    ),
+    *(
+        case
+        for x, settings in samples(2, 33, 21, kinds="iufc")
+        for case in one(
+            "matmul",
+            matmul,
+            f"flipped-{x.dtype}",
+            x=x,
+            y=x[:, ::-1].copy(),
+            transpose_x=True,
+            tolerance=1e-3,
+            double=1e-11,
+            **settings,
+        )
+    ),
+    *(
+        case
+        for x, settings in samples(9, 33, kinds="iufc")
+        for case in one(
+            "matmul", matmul, f"flipped-back-{x.dtype}", x=x, y=x + 1, transpose_y=True, tolerance=1e-3, **settings
+        )
+    ),
+    *one("matmul", matmul, x=normal(3, 5), y=normal(5)),
+    *one("matmul", matmul, x=normal(5), y=normal(5)),
+    *one("matmul", matmul, "large", x=whole(3, 5) * 99991, y=whole(5, 7) * 9973),
+    *one("matmul", matmul, "weights", x=normal(3, 5), y=constant(normal(5, 7)), dtypes=("fp64",)),
+    *(
+        case
+        for x, settings in samples(2, 3, 5, kinds="iufc")
+        for case in one(
+            "einsum",
+            einsum,
+            f"every-type-{x.dtype}",
+            values=[x, x[::-1, ::-1].copy()],
+            equation="bij,bkj->ikb",
+            tolerance=1e-4,
+            core_ml=False,
+            **settings,
+        )
+    ),
 ]

@@ -34,6 +34,34 @@ CASES = [
         **settings(0.02),
     ),
     *program(
+        "random_normal-of-fp64",
+        f"""r = random_normal(shape = [{COUNT}], mean = mean_value, stddev = deviation, seed = 7);
+        mean = reduce_mean(x = r, axes = [0], keep_dims = true);
+        spread = reduce_variance(x = r, axes = [0], keep_dims = true);""",
+        same(1.5, 0.25),
+        outputs=("mean", "spread"),
+        mean_value=constant(1.5),
+        deviation=constant(0.5),
+        dtypes=("fp64",),
+        double=0.01,
+        core_ml=False,
+    ),
+    *program(
+        "random_uniform-of-fp64",
+        f"""r = random_uniform(shape = [{COUNT}], low = low, high = high, seed = 3);
+        mean = reduce_mean(x = r, axes = [0], keep_dims = true);
+        spread = reduce_variance(x = r, axes = [0], keep_dims = true);
+        least = reduce_min(x = r, axes = [0], keep_dims = true);
+        most = reduce_max(x = r, axes = [0], keep_dims = true);""",
+        same(1, 16 / 12, -1, 3),
+        outputs=("mean", "spread", "least", "most"),
+        low=constant(-1.0),
+        high=constant(3.0),
+        dtypes=("fp64",),
+        double=0.02,
+        core_ml=False,
+    ),
+    *program(
         "random_normal-third-and-fourth-moment",
         f"""r = random_normal(shape = [{COUNT // 4}, 4], seed = 11);
         s = square(x = r);

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.cases import normal, one, positive, program, whole
+from tests.cases import normal, one, positive, program, samples, whole
 
 
 def log_sum_exp(x, axes, keepdims):
@@ -84,6 +84,77 @@ def everywhere():
             yield from one(op, reduction(op), x=whole(2, 3, 5, low=-3, high=3), axes=axes)
 
 
+def wrapping(function):
+    """A reference in the element type of its operand: sums and products wrap."""
+
+    def reference(x, axes=None, keep_dims=False):
+        every = tuple(range(x.ndim)) if axes is None else tuple(axes)
+        dtype = {"dtype": x.dtype} if function in (np.sum, np.prod) else {}
+        return np.asarray(function(x, axis=every, keepdims=keep_dims, **dtype))
+
+    return reference
+
+
+def variance(x, axes=None, keep_dims=False, correction=0.0):
+    every = tuple(range(x.ndim)) if axes is None else tuple(axes)
+    return np.var(x, axis=every, keepdims=keep_dims, ddof=correction)
+
+
+def running(function):
+    def reference(x, axis=0, exclusive=False, reverse=False):
+        x = np.flip(x, axis) if reverse else x
+        if exclusive:
+            first = np.full_like(np.take(x, [0], axis), function is np.cumprod)
+            x = np.concatenate([first, np.delete(x, -1, axis)], axis)
+        result = function(x, axis, dtype=x.dtype)
+        return np.flip(result, axis) if reverse else result
+
+    return reference
+
+
+ORDERED = {"reduce_max": np.max, "reduce_min": np.min}
+TRUTHS = {"reduce_any": np.any, "reduce_all": np.all}
+NUMBERS = {"reduce_sum": np.sum, "reduce_prod": np.prod}
+# Rows, columns, axes apart, none, lanes that no vector divides, and rows longer than a group.
+SHAPES = [((3, 5, 7), [2]), ((3, 5, 7), [0]), ((3, 5, 7), [0, 2]), ((3, 5), []), ((2, 133, 71), [1]), ((2, 9001), [1])]
+SPECIAL = np.array([[1, np.nan, 3], [np.inf, 2, -np.inf], [-0.0, 0.0, 5]])
+
+
+def in_every_type():
+    for shape, axes in SHAPES:
+        kinds = {"double": 1e-12, "tolerance": 1e-3}
+        for op, function in NUMBERS.items():
+            for x, settings in samples(*shape, kinds="iufc"):
+                # Products of many numbers stay near 1.
+                near = x / np.abs(x) if op == "reduce_prod" and x.dtype.kind in "fc" else x
+                yield from one(op, wrapping(function), x=near, axes=axes, **kinds, **settings)
+        for x, settings in samples(*shape, kinds="fc"):
+            yield from one("reduce_mean", wrapping(np.mean), x=x, axes=axes, **kinds, **settings)
+        for op, function in ORDERED.items():
+            for x, settings in samples(*shape, kinds="iuf"):
+                yield from one(op, wrapping(function), x=x, axes=axes, **settings)
+        for op, function in TRUTHS.items():
+            for x, settings in samples(*shape):
+                mostly = np.where(np.arange(x.size).reshape(shape) % 9 < 4, x, 0 if op == "reduce_any" else 1)
+                yield from one(op, wrapping(function), x=mostly.astype(x.dtype), axes=axes, **settings)
+        yield from one("reduce_variance", variance, x=normal(*shape), axes=axes)
+        yield from one("reduce_variance", variance, x=normal(*shape), axes=axes, dtypes=("fp64",))
+    for op, function in {"reduce_argmax": np.argmax, "reduce_argmin": np.argmin}.items():
+        for axis in (0, 1, 2):
+            for x, settings in samples(3, 5, 7, kinds="iuf"):
+                yield from one(op, position(function), x=x, axis=axis, **settings)
+                yield from one(op, position(function), x=x, axis=axis, output_dtype="int64", **settings)
+        yield from one(op, position(function), "special", x=SPECIAL, axis=1, dtypes=("fp64",))
+        yield from one(op, position(function), x=normal(3, 5), axis=1, output_dtype="int64", dtypes=("fp32",))
+    for op, function in {"cumsum": np.cumsum, "cumprod": np.cumprod}.items():
+        for exclusive, reverse in ((False, False), (True, False), (False, True), (True, True)):
+            for x, settings in samples(3, 5, 7, kinds="iufc"):
+                for axis in (0, 2):
+                    more = {"axis": axis, "exclusive": exclusive, "reverse": reverse}
+                    yield from one(op, running(function), x=x, **more, double=1e-12, **settings)
+    yield from one("cumprod", running(np.cumprod), x=normal(3, 5), axis=1)
+
+
 TIES = np.array([[1, 3, 3, 2], [5, 0, 5, 0]], np.float32)
 
 CASES = [
@@ -152,4 +223,39 @@ CASES = [
         a=np.round(normal(4, 9) * 8),
         b=np.round(normal(9) * 8),
     ),
+    *in_every_type(),
+    *one("reduce_variance", variance, x=normal(4, 9), axes=[1], correction=1.0),
+    *one("reduce_variance", variance, x=normal(4, 9), keep_dims=True, correction=0.5, dtypes=("fp32", "fp64")),
+    *one("reduce_variance", variance, "far-from-0", x=1e6 + normal(4, 999), axes=[1], dtypes=("fp64",), double=1e-9),
+    # What is no number, and nothing at all.
+    *(
+        case
+        for op in ("reduce_sum", "reduce_mean", "reduce_max", "reduce_min", "reduce_prod")
+        for axes in ([0], [1])
+        for case in one(op, wrapping(getattr(np, op[7:])), f"special-{axes[0]}", x=SPECIAL, axes=axes, dtypes=("fp64",))
+    ),
+    *one("reduce_sum", wrapping(np.sum), "empty", x=np.zeros((2, 0, 3), np.int64), axes=[1]),
+    *one("reduce_prod", wrapping(np.prod), "empty", x=np.zeros((2, 0, 3), np.uint8), axes=[1]),
+    *one("reduce_mean", wrapping(np.mean), "empty", x=np.zeros((2, 0)), axes=[1], dtypes=("fp32", "fp64")),
+    *one(
+        "reduce_mean",
+        wrapping(np.mean),
+        "empty-complex",
+        x=np.zeros((2, 0), complex),
+        axes=[1],
+        dtypes=("fp32", "fp64"),
+    ),
+    *one("reduce_any", wrapping(np.any), "empty", x=np.zeros((2, 0), bool), axes=[1]),
+    *one("reduce_all", wrapping(np.all), "empty", x=np.zeros((2, 0), bool), axes=[1]),
+    *one("reduce_any", wrapping(np.any), "special", x=SPECIAL[:, :2], axes=[1], keep_dims=True),
+    # Long sums: each of fp32 within its last digits, those of fp64 as exact as NumPy's; a row that threads share.
+    *one(
+        "reduce_sum", wrapping(np.sum), "long", x=np.full(2_000_003, 0.1, np.float32), tolerance=4e-7, dtypes=("fp32",)
+    ),
+    *one("reduce_mean", wrapping(np.mean), "long", x=0.1 + normal(600_007), dtypes=("fp32",), tolerance=1e-7),
+    *one("reduce_sum", wrapping(np.sum), "long", x=1e8 + normal(600_007), dtypes=("fp64",), double=1e-14),
+    *one("reduce_sum", wrapping(np.sum), "long", x=np.arange(300_001) << 44),
+    *one("reduce_max", wrapping(np.max), "long", x=np.arange(300_001) << 44),
+    # The expansions of what has no kernel for a type.
+    *one("reduce_sum_square", reduction("reduce_sum_square"), x=whole(3, 5).astype(np.int16), axes=[1]),
 ]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.cases import constant, normal, one, program, whole
+from tests.cases import constant, normal, one, program, samples, whole
 
 TRUTH = whole(3, 4, seed=1) > 0
 
@@ -532,4 +532,144 @@ MAKING = [
     *one("band_part", band_part, x=TRUTH, lower=1, upper=0),
 ]
 
-CASES = [*RESHAPING, *JOINING, *SLICING, *BLOCKS, *MAKING]
+
+def moved(x, **settings):
+    """What moves elements, for one array of rank 3: more is said of few types above."""
+    label = str(x.dtype)
+    for op, function, arguments in (
+        ("transpose", np.transpose, {"perm": [2, 0, 1]}),
+        ("reshape", reshape, {"shape": [5, -1]}),
+        ("expand_dims", lambda x, axes: np.expand_dims(x, tuple(axes)), {"axes": [0, -1]}),
+        ("squeeze", lambda x: np.squeeze(x), {}),
+        ("tile", np.tile, {"reps": [2, 1, 3]}),
+        ("reverse", lambda x, axes: np.flip(x, axes), {"axes": [0, 2]}),
+        ("pad", pad, {"pad": [1, 2, 0, 3]}),
+        ("pad", pad, {"pad": [1, 2, 2, 3], "mode": "reflect"}),
+        ("pad", pad, {"pad": [1, 2, 2, 3], "mode": "replicate"}),
+        ("slice_by_index", sliced, {"begin": [2, 4, -1], "end": [0, -5, 0], "stride": [-1, -2, -3]}),
+        ("slice_by_size", by_size, {"begin": [1, 0, 2], "size": [2, -1, 3]}),
+        ("sliding_windows", sliding_windows, {"axis": 1, "size": 3, "stride": 2}),
+        ("band_part", band_part, {"lower": 1, "upper": 2}),
+        ("concat", concat, {"axis": 1}),
+        ("concat", concat, {"axis": 1, "interleave": True}),
+        ("stack", lambda values, axis: np.stack(values, axis), {"axis": -2}),
+    ):
+        words = "-".join([label, *map(str, arguments.values())])
+        if op in ("concat", "stack"):
+            yield from one(op, function, words, values=[x, x[::-1].copy()], **arguments, **settings)
+        elif op == "transpose":
+            yield from one(op, lambda x, perm: np.transpose(x, perm).copy(), words, x=x, **arguments, **settings)
+        elif op == "tile":
+            yield from one(op, lambda x, reps: np.tile(x, reps), words, x=x, **arguments, **settings)
+        elif op == "squeeze":
+            yield from one(op, function, words, x=x[:, :1], **arguments, **settings)
+        else:
+            yield from one(op, function, words, x=x, **arguments, **settings)
+    yield from one("split", split, label, x=x, axis=1, split_sizes=[1, 4], outputs=2, **settings)
+    yield from one(
+        "fill_like",
+        lambda ref_tensor, value: np.full_like(ref_tensor, value),
+        label,
+        ref_tensor=x,
+        value=constant(x[0, 0, 0]),
+        **settings,
+    )
+    yield from one(
+        "fill", lambda shape, value: np.full(shape, value), label, shape=[2, 3], value=constant(x[0, 0, 0]), **settings
+    )
+
+
+def in_every_type():
+    for x, settings in samples(4, 5, 6):
+        yield from moved(x, **settings)
+    for index in ("int8", "uint8", "int16", "uint32", "int64", "uint64"):
+        for x, settings in samples(2, kinds="bifc"):
+            yield from one(
+                "one_hot",
+                one_hot,
+                f"{index}-of-{x.dtype}",
+                indices=np.array([[2, 0], [1, 3]], index),
+                one_hot_vector_size=3,
+                axis=1,
+                on_value=constant(x[0]),
+                off_value=constant(x[1]),
+                **settings,
+            )
+
+
+# More axes than anything has, none, and none filled.
+RANKS = [
+    *one(
+        "transpose",
+        lambda x, perm: np.transpose(x, perm).copy(),
+        "rank-9",
+        x=np.arange(2**9).reshape([2] * 9),
+        perm=[8, 1, 6, 3, 4, 5, 2, 7, 0],
+    ),
+    *one(
+        "tile",
+        lambda x, reps: np.tile(x, reps),
+        "rank-9",
+        x=np.arange(2**9, dtype=np.uint8).reshape([2] * 9),
+        reps=[2, 1, 2, 1, 2, 1, 2, 2, 2],
+    ),
+    *one("reverse", lambda x: np.flip(x), "rank-18", x=np.arange(2**18).reshape([2] * 18)),
+    *one(
+        "slice_by_index",
+        sliced,
+        "rank-9",
+        x=np.arange(2.0**9).reshape([2] * 9),
+        begin=[1] * 9,
+        end=[-3] * 9,
+        stride=[-1] * 9,
+        dtypes=("fp64",),
+    ),
+    *one("reverse", lambda x: np.flip(x), "rank-0", x=np.array(7, np.int64), core_ml=False),
+    *one("stack", lambda values, axis: np.stack(values, axis), "rank-0", values=[np.array(7), np.array(8)], axis=0),
+    *one(
+        "concat",
+        lambda values, axis: np.array(values),
+        "rank-0",
+        values=[np.array(7), np.array(8)],
+        axis=0,
+        core_ml=False,
+    ),
+    *one("transpose", lambda x, perm: np.transpose(x, perm), "empty", x=np.zeros((0, 3), np.int64), perm=[1, 0]),
+    *one("concat", concat, "empty", values=[np.zeros((0, 3)), np.ones((2, 3))], axis=0, dtypes=("fp64",)),
+    *one("slice_by_index", sliced, "empty", x=np.arange(4), begin=[3], end=[1], stride=[1], core_ml=False),
+    *one("band_part", band_part, "empty", x=np.zeros((2, 0, 3), np.uint64), lower=0, upper=0),
+    *one(
+        "range_1d",
+        range_1d,
+        "large",
+        start=constant(np.int64(2**60 + 1)),
+        end=constant(np.int64(2**60 + 12)),
+        step=constant(np.int64(3)),
+    ),
+    *one(
+        "range_1d",
+        range_1d,
+        "falling",
+        start=constant(np.int64(2**62)),
+        end=constant(np.int64(-(2**62))),
+        step=constant(np.int64(-(2**61))),
+    ),
+    *one(
+        "range_1d",
+        range_1d,
+        "numbers",
+        start=constant(np.uint8(3)),
+        end=constant(np.uint8(250)),
+        step=constant(np.uint8(100)),
+    ),
+    *one(
+        "pad",
+        pad,
+        "value",
+        x=np.arange(3, dtype=np.uint64) + 2**63,
+        pad=[1, 1],
+        constant_val=constant(np.uint64(2**64 - 1)),
+    ),
+]
+
+CASES = [*RESHAPING, *JOINING, *SLICING, *BLOCKS, *MAKING, *in_every_type(), *RANKS]

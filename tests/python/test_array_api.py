@@ -549,6 +549,8 @@ def test_products_and_corrections():
         close(martlet.var(martlet.asarray(x), axis=0, correction=correction), expected, 1e-12)
         close(martlet.std(martlet.asarray(x), axis=0, correction=correction), np.sqrt(expected), 1e-12)
     close(martlet.sum(martlet.asarray(x), axis=()), x)
+    close(martlet.any(martlet.asarray(x), axis=[]), x != 0)
+    close(martlet.var(martlet.asarray(x), axis=()), np.zeros_like(x))
     assert martlet.sum(martlet.asarray(x, dtype="float32"), dtype=np.dtype("float64")).dtype == "float64"
 
 
@@ -750,3 +752,6 @@ def test_in_place_operators_keep_type_and_others():
     assert x.dtype == "int32"
     with pytest.raises(ValueError, match=r"\(2, 3\).*\(3,\)"):
         x += martlet.ones((2, 3), dtype="int32")
+    with pytest.raises(TypeError, match=r"float32.*int32"):
+        x += 1.5
+    assert x.tolist() == [4, 6, 8]

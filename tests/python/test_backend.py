@@ -322,6 +322,13 @@ def test_switching_fallback_off_holds_for_loaded_models():
         backend.run(text, x=A)
 
 
+def test_devices_may_be_described_as_for_the_selector():
+    devices = [martlet.DescribedDevice("npu", "coreml", refuses=["matmul"]), martlet.DescribedDevice("host", "cpu")]
+    backend = CoreMLBackend(devices=devices)
+    np.testing.assert_array_equal(backend.run("matmul", x=A, y=B), A @ B)
+    assert list(backend.get_stats().fallbacks) == ["npu"]
+
+
 def test_wrong_shapes_do_not_fall_back():
     backend = played(device("npu", "coreml"), HOST)
     with pytest.raises(martlet.InvalidArgumentError):

@@ -1,5 +1,6 @@
 """What devices keep on disk: atomic across processes, bounded, visible, and never in the way."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -28,11 +29,10 @@ def folder(tmp_path, monkeypatch):
     return tmp_path / "cache" / "compiled"
 
 
-def start(*sizes, log="debug"):
-    environment = {**os.environ, "MARTLET_LOG": log}
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *map(str, sizes)], stderr=subprocess.PIPE, text=True, env=environment
-    )
+def start(*sizes):
+    environment = {**os.environ, "MARTLET_LOG": "debug"}
+    command = [sys.executable, "-c", PROGRAM, *map(str, sizes)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 def finish(process):
@@ -102,12 +102,43 @@ def test_a_folder_that_cannot_be_made_is_no_failure(tmp_path, monkeypatch):
     assert cache("size")["entries"] == 0
 
 
+@pytest.fixture
+def disk(tmp_path, monkeypatch):
+    """A small disk of its own; only root can have one."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    if not sys.platform.startswith("linux") or os.geteuid() != 0:
+        pytest.skip("only root on Linux can mount a disk")
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", path], check=False).returncode:
+        pytest.skip("no disk can be mounted here")
+    (path / "compiled").mkdir()
+    monkeypatch.setenv("MARTLET_CACHE", str(path))
+    yield path
+    subprocess.run(["umount", path], check=True)
+
+
+def test_a_full_disk_is_no_failure(disk):
+    for size in (4096, 1):
+        with contextlib.suppress(OSError), (disk / f"filler{size}").open("wb", buffering=0) as file:
+            while file.write(bytes(size)):
+                pass
+    assert "The cache on disk is not used" in finish(start(16))
+    assert cache("ls")["entries"] == []
+    assert not list((disk / "compiled").glob(".part-*"))
+
+
+def test_a_read_only_disk_is_no_failure(disk):
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    assert "The cache on disk is not used" in finish(start(16))
+    assert list((disk / "compiled").iterdir()) == []
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_read_only_folder_is_no_failure(folder):
     folder.mkdir(parents=True)
     folder.chmod(0o555)
     assert "The cache on disk is not used" in finish(start(16))
-    assert entries(folder) == []
+    assert list(folder.iterdir()) == []
 
 
 def test_the_cpu_keeps_nothing(folder):

@@ -56,7 +56,7 @@ def compare(got: dict[str, np.ndarray], case: Case) -> None:
         answer = got[name].reshape(wanted.shape)
         if wanted.dtype.kind == "c":  # part by part, or an infinite part would hide the other
             parts = wanted.real.dtype
-            answer, wanted = np.atleast_1d(answer).view(parts), np.atleast_1d(wanted).view(parts)
+            answer, wanted = (np.ascontiguousarray(each).view(parts) for each in (answer, wanted))
         if wanted.dtype.kind == "f":
             answer, wanted = answer.astype(np.float64), wanted.astype(np.float64)
             np.testing.assert_allclose(answer, wanted, rtol=case.tolerance, atol=case.tolerance, err_msg=name)
@@ -168,6 +168,27 @@ def test_ops_that_core_ml_lacks(tmp_path: Path) -> None:
     saved = martlet.load(tmp_path / "case.mlpackage").text()
     assert "log(" in saved
     assert "log1p(" not in saved
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('cast(x = c, dtype = "fp32")', "complex64, which fp32 cannot hold"),
+        ("less(x = c, y = c)", "complex64; it must be one of"),
+        ("add(x = f, y = i)", "x is fp32 and y is int64; both must be of one type"),
+        ("select(cond = b, a = f, b = i)", "a is fp32 and b is int64; both must be of one type"),
+        ("bitwise_and(x = f, y = f)", "fp32; it must be one of bool"),
+        ("shift_left(x = b, y = b)", "bool; it must be one of int8"),
+        ("add(x = b, y = b)", "bool; it must be one of"),
+        ("next_after(x = h, y = h)", "fp16; it must be one of fp32, fp64"),
+        ("complex(x = i, y = i)", "int64; it must be one of fp32, fp64"),
+    ],
+)
+def test_types_without_meaning(line: str, words: str) -> None:
+    types = {"c": "complex64", "f": "fp32", "h": "fp16", "i": "int64", "b": "bool"}
+    inputs = ", ".join(f"tensor<{each}, [2]> {name}" for name, each in types.items())
+    with pytest.raises(martlet.WrongTypeError, match=words):
+        martlet.parse(f"program(1.3) {{ func main<ios18>({inputs}) {{ y = {line}; }} -> (y); }}")
 
 
 # The table

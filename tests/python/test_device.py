@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 
+import numpy as np
 import pytest
 
 import martlet
@@ -73,12 +74,12 @@ def test_the_cache_of_compiled_models_is_what_lies_on_disk(own_folder):
     device = CoreMLDevice()
     assert device.model_cache_size() == 0
     assert device.cleanup_cache() == 0
-    (own_folder / "coreml" / "a.mlmodelc").mkdir(parents=True)
-    (own_folder / "coreml" / "a.mlmodelc" / "weights").write_bytes(bytes(1000))
-    (own_folder / "coreml" / "b").write_bytes(bytes(24))
+    keeper = martlet.CoreMLBackend(devices=[{"name": "keeper", "kind": "coreml", "keeps": True}])
+    for size in (1, 2):
+        keeper.run("relu", x=np.ones((size, 64), np.float32))
     (own_folder / "measurements-0.json").write_text("{}")
-    assert device.model_cache_size() == 1024
-    assert device.cleanup_cache() == 1024
+    assert device.model_cache_size() == 2 * len("keeper\n")
+    assert device.cleanup_cache() == 2 * len("keeper\n")
     assert device.model_cache_size() == 0
     assert (own_folder / "measurements-0.json").exists()
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -252,6 +253,28 @@ def test_this_machine_chooses_among_what_it_has():
         assert "only CPUs are available" in found.reason
     assert martlet.SmartDeviceSelector(["cpu:single"]).explain(OperationProfile("relu", (8,))).chain == ["cpu:single"]
     assert SmartDeviceSelector(["cpu", martlet.CoreMLDevice()]).explain(OperationProfile("relu", (8,))).device == "cpu"
+
+
+def test_threads_share_a_selector():
+    selector, seen, errors = SmartDeviceSelector(MAC), set(), []
+
+    def work(number):
+        try:
+            for turn in range(100):
+                if number == 0:
+                    selector.pin("relu", "metal") if turn % 2 else selector.unpin("relu")
+                seen.add(chosen(selector, "relu", (8,)))
+                assert chosen(selector, "sigmoid", (8,)) == "cpu"
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert seen <= {"cpu", "metal"}
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_copies():
     assert martlet.asarray(tensor, copy=False) is tensor
     assert martlet.asarray(tensor, copy=True) is not tensor
     with pytest.raises(ValueError, match="copy"):
-        martlet.asarray(array, copy=False)
+        martlet.asarray([1, 2], copy=False)
     with pytest.raises(ValueError, match="copy"):
         martlet.asarray(tensor, dtype="int32", copy=False)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import operator
 import os
 import pickle
@@ -114,6 +115,31 @@ def test_dlpack_in(dtype):
     assert martlet.from_dlpack(tensor).tolist() == tensor.tolist()
     with pytest.raises(TypeError, match="DLPack"):
         martlet.from_dlpack([1, 2])
+
+
+def test_memory_of_others_is_kept_as_long_as_needed():
+    from martlet._sharing import KEPT
+
+    array = np.arange(12, dtype="float32").reshape(3, 4)
+    before = len(KEPT)
+    for tensor in (martlet.from_dlpack(array), martlet.asarray(array, copy=False)):
+        assert tensor.__array_interface__["data"][0] == address(array)
+    row, view = tensor[1], tensor.numpy()
+    assert len(KEPT) == before + 1
+    del tensor
+    gc.collect()
+    assert row.tolist() == [4.0, 5.0, 6.0, 7.0]
+    assert len(KEPT) == before + 1
+    del row, view
+    gc.collect()
+    assert len(KEPT) == before
+    assert address(martlet.from_dlpack(array, copy=True).numpy()) != address(array)
+    assert martlet.from_dlpack(array.T).tolist() == array.T.tolist()
+    for wrong in (array.T, array.astype(">f4"), [1, 2]):
+        with pytest.raises(ValueError, match="without a copy"):
+            martlet.asarray(wrong, copy=False)
+    with pytest.raises(ValueError, match="without a copy"):
+        martlet.from_dlpack(array.T, copy=False)
 
 
 OPERATORS = [operator.add, operator.sub, operator.mul, operator.truediv, operator.lt, operator.eq]

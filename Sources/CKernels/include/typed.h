@@ -17,7 +17,7 @@ enum {
 };
 
 // Operands are a, b, c. All are of one type but the truth values of MK_T_SELECT; comparisons and MK_T_IS_… give bool, and
-// MK_T_REAL, IMAG, ANGLE and the ABS of complex numbers give their real type. Whole numbers wrap around, and their
+// MK_T_REAL, IMAG, ANGLE and the ABS of complex numbers give their real type; ROUND_HALF gives fp32 that fp16 can hold. Whole numbers wrap around, and their
 // division by zero gives 0. mk_typed_find tells which operation takes which type.
 typedef enum mk_typed_op {
     // a; a ? b : c
@@ -30,7 +30,7 @@ typedef enum mk_typed_op {
     MK_T_AND, MK_T_OR, MK_T_XOR, MK_T_NOT, MK_T_SHIFT_LEFT, MK_T_SHIFT_RIGHT,
     // unary. log, inverse and rsqrt are of a + b
     MK_T_ABS, MK_T_NEGATIVE, MK_T_SIGN, MK_T_SQUARE, MK_T_SQRT, MK_T_RSQRT, MK_T_INVERSE, MK_T_CEIL, MK_T_FLOOR,
-    MK_T_ROUND, MK_T_TRUNC, MK_T_EXP, MK_T_EXP2, MK_T_EXPM1, MK_T_LOG, MK_T_LOG1P, MK_T_LOG2, MK_T_LOG10, MK_T_SIN,
+    MK_T_ROUND, MK_T_TRUNC, MK_T_ROUND_HALF, MK_T_EXP, MK_T_EXP2, MK_T_EXPM1, MK_T_LOG, MK_T_LOG1P, MK_T_LOG2, MK_T_LOG10, MK_T_SIN,
     MK_T_COS, MK_T_TAN, MK_T_ASIN, MK_T_ACOS, MK_T_ATAN, MK_T_SINH, MK_T_COSH, MK_T_TANH, MK_T_ASINH, MK_T_ACOSH,
     MK_T_ATANH, MK_T_ERF, MK_T_IS_NAN, MK_T_IS_INF, MK_T_IS_FINITE, MK_T_SIGN_BIT, MK_T_REAL, MK_T_IMAG, MK_T_CONJ,
     MK_T_ANGLE,
@@ -48,8 +48,8 @@ typedef void (*mk_typed_loop)(int64_t n, void *out, const void *const *in);
 mk_typed_loop mk_typed_find(mk_typed_op op, mk_dtype dtype);
 
 // The loop that casts: floating-point numbers are cut towards zero, held within the range of whole numbers (NaN is 0)
-// and rounded once to narrower ones; whole numbers wrap around; anything but 0 is true. NULL from complex to real numbers.
-// To MK_FP16 it gives fp32 that fp16 holds exactly.
+// and rounded once to narrower ones; whole numbers wrap around; anything but 0 is true. NULL from complex to real numbers,
+// and from fp16 to all but fp32.
 mk_typed_loop mk_typed_cast(mk_dtype from, mk_dtype to);
 
 // Where the elements lie: the result first, then the operands.

@@ -17,6 +17,8 @@ extension CPUKernels {
             let output = lowerer.allocate(type.shape, type.dtype)
             lowerer.define(id, output)
             guard output.count > 0 else { return }
+            // Roots, and those of the handy length where there is one.
+            try lowerer.checkMemory(transform.n * 128)
             let roots = try FourierRoots(transform.n)
             let (outer, size, inner) = split(x.shape, at: transform.axis)
             let isDouble: Int32 = x.dtype == .complex128 || x.dtype == .float64 ? 1 : 0

@@ -290,7 +290,7 @@ extension CPUKernels {
         Kernel(name: "non_zero") { call, lowerer, _ in
             let id = call.operation.outputs[0]
             let x = try lowerer.dense(call.id("x"), for: call)
-            let output = try lowerer.allocateOpen(id, most: x.count, lowerer.function.tensorType(id).dtype, for: call)
+            let output = try lowerer.allocateOpen(id, most: x.count, lowerer.function.tensorType(id).dtype)
             lowerer.define(id, output)
             let (element, shape, width) = (x.dtype.element, x.shape.map(Int64.init), Int32(output.dtype.size))
             lowerer.emit(call, kernel: "non_zero", reason: "in row-major order", reads: [x], writes: [output]) {
@@ -302,7 +302,7 @@ extension CPUKernels {
         Kernel(name: "masked_select") { call, lowerer, _ in
             let id = call.operation.outputs[0]
             let (x, mask) = (try lowerer.dense(call.id("x"), for: call), try lowerer.dense(call.id("mask"), for: call))
-            let output = try lowerer.allocateOpen(id, most: x.count, x.dtype, for: call)
+            let output = try lowerer.allocateOpen(id, most: x.count, x.dtype)
             let (size, count) = (Int32(x.dtype.size), Int64(x.count))
             lowerer.emit(
                 call, kernel: "masked_select", reason: "in row-major order", reads: [x, mask], writes: [output]
@@ -318,7 +318,7 @@ extension CPUKernels {
             let x = try lowerer.dense(call.id("x"), for: call)
             let views = try ids.enumerated().map { place, id in
                 let dtype = place == 0 ? x.dtype : try lowerer.function.tensorType(id).dtype
-                return try lowerer.allocateOpen(id, most: x.count, dtype, for: call)
+                return try lowerer.allocateOpen(id, most: x.count, dtype)
             }
             guard views.count == 4 else { throw Failure(.bug, "unique has four results.") }
             let (element, count, width) = (x.dtype.element, Int64(x.count), Int32(views[1].dtype.size))

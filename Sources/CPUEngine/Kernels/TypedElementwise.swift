@@ -13,13 +13,15 @@ struct TypedLoop {
     /// What one element costs, an addition being 1.
     let work: Int32
 
-    /// Whether an operation has to be a typed loop: tapes lack the op or a type, or would compute in fp32 what is whole.
+    /// Whether an operation has to be a typed loop: tapes lack the op, a type or a rank, or would compute in fp32 what is
+    /// whole.
     static func wants(_ operation: Operation, in function: Function) -> Bool {
         guard cells[operation.op] != nil else { return false }
         guard Tape.cells[operation.op] != nil, let op = OpTable[operation.op] else { return true }
         let operands = operation.arguments.filter { op.parameter($0.name)?.isConstant == false }.flatMap(\.values)
-        let types = (operands + operation.outputs).compactMap { function[$0].type.tensor?.dtype }
-        return types.contains { !$0.hasLanes } || (exact.contains(operation.op) && types.contains(where: \.isInteger))
+        let types = (operands + operation.outputs).compactMap { function[$0].type.tensor }
+        return types.contains { !$0.dtype.hasLanes || $0.rank > MK_TAPE_RANK }
+            || (exact.contains(operation.op) && types.contains(where: \.dtype.isInteger))
     }
 
     private static let exact: Set<String> = ["pow", "exp2", "clip", "threshold"]
@@ -133,12 +135,16 @@ extension TypedLoop {
             return try TypedLoop(MK_T_SELECT, call.type("a").dtype, operands, work: 1)
         },
         "cast": { call, lowerer in
-            // fp16 is fp32 by now; what the program casts to fp16 is rounded as such.
-            let (from, to) = (try call.type("x").dtype, DataType(name: try call.text("dtype")))
-            guard let to, let loop = mk_typed_cast(try from.typedCode, try to.typedCode) else {
-                throw Failure(.wrongType, "x is \(from.name), which cannot be cast so.")
+            let (from, to) = (try call.type("x").dtype, try call.function.tensorType(call.operation.outputs[0]).dtype)
+            let x = try lowerer.view(call.id("x"))
+            // Within the engine fp16 is fp32: what the program casts to fp16 is rounded here, once.
+            if from == .float64, to == .float32, try call.text("dtype") == DataType.float16.name {
+                return try TypedLoop(MK_T_ROUND_HALF, from, [x], work: 2)
             }
-            return try TypedLoop(loop: loop, operands: [lowerer.view(call.id("x"))], work: 2)
+            guard let loop = mk_typed_cast(try from.typedCode, try to.typedCode) else {
+                throw Failure(.wrongType, "x is \(from.name), which cannot become \(to.name).")
+            }
+            return TypedLoop(loop: loop, operands: [x], work: 2)
         },
         "add": quick(MK_T_ADD, "x", "y"), "sub": quick(MK_T_SUB, "x", "y"), "mul": quick(MK_T_MUL, "x", "y"),
         "real_div": quick(MK_T_REAL_DIV, "x", "y"), "maximum": quick(MK_T_MAXIMUM, "x", "y"),
@@ -151,6 +157,8 @@ extension TypedLoop {
         "greater": quick(MK_T_GREATER, "x", "y"), "greater_equal": quick(MK_T_GREATER_EQUAL, "x", "y"),
         "bitwise_and": quick(MK_T_AND, "x", "y"), "bitwise_or": quick(MK_T_OR, "x", "y"),
         "bitwise_xor": quick(MK_T_XOR, "x", "y"), "bitwise_not": quick(MK_T_NOT, "x"),
+        "logical_and": quick(MK_T_AND, "x", "y"), "logical_or": quick(MK_T_OR, "x", "y"),
+        "logical_xor": quick(MK_T_XOR, "x", "y"), "logical_not": quick(MK_T_NOT, "x"),
         "shift_left": quick(MK_T_SHIFT_LEFT, "x", "y"), "shift_right": quick(MK_T_SHIFT_RIGHT, "x", "y"),
         "abs": quick(MK_T_ABS, "x"), "negative": quick(MK_T_NEGATIVE, "x"), "sign": quick(MK_T_SIGN, "x"),
         "square": quick(MK_T_SQUARE, "x"), "sqrt": quick(MK_T_SQRT, "x"), "rsqrt": quick(MK_T_RSQRT, "x", "epsilon"),
@@ -249,6 +257,12 @@ extension TypedLoop {
 
     private static func converted(_ tensor: Tensor, to dtype: DataType) throws -> Tensor {
         guard tensor.dtype != dtype else { return tensor }
+        // A whole bound outside the type's range means the end of the range.
+        var tensor = tensor
+        if tensor.count == 1, dtype.isInteger, tensor.dtype.isInteger, let value = tensor.int(at: 0) {
+            let held = min(max(value, dtype.range.lowerBound), dtype.range.upperBound)
+            tensor = Tensor([Int64(held)], shape: tensor.shape)
+        }
         guard let loop = mk_typed_cast(try tensor.dtype.typedCode, try dtype.typedCode) else {
             throw Failure(.wrongType, "A constant is \(tensor.dtype.name); it must be \(dtype.name).")
         }
@@ -256,5 +270,21 @@ extension TypedLoop {
         var input: UnsafeRawPointer? = UnsafeRawPointer(tensor.pointer)
         withExtendedLifetime(tensor) { loop(Int64(tensor.count), result.pointer, &input) }
         return result
+    }
+}
+
+extension DataType {
+    /// The whole numbers a type of them holds, as far as Int reaches.
+    fileprivate var range: ClosedRange<Int> {
+        switch self {
+        case .int8: Int(Int8.min)...Int(Int8.max)
+        case .uint8: 0...Int(UInt8.max)
+        case .int16: Int(Int16.min)...Int(Int16.max)
+        case .uint16: 0...Int(UInt16.max)
+        case .int32: Int(Int32.min)...Int(Int32.max)
+        case .uint32: 0...Int(UInt32.max)
+        case .uint64: 0...Int.max
+        default: Int.min...Int.max
+        }
     }
 }

@@ -8,21 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from martlet.creation import Randomness
 from martlet.tensor import Tensor
-
-try:
-    from martlet.creation import Randomness
-except ImportError:
-
-    class Randomness:  # type: ignore[no-redef]
-        """The generator of random numbers."""
-
-        generator = np.random.default_rng()
-
-        @classmethod
-        def draw(cls, name: str, *arguments: Any) -> NDArray[Any]:
-            return np.asarray(getattr(cls.generator, name)(*arguments))
-
 
 __all__ = ["dropped", "normal", "ones", "uniform", "xavier_uniform", "zeros"]
 

@@ -38,6 +38,10 @@ import Testing
         #expect(try plain(["x": x])["y"]?.array(of: Float.self) == [2, 4, 6, 8, 10, 12])
     }
 
+    @Test func itIsACustomKernelToTheSelector() throws {
+        #expect(try OperationType(of: scale("test_profiled"), .float32) == .customKernel)
+    }
+
     @Test func whatWasCompiledKeepsItsOp() throws {
         try OpTable.register(scale("test_kept", by: 3))
         let generation = OpTable.generation

@@ -113,6 +113,18 @@ private func backend(_ devices: [any Device], _ change: (inout BackendConfig) ->
         #expect(backend.config.maxCacheSize == 2)
     }
 
+    @Test func changesOfSettingsDoNotUndoEachOther() async throws {
+        let backend = backend([try CountingDevice()])
+        await withTaskGroup(of: Void.self) { group in
+            for number in 1...100 {
+                group.addTask { try? backend.configure { $0.maxCacheSize += number } }
+                group.addTask { try? backend.configure { $0.maxCacheBytes += 1 } }
+            }
+        }
+        #expect(backend.config.maxCacheSize == 1000 + 5050)
+        #expect(backend.config.maxCacheBytes == (100 << 20) + 100)
+    }
+
     @Test func oneCompilesForAllWhoAsk() async throws {
         let device = try CountingDevice(nanoseconds: 20_000_000)
         let backend = backend([device])
@@ -214,7 +226,7 @@ private func backend(_ devices: [any Device], _ change: (inout BackendConfig) ->
 
     /// Whatever the devices do: the device that ran is not one that refused, and each refusal is counted once a run.
     @Test(arguments: 0..<30) func randomChains(seed: UInt64) throws {
-        var dice = Dice(seed)
+        var dice = Dice(state: seed)
         let kinds = (0..<4).map { _ in Int.random(in: 0..<4, using: &dice) }
         var devices: [any Device] = try kinds.enumerated().map { index, kind in
             try played(

@@ -106,7 +106,7 @@ private func file(_ bytes: Int) -> (String) throws -> Void {
     }
 
     @Test(arguments: 0..<6) func isNeverOverItsLimits(seed: UInt64) throws {
-        var dice = Dice(seed)
+        var dice = Dice(state: seed)
         let (entries, bytes) = (Int.random(in: 1...6, using: &dice), Int.random(in: 50...400, using: &dice))
         let cache = folder.cache(entries: entries, bytes: bytes)
         for _ in 0..<60 {

@@ -47,11 +47,11 @@ private let least = 4096
         let entries = try (0..<10).map { number in
             try cache.entry(for: "\(number)") { compiled(1000) }.compiled
         }
-        cache.limit(.init(entries: 10, bytes: 3 * (least + 1000)))
+        cache.tell(cache.limit(.init(entries: 10, bytes: 3 * (least + 1000))))
         #expect((cache.count, cache.bytes) == (3, 3 * (least + 1000)))
         let evicted = entries.map { $0.isEvicted.load(ordering: .relaxed) }
         #expect(evicted == (0..<10).map { $0 < 7 })
-        cache.limit(.init(entries: 1, bytes: .max))
+        cache.tell(cache.limit(.init(entries: 1, bytes: .max)))
         #expect(cache.count == 1)
         cache.clear()
         #expect((cache.count, cache.bytes) == (0, 0))
@@ -71,7 +71,7 @@ private let least = 4096
 
     /// After every step of a random history: within the limits, and exactly what a plain model of the cache holds.
     @Test(arguments: 0..<20) func isNeverOverItsLimits(seed: UInt64) throws {
-        var dice = Dice(seed)
+        var dice = Dice(state: seed)
         var limits = ExecutableCache.Limits(entries: 5, bytes: 40_000)
         let cache = ExecutableCache(limits)
         // Keys with their bytes, the one used longest ago first.
@@ -86,7 +86,7 @@ private let least = 4096
             case 0:
                 limits = .init(
                     entries: .random(in: 0...8, using: &dice), bytes: .random(in: 0...60_000, using: &dice))
-                cache.limit(limits)
+                cache.tell(cache.limit(limits))
                 shrink()
             case 1:
                 cache.clear()

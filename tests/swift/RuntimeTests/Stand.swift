@@ -60,15 +60,3 @@ func failure(_ body: () throws -> Void) -> Failure? {
     do { try body() } catch { return error as? Failure }
     return nil
 }
-
-/// Random numbers that are the same in every run of the tests.
-struct Dice: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(_ seed: UInt64) { state = seed &* 2 &+ 1 }
-
-    mutating func next() -> UInt64 {
-        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-        return (state ^ state >> 29) &* 0x9e37_79b9_7f4a_7c15
-    }
-}

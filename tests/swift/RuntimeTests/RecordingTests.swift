@@ -6,7 +6,7 @@ import Testing
 @testable import Runtime
 
 /// The log and the recording of the process are one: these tests go one after the other.
-@Suite(.serialized) struct ProfileTests {
+@Suite(.serialized) struct RecordingTests {
     private static let network = """
         program(1.3) { func main<ios18>(tensor<fp32, [64, 64]> x) {
             tensor<fp32, [64, 64]> h = matmul(x = x, y = x);
@@ -20,7 +20,7 @@ import Testing
         var config = BackendConfig()
         config.enableProfiling = true
         let backend = Backend(devices: [try device(named: "cpu")], config: config, keeping: nil)
-        let function = try Program(text: ProfileTests.network).function()
+        let function = try Program(text: RecordingTests.network).function()
         for _ in 0..<2 { _ = try backend.run(function, [input()]) }
         let (runs, steps) = (backend.profile.runs, backend.profile.steps)
         #expect(runs.count == 2 && runs.allSatisfy { $0.device == "cpu" && $0.duration > 0 && !$0.reason.isEmpty })
@@ -42,10 +42,10 @@ import Testing
     }
 
     @Test func recordsWhatTheProcessRuns() throws {
-        let predictor = try Predictor(Model(Program(text: ProfileTests.network)), device: "cpu")
+        let predictor = try Predictor(Model(Program(text: RecordingTests.network)), device: "cpu")
         let backend = Backend(devices: [try device(named: "cpu")], keeping: nil)
         let mark = "marked\(UInt64.random(in: 0 ... .max))"
-        var function = try Program(text: ProfileTests.network).function()
+        var function = try Program(text: RecordingTests.network).function()
         function.name = mark
         let profile = Profile.begin()
         _ = try predictor(["x": input()])
@@ -65,7 +65,7 @@ import Testing
         let profile = Profile.begin()
         defer { profile.end() }
         _ = try Backend(devices: [try device(named: "cpu")], keeping: nil).run(
-            Program(text: ProfileTests.network).function(), [input()])
+            Program(text: RecordingTests.network).function(), [input()])
         let trace = profile.chromeTrace
         for word in ["\"ph\":\"X\"", "\"cat\":\"run\"", "\"cat\":\"op\"", "matmul", "\"ts\":", "\"dur\":", "\"tid\":"] {
             #expect(trace.contains(word))
