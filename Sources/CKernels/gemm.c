@@ -176,12 +176,20 @@ static int64_t columns_at_once(int64_t N, int64_t K) {
     return least(N, greatest(fit, 8 * wide));
 }
 
+int mk_gemm_is_small(int64_t M, int64_t N, int64_t K) {
+    return M > 0 && K > 0 && N > 0 && N % MK_PICK(small_step)() == 0 && (double)M * (double)N * (double)K <= 96.0 * 96 * 96;
+}
+
 void mk_gemm(int64_t M, int64_t N, int64_t K, const float *A, int64_t a_row, int64_t a_column, const float *B,
              int64_t b_row, int64_t b_column, float *C, int64_t c_row, int accumulate, const mk_epilogue *epilogue,
              void *workspace) {
     if (M <= 8 && K > 0 && (a_column == 1 || K == 1) && !accumulate && (b_row == 1 || b_column == 1)) {
         if (b_row == 1) mk_gemv(M, N, K, A, a_row, B, MK_FP32, b_column, C, c_row, epilogue);
         else mk_gemv_transposed(M, N, K, A, a_row, B, MK_FP32, b_row, C, c_row, epilogue);
+        return;
+    }
+    if (a_column == 1 && b_column == 1 && !accumulate && !epilogue && mk_gemm_is_small(M, N, K)) {
+        MK_PICK(multiply_small)(M, N, K, A, a_row, B, b_row, C, c_row);
         return;
     }
     int64_t step = columns_at_once(N, K);

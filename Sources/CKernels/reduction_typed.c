@@ -6,7 +6,7 @@
 #include "include/threads.h"
 #include "index.h"
 
-enum { MK_COLUMNS_AT_ONCE = 32, MK_PIECES = 64 };
+enum { MK_COLUMNS_AT_ONCE = 16, MK_PIECES = 64 };
 
 typedef struct mk_typed_reduction {
     mk_reduction mode;

@@ -11,8 +11,9 @@ public typealias CoreMLBackend = Backend
 public typealias CoreMLBackendConfig = BackendConfig
 
 extension Backend {
-    /// What stands behind tensors whose operations name no backend.
-    public static let shared = coreML()
+    /// What stands behind tensors whose operations name no backend: it goes by the smart selector, among the devices
+    /// that are here.
+    public static let shared = Backend(chooser: SmartDeviceSelector())
 
     /// A backend that goes by the smart selector: small work to the CPU, medium to Metal, large to Core ML, until
     /// measurements say otherwise. Where the device that was wanted is missing or refuses, that is a counted fallback.

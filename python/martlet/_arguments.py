@@ -94,8 +94,8 @@ def handle(op: str, names: tuple[str, ...], constants: tuple[tuple[str, Any], ..
 NAMES_OF = ((), ("x",), ("x", "y"))
 
 
-def apply(op: str, *operands: Tensor, names: tuple[str, ...] | None = None, **constants: Any) -> Any:
-    """Runs an op whose operands are all tensors, or writes it into the function that is being traced.
+def apply(op: str, *operands: Tensor, names: tuple[str, ...] | None = None, **constants: Any) -> Tensor:
+    """Runs an op of one result whose operands are all tensors, or writes it into the function that is being traced.
 
     Args:
         op: its name.
@@ -105,19 +105,17 @@ def apply(op: str, *operands: Tensor, names: tuple[str, ...] | None = None, **co
     if Process.forked:
         ready()
     found = handle(op, names or NAMES_OF[len(operands)], tuple(constants.items()))
-    if len(operands) == 1 and op not in SEVERAL:
+    if len(operands) == 1:
         made = lib.mlt_call1(found, operands[0]._handle)
     elif len(operands) == 2:
         made = lib.mlt_call2(found, operands[0]._handle, operands[1]._handle)
     else:
-        return _call.run(found, operands)
+        result: Tensor = _call.run(found, operands)
+        return result
     return Tensor._adopt(made) if made else fail()
 
 
 SIZES = {code: dtype.itemsize for code, dtype in core.DTYPES.items()}
-
-# Ops with several results.
-SEVERAL = ("unique",)
 
 
 def cast(x: Tensor, dtype: DType, *, copy: bool = False) -> Tensor:

@@ -271,7 +271,8 @@ def arange(
     Raises:
         InvalidArgumentError: the step is 0.
     """
-    first, last = (0, start) if stop is None else (start, stop)
+    first: Any = 0 if stop is None else start
+    last: Any = start if stop is None else stop
     if step == 0:
         raise InvalidArgumentError("The step is 0; it must be another number.")
     wanted = None if dtype is None else element_type(dtype)

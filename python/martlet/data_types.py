@@ -12,6 +12,7 @@ from functools import lru_cache, reduce
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from martlet.errors import InvalidArgumentError, WrongTypeError
 
@@ -136,7 +137,7 @@ def scalar_kind(value: Any) -> type | None:
     return None
 
 
-def result_type(*arrays_and_dtypes: Tensor | complex | DType) -> DType:
+def result_type(*arrays_and_dtypes: Tensor | NDArray[Any] | complex | DType) -> DType:
     """The element type that tensors, element types and Python numbers have together.
 
     Python numbers are weak: they change the result only where it cannot hold numbers of their kind.

@@ -293,10 +293,12 @@ class ArrayProtocols:
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **words: Any) -> Any:
         """Answers NumPy's ufuncs with tensors: the calls of those we have, and the reductions of some."""
-        arrays = [
-            x for x in inputs if not isinstance(x, (martlet.Tensor, np.ndarray, np.generic, int, float, complex, list))
-        ]
-        if arrays or any(word not in ("axis", "keepdims", "dtype") for word in words):
+        out = words.get("out", ())
+        if out and not any(isinstance(one, martlet.Tensor) for one in out):  # the result goes to an array of NumPy
+            return getattr(ufunc, method)(*map(as_views, inputs), **words)
+        known = (martlet.Tensor, np.ndarray, np.generic, int, float, complex, list)
+        others = any(not isinstance(x, known) for x in inputs)
+        if others or any(word not in ("axis", "keepdims", "dtype") for word in words):
             return NotImplemented
         inputs = tuple(np.asarray(x) if isinstance(x, list) else x for x in inputs)
         if method == "__call__" and ufunc.__name__ in UFUNCS and not words:

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from martlet._arguments import apply, filled, reshaped, tensor
+from martlet import _call
+from martlet._arguments import filled, handle, reshaped, tensor
 from martlet.manipulation import flatten
 from martlet.tensor import Tensor
 
@@ -57,7 +58,7 @@ def unique_all(x: Tensor, /) -> UniqueAll:
 
 def distinct(x: Tensor) -> Any:
     """What the op answers for the elements along one axis."""
-    return apply("unique", flatten(x))
+    return _call.run(handle("unique", ("x",)), (flatten(x),))
 
 
 def unique_counts(x: Tensor, /) -> UniqueCounts:

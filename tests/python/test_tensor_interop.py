@@ -177,6 +177,18 @@ def test_ufuncs():
         np.sqrt(np.ones(3), out=tensor)
 
 
+def test_arrays_take_tensors_in_place():
+    array = np.ones((2, 3), "float32")
+    before = address(array)
+    array += martlet.asarray([1.0, 2.0, 3.0])
+    assert address(array) == before
+    assert array.tolist() == [[2.0, 3.0, 4.0]] * 2
+    np.multiply(martlet.asarray(2.0), array, out=array)
+    assert array[0].tolist() == [4.0, 6.0, 8.0]
+    with pytest.raises(ValueError, match="broadcast"):
+        array += martlet.ones((3, 3))
+
+
 def test_functions_of_numpy():
     tensor = martlet.asarray([[1.0, 4.0], [9.0, 2.0]])
     array = np.asarray(tensor)

@@ -40,6 +40,9 @@ void mk_gemm(int64_t M, int64_t N, int64_t K, const float *A, int64_t a_row, int
              int64_t b_row, int64_t b_column, float *C, int64_t c_row, int accumulate, const mk_epilogue *epilogue,
              void *workspace);
 
+// Whether a product is one that mk_gemm does without packing, where the columns of A and B are neighbours.
+int mk_gemm_is_small(int64_t M, int64_t N, int64_t K);
+
 // Bytes of workspace for mk_gemm on this thread's number of threads. Workspaces are 64-byte aligned, everywhere.
 size_t mk_gemm_workspace(int64_t M, int64_t N, int64_t K);
 

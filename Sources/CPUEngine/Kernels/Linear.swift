@@ -215,8 +215,12 @@ struct MatrixProduct {
                 frame[target].initializeMemory(as: UInt8.self, repeating: 0, count: target.count * type.dtype.size)
             }
         }
+        let (m, n, k) = (target.shape[rank - 2], target.shape[rank - 1], left.shape[rank - 1])
+        let isSmall =
+            !isTyped && target.count == m * n && left.strides[rank - 1] == 1 && right.strides[rank - 1] == 1
+            && mk_gemm_is_small(Int64(m), Int64(n), Int64(k)) != 0
         #if ONEDNN
-            if lowerer.usesOneDNN, rank <= 6, !isTyped {
+            if lowerer.usesOneDNN, rank <= 6, !isTyped, !isSmall {
                 let (source, weights, destination) = (
                     try Descriptor(left), try Descriptor(right), try Descriptor(target)
                 )
@@ -239,7 +243,6 @@ struct MatrixProduct {
                 }
             }
         #endif
-        let (m, n, k) = (target.shape[rank - 2], target.shape[rank - 1], left.shape[rank - 1])
         lowerer.scratch(
             isTyped
                 ? mk_gemm_typed_workspace(Int64(m), Int64(n), Int64(k))
@@ -272,8 +275,8 @@ struct MatrixProduct {
                 }
             }
         }
-        lowerer.emit(call, kernel: "gemm", reason: "portable matrix product", reads: [left, right], writes: [target]) {
-            frame in
+        let reason = isSmall ? "small matrices, multiplied where they lie" : "portable matrix product"
+        lowerer.emit(call, kernel: "gemm", reason: reason, reads: [left, right], writes: [target]) { frame in
             for (x, y, z) in offsets {
                 mk_gemm(
                     Int64(m), Int64(n), Int64(k), frame.floats(a) + x, Int64(a.strides[rank - 2]),
