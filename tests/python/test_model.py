@@ -160,6 +160,17 @@ def test_plan(sum_model):
     assert plan.device in str(plan)
 
 
+def test_a_plan_says_why_the_device_was_taken(package, sum_model):
+    plan = sum_model.plan()
+    assert plan.reason.split(":")[0] in ("prior", "measured")
+    assert plan.to_dict()["reason"] == plan.reason
+    assert f"{plan.device}: {plan.reason}" in str(plan)
+    assert plan.reason in plan._repr_html_()
+    assert plan.reason in plan.table().title
+    named = martlet.load(package(SUM), device="cpu:portable").plan()
+    assert (named.device, named.reason) == ("cpu:portable", "named by the caller")
+
+
 def test_text_is_mil(sum_model):
     assert "func main<ios18>" in sum_model.text()
     assert "mul(" in sum_model.text()

@@ -120,8 +120,9 @@ mlt_status mlt_model_save(const mlt_model *model, const char *path);
 mlt_status mlt_model_info(mlt_text **out, const mlt_model *model);
 mlt_status mlt_model_text(mlt_text **out, const mlt_model *model);
 
-// Executables. `device` NULL takes the default one, `function` NULL the model's default function. Inputs and outputs go
-// in the order of mlt_executable_info. Each input must have the declared dtype and a shape the model allows; NULL leaves
+// Executables. `device` NULL leaves the choice to the rule that eager calls go by; mlt_executable_info and mlt_plan name
+// the device and the reason. `function` NULL takes the model's default function. Inputs and outputs go in the order of
+// mlt_executable_info. Each input must have the declared dtype and a shape the model allows; NULL leaves
 // out an optional one. A model with flexible shapes is compiled at the first run of each shape; mlt_plan shows the plan
 // of the usual one. mlt_run writes all outputs or, on failure, none.
 mlt_status mlt_compile(mlt_executable **out, const mlt_model *model, const char *device, const char *function);
@@ -177,7 +178,7 @@ mlt_status mlt_selector_explain(mlt_text **out, const mlt_selector *selector, co
 mlt_status mlt_selector_pin(const mlt_selector *selector, const char *name, const char *device);
 
 // Calibration measures the devices present, for some seconds or, `quick`, under one, keeps what it found in the user's
-// cache folder for this machine and version, and answers it; selectors made later go by it. `progress` may be NULL; it is
+// cache folder for this machine and version, and answers it; eager calls, and models and selectors made later, go by it at once. `progress` may be NULL; it is
 // called on this thread before each visit of a point and, `next` empty, at the end; an answer other than 0 ends the
 // measuring with nothing kept.
 mlt_status mlt_calibrate(mlt_text **out, int32_t quick,
