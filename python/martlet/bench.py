@@ -94,7 +94,7 @@ class Measured:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class OpsBenchmark:
     """What `measure_ops` found. `missing` has the devices that are not here, with the reason."""
 
@@ -161,6 +161,9 @@ class OpsBenchmark:
         figure.axes[0].set_ylabel("milliseconds")
         figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=8, fontsize=8)
         return figure
+
+    def __repr__(self) -> str:
+        return f"<OpsBenchmark: {len(self.results)} times {', '.join(self.columns)}>"
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{escape(each)}</th>" for each in self.head)
