@@ -459,9 +459,12 @@ UNARY = (
 HANDLES = {name: _call.op(name, ("x", "y")) for name in BINARY} | {name: _call.op(name, ("x",)) for name in UNARY}
 
 
+CALLS = ("mlt_call1", "mlt_call2", "mlt_brief1", "mlt_brief2", "mlt_release")
+
+
 def install() -> None:
     """Gives the operators their ops, and Tensor those that work in place."""
-    _operators.bind(Tensor, *(function_address(name) for name in ("mlt_call1", "mlt_call2", "mlt_release")))
+    _operators.bind(Tensor, *map(function_address, CALLS))
     for name, handle in HANDLES.items():
         _operators.set(name, address(handle), (binary if name in BINARY else unary)(name))
     _operators.set("numpy", 0, Tensor.numpy)

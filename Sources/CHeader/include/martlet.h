@@ -104,6 +104,10 @@ mlt_status mlt_call(mlt_tensor **outputs, int32_t *output_count, const mlt_op *o
                     int32_t input_count);
 mlt_tensor *mlt_call1(const mlt_op *op, const mlt_tensor *x);
 mlt_tensor *mlt_call2(const mlt_op *op, const mlt_tensor *x, const mlt_tensor *y);
+// The same for callers who hold a lock, such as an interpreter's: where the call is over within a few microseconds it is
+// done, else NULL is returned at once, which is no failure, and nothing has happened.
+mlt_tensor *mlt_brief1(const mlt_op *op, const mlt_tensor *x);
+mlt_tensor *mlt_brief2(const mlt_op *op, const mlt_tensor *x, const mlt_tensor *y);
 
 // Traces. The inputs of a trace are tensors without elements; calling ops on them writes the function instead of
 // computing, and tensors with elements become constants. mlt_trace_end makes a model of what was written.
