@@ -375,18 +375,17 @@ def scalar_tensor(kind: type, text: str, dtype: np.dtype[Any]) -> Tensor:
     return Tensor(np.asarray(value).astype(dtype))
 
 
+RANKS = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}
+
+
 def weak(value: Scalar, dtype: np.dtype[Any]) -> Tensor:
-    """A Python number beside a tensor: it takes the tensor's type where its kind allows it."""
-    kind = type(value) if type(value) in DEFAULTS else next(each for each in DEFAULTS if isinstance(value, each))
-    order = "biufc"
-    if order.index(DEFAULTS[kind].kind) <= max(order.index(dtype.kind), 1 if dtype.kind != "b" else 0) + (
-        1 if dtype.kind == "i" else 0
-    ):
+    """A Python number beside a tensor: it takes the tensor's type, or where that cannot hold its kind the default one."""
+    kind = next(each for each in DEFAULTS if isinstance(value, each))
+    wanted = DEFAULTS[kind]
+    if RANKS[wanted.kind] <= RANKS[dtype.kind]:
         wanted = dtype
     elif kind is complex and dtype == np.float64:
         wanted = np.dtype("complex128")
-    else:
-        wanted = DEFAULTS[kind]
     return scalar_tensor(kind, str(value), wanted)
 
 

@@ -138,7 +138,7 @@ def test_inputs_and_outputs(sum_model):
 
 
 def test_representations(sum_model):
-    assert repr(sum_model).startswith("<Model main on cpu: a float32 [2, 3], b float32 [2, 3] -> sum")
+    assert repr(sum_model).startswith(f"<Model main on {sum_model.device}: a float32 [2, 3], b float32 [2, 3] -> sum")
     page = sum_model._repr_html_()
     assert "<table>" in page
     assert "product" in page

@@ -45,6 +45,8 @@ import Testing
         check(try whole / 2, [3], [3.5, -3.5, 1])
         check(try whole + 1.5, [3], [8.5, -5.5, 3.5])
         #expect(try (Tensor([1.0, 2.0]) * 3).array(of: Double.self) == [3, 6])
+        #expect(try (Tensor.ones([1], dtype: .float16) * 1.5).dtype == .float16)
+        #expect(try (2.0 - Tensor.ones([1], dtype: .complex64)).dtype == .complex64)
         #expect(try (Tensor([true, false]) + 2).array(of: Int32.self) == [3, 2])
         #expect(failure { try Tensor([1] as [UInt8]) + 300 }?.kind == .outOfRange)
         // Two tensors: by promotion.
