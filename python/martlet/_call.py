@@ -254,8 +254,9 @@ def is_known(name: str, row: Mapping[str, Any], value: Any) -> bool:
     found to need."""
     if (name, row["name"]) in KNOWN and not getattr(value, "is_traced", False):
         return True
-    whole = all(name.startswith(("int", "uint")) for name in row["dtypes"])
-    return whole and not row["list"] and isinstance(value, (int, list, tuple))
+    if row["list"] or not isinstance(value, (int, list, tuple)):
+        return False
+    return all(each.startswith(("int", "uint")) for each in row["dtypes"])
 
 
 def tensors_of(values: Sequence[Any]) -> list[Any]:

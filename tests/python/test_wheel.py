@@ -40,7 +40,7 @@ def wheel():
 
 
 def test_name_and_size(wheel):
-    assert "-py3-none-" in wheel.name
+    assert "-cp310-abi3-" in wheel.name
     assert "none-any" not in wheel.name
     assert wheel.stat().st_size < 60_000_000
 
