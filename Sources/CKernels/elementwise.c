@@ -24,9 +24,9 @@ MK_INLINE float mk_mod(float x, float y) {
     return (r < 0.0f) != (y < 0.0f) ? r + y : r;
 }
 
-// As in Python: the quotient without its remainder is whole but for one rounding.
+// As in Python: the quotient without its remainder is whole but for one rounding. Infinities divide as with `/`.
 MK_INLINE float mk_floor_div(float x, float y) {
-    if (y == 0.0f) return x / y;
+    if (y == 0.0f || isinf(x) || isinf(y)) return x / y;
     float r = fmodf(x, y), q = (x - r) / y;
     if (r != 0.0f && (r < 0.0f) != (y < 0.0f)) q -= 1.0f;
     return q == 0.0f ? copysignf(0.0f, x / y) : rintf(q);

@@ -95,9 +95,9 @@ MK_INLINE double mk_gelu_tanh(double x) {
         if (r == 0) return copysign##f(r, y); \
         return (r < 0) != (y < 0) ? r + y : r; \
     } \
-    /* The quotient without its remainder is whole but for one rounding. */ \
+    /* The quotient without its remainder is whole but for one rounding. Infinities divide as with `/`. */ \
     MK_INLINE T mk_floor_div_##s(T x, T y) { \
-        if (y == 0) return x / y; \
+        if (y == 0 || isinf(x) || isinf(y)) return x / y; \
         T r = fmod##f(x, y), q = (x - r) / y; \
         if (r != 0 && (r < 0) != (y < 0)) q -= 1; \
         return q == 0 ? copysign##f(0, x / y) : rint##f(q); \
@@ -180,7 +180,14 @@ static mk_c128 mk_complex_expm1(mk_c128 x) {
     double a = creal(x), b = cimag(x);
     if (!isfinite(a) || !isfinite(b)) return cexp(x) - 1;
     double half = sin(0.5 * b);
-    return MK_COMPLEX(expm1(a) * cos(b) - 2 * half * half, b == 0 ? b : exp(a) * sin(b));
+    // Adding 0 turns the -0 of expm1(-0 + 0i).
+    return MK_COMPLEX(expm1(a) * cos(b) - 2 * half * half + 0.0, b == 0 ? b : exp(a) * sin(b));
+}
+
+// C gives the limit's zero the sign of sin 2b, the array API that of b.
+static mk_c128 mk_complex_tanh(mk_c128 x) {
+    double a = creal(x), b = cimag(x);
+    return isinf(a) && isfinite(b) ? MK_COMPLEX(copysign(1, a), copysign(0, b)) : (mk_c128)ctanh(x);
 }
 
 // log |1 + x| from |1 + x|² - 1 = a (2 + a) + b², which keeps the digits of a small x.
@@ -237,7 +244,7 @@ MK_INLINE mk_c128 mk_complex_sign(mk_c128 x) {
     LOOP(atan_##s, C, C, catan(x)) \
     LOOP(sinh_##s, C, C, csinh(x)) \
     LOOP(cosh_##s, C, C, ccosh(x)) \
-    LOOP(tanh_##s, C, C, ctanh(x)) \
+    LOOP(tanh_##s, C, C, mk_complex_tanh(x)) \
     LOOP(asinh_##s, C, C, casinh(x)) \
     LOOP(acosh_##s, C, C, cacosh(x)) \
     LOOP(atanh_##s, C, C, catanh(x)) \

@@ -17,13 +17,21 @@ COMPARISONS = {
     "greater": np.greater,
     "greater_equal": np.greater_equal,
 }
+
+
+def floor_div(x, y):
+    """Python's quotient, but that infinities divide as with `/`: the array API's choice."""
+    quotient = np.floor_divide(x, y)
+    return np.where(np.isinf(x) | np.isinf(y), x / y, quotient) if quotient.dtype.kind == "f" else quotient
+
+
 ARITHMETIC = {
     "add": np.add,
     "sub": np.subtract,
     "mul": np.multiply,
     "maximum": np.maximum,
     "minimum": np.minimum,
-    "floor_div": np.floor_divide,
+    "floor_div": floor_div,
     "mod": np.mod,
 }
 BROADCASTS = [
@@ -331,6 +339,7 @@ def signs_of_zero():
                 "expm1": np.expm1,
                 "log1p": np.log1p,
                 "negative": np.negative,
+                "sign": np.sign,
             }.items()
         },
         "round": (np.rint, np.float32([-0.4, -0.5, 0.4])),
@@ -346,6 +355,15 @@ def signs_of_zero():
             dtypes=EVERY_FLOAT,
             core_ml=False,
         )
+    yield from program(
+        "floor_div-sign_of_zero",
+        "r = floor_div(x = a, y = b); y = sign_bit(x = r);",
+        lambda a, b: np.signbit(floor_div(a, b)),
+        a=np.float32([2, -2, 2, -2, 0, -0.0]),
+        b=np.float32([np.inf, np.inf, -np.inf, -np.inf, 3, 3]),
+        dtypes=EVERY_FLOAT,
+        core_ml=False,
+    )
     yield from one(
         "inverse", lambda x, epsilon: 1 / x, "zeros", x=np.float32([-0.0, 0, 2]), epsilon=0.0, dtypes=EVERY_FLOAT
     )

@@ -440,6 +440,7 @@ def test_tracing_leaves_running_statistics_alone():
     [lambda: nn.Linear(400, 300), lambda: nn.Conv1d(40, 300, 10), lambda: nn.LSTM(10, 100), lambda: nn.Conv2d(8, 9, 7)],
 )
 def test_weights_begin_evenly_spread(make):
+    martlet.manual_seed(3)  # the mean of a small bias is not always near 0
     for name, each in make().named_parameters():
         layer = make()
         fan = (
