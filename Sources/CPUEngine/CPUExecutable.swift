@@ -34,12 +34,15 @@ final class CPUExecutable: Executable {
         place.fill(PreparedSteps(assembly), tag: UInt32(threads))
     }
 
-    /// Elementwise work on memory that fits into the nearer caches.
+    private static let briefKernels: Set = ["tape", "small gemm"]
+
+    /// Elementwise work, or a small product, on memory that fits into the nearer caches.
     private static func isBrief(_ assembly: Assembly) -> Bool {
         let bytes = (assembly.inputs + assembly.outputs).reduce(0) {
             $0 + ($1.type.isFixed ? $1.type.byteCount : 1 << 20)
         }
-        return bytes <= 256 << 10 && assembly.steps.count <= 2 && assembly.steps.allSatisfy { $0.info.kernel == "tape" }
+        return bytes <= 256 << 10 && assembly.steps.count <= 2
+            && assembly.steps.allSatisfy { briefKernels.contains($0.info.kernel) }
     }
 
     func run(_ inputs: [Tensor], observing observer: Observer?) throws -> [Tensor] {

@@ -30,9 +30,7 @@ def rows() -> dict[str, dict[str, Any]]:
 
 
 class OpCache:
-    """The op handles used last, by name, inputs and constants, within a number and the bytes of tensors that are constants
-    of them; an entry keeps these.
-    """
+    """The op handles used last, by name, inputs and constants: so many, with so many bytes of constants."""
 
     def __init__(self, limit: int, byte_limit: int) -> None:
         self.limit, self.byte_limit = limit, byte_limit

@@ -293,7 +293,8 @@ def test_kept_ops_stay_within_their_bytes():
     assert cache.bytes == 40
     Weight.nbytes = 1000
     assert cache.keep("large", "op", (("weight", Weight()),)) == "op"
-    assert "large" not in cache.entries and cache.bytes <= 100
+    assert "large" not in cache.entries
+    assert cache.bytes <= 100
 
 
 # Copies

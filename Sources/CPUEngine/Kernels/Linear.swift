@@ -275,8 +275,10 @@ struct MatrixProduct {
                 }
             }
         }
-        let reason = isSmall ? "small matrices, multiplied where they lie" : "portable matrix product"
-        lowerer.emit(call, kernel: "gemm", reason: reason, reads: [left, right], writes: [target]) { frame in
+        let (kernel, reason) =
+            isSmall
+            ? ("small gemm", "small matrices, multiplied where they lie") : ("gemm", "portable matrix product")
+        lowerer.emit(call, kernel: kernel, reason: reason, reads: [left, right], writes: [target]) { frame in
             for (x, y, z) in offsets {
                 mk_gemm(
                     Int64(m), Int64(n), Int64(k), frame.floats(a) + x, Int64(a.strides[rank - 2]),
