@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from martlet import fft, nn
+from martlet import fft, linalg, nn
 from martlet.backend import BackendStats, CoreMLBackend, CoreMLBackendConfig
 from martlet.creation import (
     arange,
@@ -332,6 +332,7 @@ __all__ = [
     "isnan",
     "less",
     "less_equal",
+    "linalg",
     "linspace",
     "load",
     "log",
