@@ -258,8 +258,8 @@ build_operators() {
 
 install_package() {
     local stamp=.venv/martlet.stamp each
-    for each in python/pyproject.toml python/hatch_build.py "$header"; do
-        if [[ ! -e $package/_martlet_abi.py || ! $stamp -nt $each ]]; then
+    for each in python/pyproject.toml python/hatch_build.py "$header" "$package/libmartlet.$suffix"; do
+        if [[ ! -e $package/_martlet_abi.py || ! -e $package/functional.py || ! $stamp -nt $each ]]; then
             quietly install "$python" -m pip install --quiet --disable-pip-version-check --no-build-isolation \
                 --editable ./python
             touch "$stamp"
@@ -392,8 +392,8 @@ test_python() {
 
 test_all() {
     build
-    has_packages pytest onnxruntime PIL ruff nbclient ipykernel ||
-        pip_install pytest onnxruntime pillow ruff==0.17.6 nbclient ipykernel
+    has_packages pytest onnxruntime PIL ruff nbclient ipykernel matplotlib ||
+        pip_install pytest onnxruntime pillow ruff==0.17.6 nbclient ipykernel matplotlib
     build_model
     check "swift format" lint_swift
     check "ruff" lint_python
@@ -419,7 +419,7 @@ make_wheel() {
 
 clean() {
     rm -rf .build .build-* .venv .venv-ci dist python/build
-    rm -f "$package"/lib*.so* "$package"/lib*.dylib "$package"/LICENSE* "$package"/_martlet_abi.py
+    rm -f "$package"/lib*.so* "$package"/lib*.dylib "$package"/LICENSE* "$package"/_martlet_abi.py "$package"/functional.py
     find . -name __pycache__ -type d -not -path './.*' -prune -exec rm -rf {} +
     say clean "done"
 }

@@ -1,11 +1,13 @@
-"""The build hook of the wheel: writes the cffi module from martlet.h, checks the library, names the platform."""
+"""The build hook of the wheel: writes the cffi module from martlet.h and a function for each op, names the platform."""
 
 from __future__ import annotations
 
+import json
 import platform
 import re
 import sys
 import sysconfig
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ class Hook(BuildHookInterface):
         if not (PACKAGE / LIBRARY).exists():
             raise FileNotFoundError(f"{PACKAGE / LIBRARY} is missing: run ./build.sh at the root of the repository")
         write_abi(HEADER, PACKAGE / "_martlet_abi.py")
+        write_functional(op_table(HEADER, PACKAGE / LIBRARY), PACKAGE / "functional.py")
         build_data["pure_python"] = False
         build_data["tag"] = f"cp310-abi3-{platform_tag(sorted(PACKAGE.glob('lib*')))}"
 
@@ -41,6 +44,160 @@ def declarations(header: str) -> str:
     """The header without what only a preprocessor understands."""
     plain_c = re.sub(r"^#ifdef __cplusplus$.*?^#endif$", "", header, flags=re.MULTILINE | re.DOTALL)
     return re.sub(r"^#.*$", "", plain_c, flags=re.MULTILINE)
+
+
+def op_table(header: Path, library: Path) -> list[dict[str, Any]]:
+    """The rows that a library has; the package itself cannot be imported before they are written."""
+    ffi = FFI()
+    ffi.cdef(declarations(header.read_text()))
+    lib = ffi.dlopen(str(library))
+    out = ffi.new("mlt_text **")
+    if lib.mlt_ops(out):
+        raise RuntimeError(f"{library} does not tell its ops: {ffi.string(lib.mlt_last_error()).decode()}")
+    rows: list[dict[str, Any]] = json.loads(ffi.string(lib.mlt_text_chars(out[0])).decode())
+    lib.mlt_release(out[0])
+    return rows
+
+
+# One function an op
+
+
+def write_functional(rows: list[dict[str, Any]], target: Path) -> None:
+    """Writes `martlet.functional`: one plain function for each op of the table."""
+    names = sorted(row["name"] for row in rows)
+    listed = "".join(f"    {json.dumps(name)},\n" for name in names)
+    functions = [function(row) for row in sorted(rows, key=lambda row: str(row["name"]))]
+    target.write_text("\n\n".join([FUNCTIONAL.format(listed), *functions]), encoding="utf-8")
+
+
+FUNCTIONAL = '''"""Every op of the table as a function: tensors by position, constants by name. Made at build.
+
+Tensors are `martlet.Tensor`s or whatever makes one: arrays, numbers, nested lists. Python's numbers take the element
+type of the tensor beside them. What is None by default is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from martlet._arguments import TensorLike
+from martlet._call import call as _call
+from martlet.tensor import Tensor
+
+__all__ = [
+{}]
+
+
+def __dir__() -> list[str]:
+    return __all__
+'''
+
+# What the table does not say: which constants are lists or arrays, and which ops have several results.
+LISTS = {
+    "axes", "begin_mask", "block_shape", "crop_height", "crop_width", "dilations", "end_mask", "kernel_sizes",
+    "output_shape", "pad", "perm", "squeeze_mask", "strides",
+}  # fmt: skip
+ARRAYS = ("bias", "crops", "paddings", "peephole", "scale", "weight", "zero_point")
+SEVERAL = {
+    "constexpr_lut_to_sparse", "constexpr_sparse_blockwise_shift_scale", "gru", "lstm", "non_maximum_suppression",
+    "rnn", "split", "topk", "unique",
+}  # fmt: skip
+
+
+def function(row: dict[str, Any]) -> str:
+    """The source of one op's function."""
+    tensors = sorted((each for each in row["parameters"] if not each["constant"]), key=lambda each: each["optional"])
+    constants = [each for each in row["parameters"] if each["constant"]]
+    head = [declared(each) for each in tensors] + (["*"] if constants else []) + [declared(each) for each in constants]
+    result = "tuple[Tensor, ...]" if row["name"] in SEVERAL else "Tensor"
+    inputs = ", ".join(f'"{each["name"]}": {each["name"]}' for each in tensors)
+    given = [f'"{row["name"]}"', f"{{{inputs}}}"] + [f"{each['name']}={each['name']}" for each in constants]
+    return (
+        f"def {row['name']}{bracketed(head)} -> {result}:\n"
+        f"{textwrap.indent(documentation(row, tensors + constants), '    ')}\n"
+        f"    return _call{bracketed(given, '    ')}\n"
+    )
+
+
+def bracketed(parts: list[str], indent: str = "") -> str:
+    """Arguments in brackets, one a line where they are many."""
+    line = f"({', '.join(parts)})"
+    return line if len(line) < 70 else "(\n" + "".join(f"{indent}    {each},\n" for each in parts) + f"{indent})"
+
+
+def declared(parameter: dict[str, Any]) -> str:
+    """A parameter with its type and default."""
+    kind = type_of(parameter)
+    if not parameter["optional"]:
+        return f"{parameter['name']}: {kind}"
+    missing = " | None" if parameter["default"] is None else ""
+    return f"{parameter['name']}: {kind}{missing} = {literal(parameter['default'])}"
+
+
+def literal(value: Any) -> str:
+    """A default as Python writes it, texts in double quotes."""
+    return json.dumps(value) if isinstance(value, str) else repr(value)
+
+
+def type_of(parameter: dict[str, Any]) -> str:
+    """The Python type of a parameter."""
+    name, dtypes = parameter["name"], set(parameter["dtypes"])
+    if not parameter["constant"]:
+        return "Sequence[TensorLike]" if parameter["list"] else "TensorLike"
+    if dtypes == {"string"}:
+        return "str"
+    if parameter["default"] is None and (name.startswith(ARRAYS) or is_channelwise(parameter)):
+        return "TensorLike"
+    number = "bool" if dtypes == {"bool"} else "float" if any(each.startswith("fp") for each in dtypes) else "int"
+    if any(each.startswith("complex") for each in dtypes):
+        number = "TensorLike"
+    return f"Sequence[{number}]" if name in LISTS else number
+
+
+def is_channelwise(parameter: dict[str, Any]) -> bool:
+    """Whether a constant is an array of numbers: its words begin with its shape."""
+    return parameter["words"].startswith("[") and parameter["name"] not in LISTS
+
+
+def documentation(row: dict[str, Any], parameters: list[dict[str, Any]]) -> str:
+    """The docstring: the row's words, its parameters, what is raised."""
+    lines = [f'"""{sentence(row["words"])}.', "", "Args:"]
+    for each in parameters:
+        words = f"{each['name']}: {each['words']}; {types_in_words(each['dtypes'])}."
+        lines += textwrap.wrap(words, 112, initial_indent="    ", subsequent_indent="        ")
+    core_ml = "" if row["core_ml"] else ["", "Core ML has no such op: Metal or the CPU runs it."]
+    return "\n".join([*lines, *core_ml, "", *RAISES, '"""'])
+
+
+def sentence(words: str) -> str:
+    """Words with a capital letter in front, formulas as they are."""
+    return words[0].upper() + words[1:] if words.split()[0].isalpha() and words[1:2].isalpha() else words
+
+
+RAISES = (
+    "Raises:",
+    "    InvalidArgumentError: shapes or values do not fit.",
+    "    WrongTypeError: an element type is none of these.",
+    "    UnsupportedError: no device runs it.",
+)
+
+FAMILIES = {
+    "whole numbers": {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
+    "floats": {"fp16", "fp32", "fp64"},
+    "complex numbers": {"complex64", "complex128"},
+}
+NUMPY_NAMES = {"fp16": "float16", "fp32": "float32", "fp64": "float64", "string": "a text"}
+
+
+def types_in_words(dtypes: list[str]) -> str:
+    """Element types, whole families by their name."""
+    rest, words = list(dtypes), []
+    for name, family in FAMILIES.items():
+        if family <= set(rest):
+            words.append(name)
+            rest = [each for each in rest if each not in family]
+    words += [NUMPY_NAMES.get(each, each) for each in rest]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def platform_tag(libraries: list[Path]) -> str:

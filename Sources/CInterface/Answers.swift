@@ -189,14 +189,15 @@ func answer(of predictor: Predictor) -> JSON {
             })
     }
     return [
-        "device": .string(predictor.deviceName), "function": .string(predictor.function.name),
+        "device": .string(predictor.deviceName), "reason": .string(predictor.reason),
+        "function": .string(predictor.function.name),
         "inputs": ports(predictor.inputs), "outputs": ports(predictor.outputs),
     ]
 }
 
 func answer(of plan: Plan) -> JSON {
     [
-        "device": .string(plan.device),
+        "device": .string(plan.device), "reason": .string(plan.reason),
         "steps": .array(
             plan.steps.map { step in
                 [

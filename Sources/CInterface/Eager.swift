@@ -96,37 +96,59 @@ public func mlt_call(
 @_cdecl("mlt_call1")
 public func mlt_call1(_ op: OpaquePointer?, _ x: OpaquePointer?) -> OpaquePointer? {
     var result: OpaquePointer?
-    _ = status {
-        result = try handles.use(op, as: OpObject.self) { op in
-            try handles.use(x, as: TensorObject.self) { x in
-                if x.symbol == nil, let (type, storage) = try op.op.quick(x.type, x.pointer, nil, nil, pin: x.pin) {
-                    return try handles.add(TensorObject(type, storage, pin: x.pin))
-                }
-                return try handles.add(only(op, op.call([x])))
-            }
-        }
-    }
+    _ = status { result = try call(op, x, brief: false) }
     return result
 }
 
 @_cdecl("mlt_call2")
 public func mlt_call2(_ op: OpaquePointer?, _ x: OpaquePointer?, _ y: OpaquePointer?) -> OpaquePointer? {
     var result: OpaquePointer?
-    _ = status {
-        result = try handles.use(op, as: OpObject.self) { op in
-            try handles.use(x, as: TensorObject.self) { x in
-                try handles.use(y, as: TensorObject.self) { y in
-                    if x.symbol == nil, y.symbol == nil, x.pin === y.pin,
-                        let (type, storage) = try op.op.quick(x.type, x.pointer, y.type, y.pointer, pin: x.pin)
-                    {
-                        return try handles.add(TensorObject(type, storage, pin: x.pin))
-                    }
-                    return try handles.add(only(op, op.call([x, y])))
+    _ = status { result = try call(op, x, y, brief: false) }
+    return result
+}
+
+@_cdecl("mlt_brief1")
+public func mlt_brief1(_ op: OpaquePointer?, _ x: OpaquePointer?) -> OpaquePointer? {
+    (try? call(op, x, brief: true)) ?? nil
+}
+
+@_cdecl("mlt_brief2")
+public func mlt_brief2(_ op: OpaquePointer?, _ x: OpaquePointer?, _ y: OpaquePointer?) -> OpaquePointer? {
+    (try? call(op, x, y, brief: true)) ?? nil
+}
+
+/// A call of one input; nil only where it should be brief and is not.
+@inline(__always)
+private func call(_ op: OpaquePointer?, _ x: OpaquePointer?, brief: Bool) throws -> OpaquePointer? {
+    try handles.use(op, as: OpObject.self) { op in
+        try handles.use(x, as: TensorObject.self) { x in
+            if x.symbol == nil,
+                let (type, memory) = try op.op.quick(x.type, x.pointer, nil, nil, pin: x.pin, brief: brief)
+            {
+                return try handles.add(TensorObject(type, memory, pin: x.pin))
+            }
+            return brief ? nil : try handles.add(only(op, op.call([x])))
+        }
+    }
+}
+
+/// A call of two inputs; nil only where it should be brief and is not.
+@inline(__always)
+private func call(_ op: OpaquePointer?, _ x: OpaquePointer?, _ y: OpaquePointer?, brief: Bool) throws -> OpaquePointer?
+{
+    try handles.use(op, as: OpObject.self) { op in
+        try handles.use(x, as: TensorObject.self) { x in
+            try handles.use(y, as: TensorObject.self) { y in
+                if x.symbol == nil, y.symbol == nil, x.pin === y.pin,
+                    let (type, memory) = try op.op.quick(
+                        x.type, x.pointer, y.type, y.pointer, pin: x.pin, brief: brief)
+                {
+                    return try handles.add(TensorObject(type, memory, pin: x.pin))
                 }
+                return brief ? nil : try handles.add(only(op, op.call([x, y])))
             }
         }
     }
-    return result
 }
 
 private func only(_ op: OpObject, _ results: [TensorObject]) throws -> TensorObject {

@@ -101,7 +101,7 @@ public func mlt_calibrate(
             let seconds = Double(nanoseconds() - start) / 1e9
             var answer = measurements.json.members ?? []
             answer += [
-                JSON.Member("path", .string(try measurements.store())), JSON.Member("seconds", .number(seconds)),
+                JSON.Member("path", .string(try measurements.adopt())), JSON.Member("seconds", .number(seconds)),
             ]
             return TextObject(JSON.object(answer).description)
         }

@@ -110,7 +110,9 @@ void mk_tape_run(const mk_tape *tape, const void *const *inputs, void *const *ou
     if (outer * plan.columns == 0) return;
 
     int lanes = MK_TAPE_FILE / (plan.registers ? plan.registers : 1) / MK_TAPE_TAIL * MK_TAPE_TAIL;
-    plan.lanes = lanes < 1024 ? lanes : 1024;
+    // A single instruction leaves nothing between itself and memory that should stay near.
+    int most = tape->instructions == 1 ? 4096 : 1024;
+    plan.lanes = lanes < most ? lanes : most;
     if (plan.columns >= plan.lanes / 4 || last == 0) {
         int64_t pieces = (plan.columns + plan.lanes - 1) / plan.lanes;
         int64_t width = (plan.columns + pieces - 1) / pieces;

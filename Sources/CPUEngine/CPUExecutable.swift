@@ -9,6 +9,7 @@ final class CPUExecutable: Executable {
     let inputs: [Port]
     let outputs: [Port]
     let plan: Plan
+    let isBrief: Bool
     /// Threads of every run; nil takes the process's number.
     private let threads: Int?
     private let rooms: [TensorType]
@@ -29,7 +30,16 @@ final class CPUExecutable: Executable {
         plan = Plan(
             device: device, steps: assembly.steps.map(\.planned), workspaceBytes: assembly.workspaceBytes,
             packedBytes: assembly.packedBytes)
+        isBrief = CPUExecutable.isBrief(assembly)
         place.fill(PreparedSteps(assembly), tag: UInt32(threads))
+    }
+
+    /// Elementwise work on memory that fits into the nearer caches.
+    private static func isBrief(_ assembly: Assembly) -> Bool {
+        let bytes = (assembly.inputs + assembly.outputs).reduce(0) {
+            $0 + ($1.type.isFixed ? $1.type.byteCount : 1 << 20)
+        }
+        return bytes <= 256 << 10 && assembly.steps.count <= 2 && assembly.steps.allSatisfy { $0.info.kernel == "tape" }
     }
 
     func run(_ inputs: [Tensor], observing observer: Observer?) throws -> [Tensor] {

@@ -154,8 +154,10 @@ public struct Tensor: Sendable {
         case .int64: Double(load(Int64.self))
         case .uint64: Double(load(UInt64.self))
         case .float16: Double(float(half: load(UInt16.self)))
-        case .float32, .complex64: Double(load(Float.self))
-        case .float64, .complex128: load(Double.self)
+        case .float32: Double(load(Float.self))
+        case .float64: load(Double.self)
+        case .complex64: Double(pointer.loadUnaligned(fromByteOffset: index * 8, as: Float.self))
+        case .complex128: pointer.loadUnaligned(fromByteOffset: index * 16, as: Double.self)
         case .string: .nan
         }
     }

@@ -23,6 +23,8 @@ public final class Predictor: Sendable {
     /// The shape of each input that the model names as the usual one.
     public var usualShapes: [[Int]] { entries.map(\.usual) }
 
+    /// Why the device was taken.
+    private let choice: String
     private let entries: [InputFeature]
     private let results: [OutputFeature]
     /// Inputs and outputs need no conversion and stand in the program's order.
@@ -32,33 +34,56 @@ public final class Predictor: Sendable {
     private let cache = ShapeCache()
     private let evaluate: @Sendable (Call) throws -> [Tensor]?
 
-    /// Loads an `.mlpackage`. No device name takes the best device there is, no function name the model's default one.
+    /// Loads an `.mlpackage`. Without a device name the rule of `Backend.shared` chooses, as for eager calls; without a
+    /// function name it is the model's default one.
     public convenience init(contentsOf path: String, device name: String? = nil, function: String? = nil) throws {
-        try self.init(Model(contentsOf: path), device: Martlet.device(named: name), function: function)
+        try self.init(Model(contentsOf: path), device: name, function: function)
     }
 
+    /// Makes a model ready likewise.
     public convenience init(_ model: Model, device name: String? = nil, function: String? = nil) throws {
-        try self.init(model, device: Martlet.device(named: name), function: function)
+        if let name {
+            try self.init(model, device: Martlet.device(named: name), function: function)
+        } else {
+            try self.init(model, choosing: .shared, function: function)
+        }
     }
 
     public convenience init(_ model: Model, device: any Device, function: String? = nil) throws {
         try self.init(model, device: device, function: function, evaluate: evaluateOnCPU)
     }
 
-    init(
-        _ model: Model, device: any Device, function name: String?,
+    /// Makes a model ready for the device that the rule of a backend chooses, judged by the usual shapes of the inputs.
+    public convenience init(_ model: Model, choosing backend: Backend, function: String? = nil) throws {
+        try self.init(model, function: function, evaluate: evaluateOnCPU) { try backend.place(of: $0()) }
+    }
+
+    convenience init(
+        _ model: Model, device: any Device, function: String?,
         evaluate: @escaping @Sendable (Call) throws -> [Tensor]?
+    ) throws {
+        try self.init(model, function: function, evaluate: evaluate) { _ in (device, "named by the caller") }
+    }
+
+    /// `choose` is given the function for the usual shapes.
+    private init(
+        _ model: Model, function name: String?, evaluate: @escaping @Sendable (Call) throws -> [Tensor]?,
+        choosing choose: (() -> Function) throws -> (device: any Device, reason: String)
     ) throws {
         let function = try model.program.function(name)
         let interface = try model.interface(function.name)
         let entries = try InputFeature.all(of: interface, in: function)
         let results = try OutputFeature.all(of: interface, in: function)
+        let (device, reason) = try choose {
+            (try? ready(function, for: entries.types(entries.map(\.usual)), evaluate)) ?? function
+        }
         let fixed = entries.compactMap(\.shapes.fixed)
         var only: (any Executable)?
         if fixed.count == entries.count {
             only = try compile(function, for: entries.types(fixed), on: device, evaluate)
         }
         self.device = device
+        choice = reason
         self.function = function
         self.interface = interface
         self.metadata = model.metadata
@@ -109,12 +134,18 @@ public final class Predictor: Sendable {
             }
         }
         let raw = try (only ?? executable(for: given.map(\.shape))).recorded(
-            arranged, as: function.name, because: "the device it was compiled for", observing: observer)
+            arranged, as: function.name, because: choice, observing: observer)
         return givesOutputsAsRun ? raw : try results.map { try $0.tensor(from: raw) }
     }
 
     /// The device that runs it: that of the plan, where there is only one plan.
     public var deviceName: String { only?.plan.device ?? device.name }
+
+    /// Why that device.
+    public var reason: String { only.map { reason(of: $0.plan) } ?? choice }
+
+    /// The plan's own reason, which a backend gives, or the one for the whole model.
+    private func reason(of plan: Plan) -> String { plan.reason.isEmpty ? choice : plan.reason }
 
     /// Whether the input of this index may be left out.
     public func isOptional(_ index: Int) -> Bool { entries[index].isOptional }
@@ -132,7 +163,9 @@ public final class Predictor: Sendable {
                 .invalidArgument, "\(shapes.count) shapes are given where \(entries.count) are needed: \(names).")
         }
         for (entry, shape) in zip(entries, shapes) { try entry.check(shape) }
-        return try (only ?? executable(for: shapes)).plan
+        var plan = try (only ?? executable(for: shapes)).plan
+        plan.reason = reason(of: plan)
+        return plan
     }
 
     private func executable(for shapes: [[Int]]) throws -> any Executable {
@@ -142,12 +175,30 @@ public final class Predictor: Sendable {
     private var names: String { entries.isEmpty ? "none" : entries.map { "'\($0.name)'" }.joined(separator: ", ") }
 }
 
+extension Backend {
+    /// The device for a model's function, and why. Where none takes the function as it stands, the first one there is: its
+    /// compiler may still get along with what is left after folding, or names all that it lacks.
+    fileprivate func place(of function: Function) throws -> (device: any Device, reason: String) {
+        do { return try device(for: function) } catch let failure as Failure where failure.kind == .unsupported {
+            guard config.mayFallBack, let first = DeviceManager.availableDevices.first else { throw failure }
+            return (first, failure.message)
+        }
+    }
+}
+
 /// Compiles a function for inputs of exactly these types, given in the function's order.
 private func compile(
     _ function: Function, for types: [TensorType], on device: any Device, _ evaluate: (Call) throws -> [Tensor]?
 ) throws -> any Executable {
+    try device.compile(ready(function, for: types, evaluate))
+}
+
+/// The function with every shape known, for inputs of exactly these types.
+private func ready(
+    _ function: Function, for types: [TensorType], _ evaluate: (Call) throws -> [Tensor]?
+) throws -> Function {
     let isReady =
         zip(function.inputs, types).allSatisfy { function[$0].type == .tensor($1) }
         && function.values.allSatisfy { $0.type.tensor?.isFixed ?? true }
-    return try device.compile(isReady ? function : specialize(function, inputs: types, evaluate: evaluate))
+    return try isReady ? function : specialize(function, inputs: types, evaluate: evaluate)
 }

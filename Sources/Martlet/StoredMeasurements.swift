@@ -51,6 +51,16 @@ extension Measurements {
     }
 }
 
+extension Measurements {
+    /// Keeps the measurements for later runs, and lets `Backend.shared` go by them from its next call on; selectors made
+    /// from now on find them. Returns the file's path.
+    public func adopt(in folder: CacheFolder? = nil) throws -> String {
+        let path = try store(in: folder)
+        Backend.shared.selector?.measurements = self
+        return path
+    }
+}
+
 extension Measurements.Machine {
     /// This machine and this version of Martlet.
     public static let this = Self(

@@ -1,12 +1,7 @@
 import MIL
 
 extension Function {
-    /// Replaces operations whose op `isWanted` picks and whose row has an expansion by the simpler operations it consists of.
-    public mutating func expand(where isWanted: (String) -> Bool) throws {
-        try expand { operation, _ in isWanted(operation.op) }
-    }
-
-    /// The same for operations that `isWanted` picks by their arguments, too.
+    /// Replaces operations that `isWanted` picks and whose row has an expansion by the simpler operations it consists of.
     public mutating func expand(where isWanted: (Operation, Function) -> Bool) throws {
         guard operations.contains(where: { isWanted($0, self) && OpTable[$0.op]?.expansion != nil }) else { return }
         let pending = operations

@@ -5,6 +5,12 @@ import Synchronization
 public protocol DeviceChoosing: Sendable {
     /// The devices to ask, the best first, each with the reason for its place.
     func fallbackChain(for function: Function) throws -> [(device: any Device, reason: String)]
+    /// The selector behind it, where there is one.
+    var selector: SmartDeviceSelector? { get }
+}
+
+extension DeviceChoosing {
+    public var selector: SmartDeviceSelector? { nil }
 }
 
 /// The devices in the order given, whatever the function.
@@ -19,6 +25,8 @@ public struct GivenOrder: DeviceChoosing {
 }
 
 extension SmartDeviceSelector: DeviceChoosing {
+    public var selector: SmartDeviceSelector? { self }
+
     /// The devices that may run a whole function, by the rule for the work it mostly does.
     public func fallbackChain(for function: Function) throws -> [(device: any Device, reason: String)] {
         guard let profile = try? OperationProfile(function) else {
@@ -35,16 +43,17 @@ extension SmartDeviceSelector: DeviceChoosing {
 /// The chain of a selector with, in front, the devices its table wanted and that are not here or refuse: a backend then
 /// counts them with their reasons.
 public struct NamingAbsent: DeviceChoosing {
-    public let selector: SmartDeviceSelector
+    private let rule: SmartDeviceSelector
+    public var selector: SmartDeviceSelector? { rule }
 
-    public init(_ selector: SmartDeviceSelector) { self.selector = selector }
+    public init(_ selector: SmartDeviceSelector) { rule = selector }
 
     public func fallbackChain(for function: Function) throws -> [(device: any Device, reason: String)] {
-        let chain = try selector.fallbackChain(for: function)
+        let chain = try rule.fallbackChain(for: function)
         guard let chosen = chain.first?.device, let profile = try? OperationProfile(function) else { return chain }
         let order: [DeviceKind] = [.coreml, .metal, .cpu]
-        let wanted = order.prefix { $0 != chosen.kind }.filter { selector.thresholds.admits($0, profile) }
-        let candidates = selector.explain(profile).candidates
+        let wanted = order.prefix { $0 != chosen.kind }.filter { rule.thresholds.admits($0, profile) }
+        let candidates = rule.explain(profile).candidates
         let absent = wanted.compactMap { kind in
             candidates.first { $0.device.kind == kind && !$0.isPresent }
         }
@@ -128,6 +137,10 @@ public final class Backend: Sendable {
         cache.tell(evicted)
     }
 
+    /// The selector that it goes by; nil where its devices have a given order. What is measured or pinned there holds from
+    /// the next call on.
+    public var selector: SmartDeviceSelector? { chooser.selector }
+
     var keepsExecutables: Bool { isOn(Backend.caches) }
 
     public var statistics: Statistics {
@@ -169,6 +182,22 @@ public final class Backend: Sendable {
     /// Compiles where needed, and runs.
     public func run(_ function: Function, _ inputs: [Tensor], observing observer: Observer? = nil) throws -> [Tensor] {
         try executable(for: function).run(inputs, observing: observer)
+    }
+
+    /// The first device of the function's chain that takes every operation of it, and why; nothing is compiled.
+    public func device(for function: Function) throws -> (device: any Device, reason: String) {
+        let chain = try chooser.fallbackChain(for: function)
+        var refusals: [Refusal] = []
+        for place in chain {
+            do {
+                try Backend.assess(function, on: place.device)
+                return place
+            } catch let failure as Failure where failure.isOfDevice {
+                refusals.append(Refusal(device: place.device.name, reason: failure.message))
+                try fallBack(refusals, in: chain, failure)
+            }
+        }
+        throw Backend.exhausted(function, refusals)
     }
 
     /// What the function does, on which devices it may run, and whether they may refuse.
@@ -292,8 +321,9 @@ public final class Backend: Sendable {
         return true
     }
 
-    /// One small run out of so many is timed, since looking at the clock takes as long as adding a few numbers.
-    private static let timedOnceIn = 16
+    /// One quick run out of so many goes the whole way and is timed: looking at the clock takes as long as adding a few
+    /// numbers.
+    private static let timedOnceIn = 256
 
     private func countFallback(_ compiled: Compiled) {
         counters.fallbacks.wrappingAdd(1, ordering: .relaxed)
@@ -332,7 +362,7 @@ public final class Backend: Sendable {
 }
 
 /// A function made ready on a backend: keep it and run it as often as you like; every run counts.
-public struct Prepared: Sendable {
+public final class Prepared: Sendable {
     public let backend: Backend
     public let function: Function
     /// Whether it was there already.
@@ -404,7 +434,7 @@ struct BackendExecutable: Executable {
     var outputs: [Port] { prepared.executable.outputs }
     var plan: Plan {
         var plan = prepared.executable.plan
-        plan.device = prepared.device
+        (plan.device, plan.reason) = (prepared.device, prepared.reason)
         return plan
     }
 

@@ -13,18 +13,25 @@ public struct BackendConfig: Sendable, Hashable {
     }
 
     /// Whether compiled functions are kept.
-    public var enableCaching = true
+    public var enableCaching: Bool
     /// How many compiled functions are kept at most.
-    public var maxCacheSize = 1000
+    public var maxCacheSize: Int
     /// How many bytes the kept ones may have together.
-    public var maxCacheBytes = 100 << 20
+    public var maxCacheBytes: Int
     /// Whether another device may take what one refuses. Off, it is as mode `error`.
-    public var autoFallback = true
-    public var fallbackMode = FallbackMode.allow
+    public var autoFallback: Bool
+    public var fallbackMode: FallbackMode
     /// Whether every run is recorded, step by step, in the backend's profile.
-    public var enableProfiling = false
+    public var enableProfiling: Bool
 
-    public init() {}
+    public init(
+        enableCaching: Bool = true, maxCacheSize: Int = 1000, maxCacheBytes: Int = 100 << 20,
+        enableProfiling: Bool = false, autoFallback: Bool = true, fallbackMode: FallbackMode = .allow
+    ) {
+        (self.enableCaching, self.maxCacheSize, self.maxCacheBytes) = (enableCaching, maxCacheSize, maxCacheBytes)
+        (self.autoFallback, self.fallbackMode) = (autoFallback, fallbackMode)
+        self.enableProfiling = enableProfiling
+    }
 
     /// Whether another device may take what one refuses.
     public var mayFallBack: Bool { autoFallback && fallbackMode != .error }

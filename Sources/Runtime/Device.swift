@@ -87,6 +87,8 @@ public enum Verdict: Sendable, Hashable {
 
 /// A compiled function. Safe to run from several threads at a time.
 public protocol Executable: Sendable {
+    /// Whether a run is over within a few microseconds, waits for nobody and calls nobody: a caller may then keep a lock.
+    var isBrief: Bool { get }
     var inputs: [Port] { get }
     var outputs: [Port] { get }
     var plan: Plan { get }
@@ -103,6 +105,8 @@ public protocol Executable: Sendable {
 }
 
 extension Executable {
+    public var isBrief: Bool { false }
+
     public func run(
         from inputs: UnsafePointer<UnsafeMutableRawPointer>, into outputs: UnsafePointer<UnsafeMutableRawPointer>
     ) throws {

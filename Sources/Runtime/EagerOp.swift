@@ -37,10 +37,11 @@ public final class EagerOp: Sendable {
     }
 
     /// Runs an op of one or two inputs and one result on memory, where that is compiled for these types already; nil
-    /// where it is not, and `call` has to do it.
+    /// where it is not, and `call` has to do it. Where `brief`, only what is over within a few microseconds.
     @inline(__always)
     public func quick(
-        _ x: SharedType, _ xs: UnsafeMutableRawPointer, _ y: SharedType?, _ ys: UnsafeMutableRawPointer?, pin: Pin?
+        _ x: SharedType, _ xs: UnsafeMutableRawPointer, _ y: SharedType?, _ ys: UnsafeMutableRawPointer?, pin: Pin?,
+        brief: Bool = false
     ) throws -> (type: SharedType, storage: Unmanaged<Storage>)? {
         let hash = y.map { x.hash &* 31 &+ $0.hash } ?? x.hash
         let place = places + Int(hash & UInt32(EagerOp.placeCount - 1))
@@ -48,7 +49,8 @@ public final class EagerOp: Sendable {
         defer { _ = place.pointee.leave() }
         return try object._withUnsafeGuaranteedRef {
             let entry = unsafeDowncast($0, to: Entry.self)
-            guard let type = entry.result, entry.fits(x, y), entry.pin === pin, entry.generation == Generation.current
+            guard let type = entry.result, entry.isBrief || !brief, entry.fits(x, y), entry.pin === pin,
+                entry.generation == Generation.current
             else { return nil }
             let storage = try StoragePool.take(type.byteCount)
             do {
@@ -136,6 +138,7 @@ public final class EagerOp: Sendable {
         let pin: Pin?
         let prepared: Prepared
         let generation: UInt64
+        let isBrief: Bool
         /// The result's type, where there is one result of known shape.
         let result: SharedType?
 
@@ -144,6 +147,7 @@ public final class EagerOp: Sendable {
             self.pin = pin
             self.prepared = prepared
             self.generation = generation
+            isBrief = prepared.executable.isBrief
             let outputs = prepared.executable.outputs
             let isPlain = outputs.count == 1 && outputs[0].type.isFixed && outputs[0].type.dtype != .string
             result = isPlain ? SharedType(outputs[0].type) : nil

@@ -3,6 +3,8 @@ import MIL
 /// What will run where, and why: data for people and programs.
 public struct Plan: Sendable {
     public var device: String
+    /// Why this device; empty where nobody chose.
+    public var reason = ""
     public var steps: [Step]
     /// Bytes of intermediate values, shared by lifetime.
     public var workspaceBytes: Int

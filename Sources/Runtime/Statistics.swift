@@ -12,7 +12,7 @@ public struct Statistics: Sendable, Hashable {
     public var fallbackOperations = 0
     /// The same by device and reason; a run that two devices refused counts under both.
     public var fallbacks: [String: [String: Int]] = [:]
-    /// Over all runs of programs and models, and over one in sixteen of the quick eager calls.
+    /// Over all runs of programs and models, and over one in 256 of the quick eager calls.
     public var averageExecutionTimeMs = 0.0
     /// What the cache holds now.
     public var cacheEntries = 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from martlet import fft, linalg, nn
+from martlet import fft, functional, linalg, nn
 from martlet.backend import BackendStats, CoreMLBackend, CoreMLBackendConfig
 from martlet.creation import (
     arange,
@@ -311,6 +311,7 @@ __all__ = [
     "from_numpy",
     "full",
     "full_like",
+    "functional",
     "get_coreml_device_info",
     "get_num_threads",
     "greater",

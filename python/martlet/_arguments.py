@@ -21,6 +21,8 @@ from martlet.tensor import Tensor
 
 # What an operand of an elementwise function may be; Python's numbers take the type of the tensor beside them.
 Operand: TypeAlias = "Tensor | NDArray[Any] | complex"
+# What is made a tensor where one is wanted.
+TensorLike: TypeAlias = "Tensor | NDArray[Any] | complex | Sequence[Any]"
 Axis: TypeAlias = "int | Sequence[int] | None"
 
 # The language's own names of element types where they differ from NumPy's.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
@@ -51,8 +52,14 @@ class OpCache:
         return handle
 
     def drop(self, name: str) -> None:
+        self.drop_where(lambda key: key[0] == name)
+
+    def drop_backend(self, backend: Any) -> None:
+        self.drop_where(lambda key: key[3] is backend)
+
+    def drop_where(self, unwanted: Callable[[Any], Any]) -> None:
         with self.lock:
-            for key in [key for key in self.entries if key[0] == name]:
+            for key in list(filter(unwanted, self.entries)):
                 del self.entries[key]
 
 
@@ -187,7 +194,8 @@ def call(name: str, inputs: Mapping[str, Any], /, backend: Any = ffi.NULL, **con
     Args:
         name: The op, such as `reduce_sum`.
         inputs: A tensor, or what `martlet.Tensor` takes, by parameter; a list of them where the parameter takes a list.
-            None leaves an optional one out. A tensor given for a parameter that must be constant is bound as one.
+            None leaves an optional one out. What is given for a parameter that must be constant is bound as one, and
+            so are Python's whole numbers where only those are taken. A Python number beside a tensor takes its type.
         backend: The handle of a backend; by default the process's own.
         constants: The other parameters: numbers, texts, sequences or arrays. None leaves one out.
 
@@ -203,7 +211,7 @@ def call(name: str, inputs: Mapping[str, Any], /, backend: Any = ffi.NULL, **con
     if parameters is None:
         raise UnsupportedError(f"There is no op {name!r}; martlet.ops() lists them.")
     names: list[str] = []
-    tensors: list[Any] = []
+    values: list[Any] = []
     bound = [(each, frozen(value)) for each, value in constants.items() if value is not None]
     for parameter, value in inputs.items():
         if value is None:
@@ -213,15 +221,52 @@ def call(name: str, inputs: Mapping[str, Any], /, backend: Any = ffi.NULL, **con
             raise InvalidArgumentError(
                 f"The op {name!r} has no parameter {parameter!r}; it has {', '.join(parameters)}."
             )
-        if row["constant"]:
+        if row["constant"] or is_known(name, row, value):
             bound.append((parameter, frozen(value)))
         elif row["list"]:
             names += [parameter] * len(value)
-            tensors += [tensor_of(each) for each in value]
+            values += value
         else:
             names.append(parameter)
-            tensors.append(tensor_of(value))
-    return run(op(name, tuple(names), tuple(bound), backend), tensors)
+            values.append(value)
+    if values and all(isinstance(each, PLAIN) for each in values):
+        bound, names, values = [*bound, *zip(names, map(frozen, values), strict=True)], [], []
+    tensors = tensors_of(values)
+    try:
+        return run(op(name, tuple(names), tuple(bound), backend), tensors)
+    except UnsupportedError as error:
+        needed = set(NEEDED.findall(str(error))) & set(names)
+        if not needed or any(each.is_traced for each in tensors):
+            raise
+        KNOWN.update((name, each) for each in needed)
+    return call(name, inputs, backend, **constants)
+
+
+PLAIN = (bool, int, float, complex)
+NEEDED = re.compile(r"The parameter '(\w+)' must be known before the run")
+
+# The parameters that an op was found to need as constants, such as the weights of a convolution.
+KNOWN: set[tuple[str, str]] = set()
+
+
+def is_known(name: str, row: Mapping[str, Any], value: Any) -> bool:
+    """Whether a value is bound as a constant: shapes, positions and axes as Python's own numbers, and what an op was
+    found to need."""
+    if (name, row["name"]) in KNOWN and not getattr(value, "is_traced", False):
+        return True
+    if row["list"] or not isinstance(value, (int, list, tuple)):
+        return False
+    return all(each.startswith(("int", "uint")) for each in row["dtypes"])
+
+
+def tensors_of(values: Sequence[Any]) -> list[Any]:
+    """Values as tensors; Python's numbers take the element type of the first that is none, if it can hold them."""
+    if not any(isinstance(each, PLAIN) for each in values):
+        return [tensor_of(each) for each in values]
+    from martlet._arguments import operand
+
+    beside = next(tensor_of(each) for each in values if not isinstance(each, PLAIN))
+    return [operand(each, beside) if isinstance(each, PLAIN) else tensor_of(each) for each in values]
 
 
 def frozen(value: Any) -> Any:
@@ -233,13 +278,14 @@ def frozen(value: Any) -> Any:
     if isinstance(value, (np.generic, np.ndarray)):
         array = np.asarray(value)
         return SmallArray(array.dtype.str, array.shape, array.tobytes()) if array.nbytes <= 1024 else copied(array)
-    return tuple(frozen(each) for each in value)
+    return tuple(frozen(each.item() if isinstance(each, np.generic) else each) for each in value)
 
 
 def run(handle: Any, tensors: Sequence[Any]) -> Any:
     """Calls an op's handle."""
     from martlet.tensor import Tensor
 
+    ready()
     given = ffi.new(TENSORS, [each._handle for each in tensors])
     results = ffi.new(TENSORS, LARGEST_RESULTS)
     count = ffi.new("int32_t *", LARGEST_RESULTS)
@@ -252,6 +298,7 @@ def part(tensor: Any, byte_offset: int, shape: tuple[int, ...]) -> Any:
     """The elements from a byte on as a tensor of another shape, without a copy: they must lie in one piece."""
     from martlet.tensor import Tensor
 
+    ready()
     out = ffi.new("mlt_tensor **")
     check(lib.mlt_tensor_part(out, tensor._handle, byte_offset, len(shape), list(shape)))
     return Tensor._adopt(out[0])

@@ -9,26 +9,27 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass, field
+from functools import wraps
 from html import escape
 from types import TracebackType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-import martlet
+from martlet._call import OPS, call, rows
 from martlet._native import Process, answer, check, ffi, lib, own, ready
-from martlet.errors import BugError, InvalidArgumentError, MalformedError, UnsupportedError, WrongTypeError
-from martlet.library import OpInfo, OpParameter, devices, ops
+from martlet.errors import InvalidArgumentError, WrongTypeError
+from martlet.library import devices
 from martlet.model import Model, encoded, read
 from martlet.profile import Profile
 from martlet.selector import DescribedDevice
+from martlet.tensor import Tensor
+from martlet.trace import traced
 
 __all__ = ["BackendStats", "CoreMLBackend", "CoreMLBackendConfig"]
 
 FALLBACKS = ("allow", "warn", "error")
 LARGEST = 2**63 - 1
-MIL_NAMES = {"float16": "fp16", "float32": "fp32", "float64": "fp64"}
 
 
 class CoreMLBackendConfig:
@@ -171,6 +172,7 @@ class CoreMLBackend:
         self._programs: dict[str, Model] = {}
         self._models: weakref.WeakKeyDictionary[Model, Model] = weakref.WeakKeyDictionary()
         self.config._backends.add(self)  # type: ignore[attr-defined]
+        weakref.finalize(self, OPS.drop_backend, self._backend).atexit = False
 
     def is_available(self) -> bool:
         """Whether Core ML can be used on this machine."""
@@ -235,6 +237,7 @@ class CoreMLBackend:
         self._programs.clear()
         self._models.clear()
         ready()
+        OPS.drop_backend(self._backend)
         check(lib.mlt_backend_cleanup(self._backend))
 
     def profile(self) -> Profile:
@@ -307,39 +310,36 @@ class CoreMLBackend:
         return shell
 
     def _run_op(self, name: str, given: dict[str, Any]) -> Any:
-        """An op as a program of one line: constants stand in its text, the rest are its inputs."""
-        op = op_table().get(name)
-        if op is None:
+        """An op through the one call."""
+        if name not in rows():
             raise InvalidArgumentError(f"There is no op {name!r}; see martlet.ops().")
-        write, inputs = one_line(op, given)
-        results = tuple(self._one_line_model(write).predict(inputs).values())
-        tensor = getattr(martlet, "Tensor", None)
-        if tensor is not None and any(isinstance(each, tensor) for each in flat(given.values())):
-            results = tuple(tensor(each) for each in results)
-        return results[0] if len(results) == 1 else results
-
-    def _one_line_model(self, write: Callable[[str], str]) -> Model:
-        """The program of one op. How many results it has, the library says where it is not one."""
-        names = ["result"]
-        for _ in range(2):
-            line = write(", ".join(names))
-            try:
-                return self._model(line)
-            except MalformedError as error:
-                found = re.search(r"gives (\d+) outputs here", str(error))
-                if found is None or int(found[1]) == len(names):
-                    raise InvalidArgumentError(str(error)) from None
-                names = [f"result_{index}" for index in range(int(found[1]))]
-        raise BugError("The library and Python disagree on how many results an op has.")
+        result = call(name, given, self._backend)
+        return result if holds_tensor(given) else as_arrays(result)
 
     def _run_function(self, function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
-        """A Python function, traced to a program."""
-        trace = getattr(martlet, "trace", None)
-        if trace is None:
-            raise UnsupportedError(
-                "This build of Martlet cannot trace Python functions; give an op, MIL text or a model."
-            )
-        return self.run(trace(function, **inputs), **inputs)
+        """A Python function, traced to a program; its results in the form in which it returned them."""
+        returned: list[Any] = []
+
+        @wraps(function)
+        def noted(*arguments: Any, **named: Any) -> Any:
+            returned.append(function(*arguments, **named))
+            return returned[-1]
+
+        found = Model(traced(noted, (), inputs), backend=self._backend).predict(inputs)
+        results = {name: Tensor(array) for name, array in found.items()} if holds_tensor(inputs) else found
+        if isinstance(returned[0], Mapping):
+            return results
+        return tuple(results.values()) if isinstance(returned[0], tuple | list) else results["output"]
+
+
+def holds_tensor(given: Mapping[str, Any]) -> bool:
+    """Whether any of the values, those of lists included, is a tensor."""
+    return any(isinstance(each, Tensor) for each in flat(given.values()))
+
+
+def as_arrays(result: Any) -> Any:
+    """Tensors as arrays of their own."""
+    return tuple(as_arrays(each) for each in result) if isinstance(result, tuple) else result.numpy().copy()
 
 
 def as_dict(device: DescribedDevice | Mapping[str, Any]) -> dict[str, Any]:
@@ -377,97 +377,6 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "enable_profiling": flag,
     "fallback": fallback,
 }
-
-TABLE: dict[str, OpInfo] = {}
-
-
-def op_table() -> dict[str, OpInfo]:
-    """Every op by name."""
-    if not TABLE:
-        TABLE.update((op["name"], op) for op in ops())
-    return TABLE
-
-
-def one_line(op: OpInfo, given: dict[str, Any]) -> tuple[Callable[[str], str], dict[str, Any]]:
-    """What writes the MIL text that applies one op, given the names of its results, and the inputs it takes."""
-    parameters = {each["name"]: each for each in op["parameters"]}
-    if unknown := [name for name in given if name not in parameters]:
-        listed = ", ".join(map(repr, parameters))
-        raise InvalidArgumentError(f"{op['name']} has no parameter {unknown[0]!r}; it has {listed}.")
-    inputs: dict[str, Any] = {}
-    arguments = []
-    for name, value in given.items():
-        if parameters[name]["constant"] or is_literal(parameters[name], value):
-            arguments.append(f"{name} = {literal(value)}")
-        elif parameters[name]["list"]:
-            if not isinstance(value, list | tuple):
-                raise WrongTypeError(f"{name} of {op['name']} is a {type(value).__name__}; it must be a list.")
-            names = [f"{name}_{index}" for index in range(len(value))]
-            inputs |= dict(zip(names, value, strict=True))
-            arguments.append(f"{name} = ({', '.join(names)})")
-        else:
-            inputs[name] = value
-            arguments.append(f"{name} = {name}")
-    inputs = arrays(inputs)
-    declared = ", ".join(f"{mil_type(array)} {name}" for name, array in inputs.items())
-    call = f"{op['name']}({', '.join(arguments)});"
-    program = "program(1.3) {{ func main<ios18>({}) {{ {} = {} }} -> ({}); }}"
-    return lambda results: program.format(declared, results, call, results), inputs
-
-
-def is_literal(parameter: OpParameter, value: Any) -> bool:
-    """Whether Python's own numbers for a parameter stand in the text: sizes, positions and axes often must be known."""
-    whole = all(name.startswith(("int", "uint")) for name in parameter["dtypes"])
-    return whole and not parameter["list"] and isinstance(value, int | list | tuple)
-
-
-def literal(value: Any) -> str:
-    """A constant as MIL writes it; arrays with their type."""
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, bool | np.bool_):
-        return str(bool(value)).lower()
-    if isinstance(value, np.ndarray | np.generic):
-        return f"{mil_type(value)}({literal(value.tolist())})"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(literal, value))}]"
-    if isinstance(value, int | float):
-        return repr(value)
-    if hasattr(value, "__array__"):
-        return literal(np.asarray(value))
-    raise WrongTypeError(f"A {type(value).__name__} cannot be a constant of a program: {value!r}.")
-
-
-def mil_type(array: Any) -> str:
-    """The type of an array as MIL writes it."""
-    name = array.dtype.name
-    element = MIL_NAMES.get(name, "string" if array.dtype.kind == "U" else name)
-    return f"tensor<{element}, [{', '.join(map(str, array.shape))}]>"
-
-
-def arrays(inputs: dict[str, Any]) -> dict[str, NDArray[Any]]:
-    """The inputs as arrays. A Python number takes the element type of the first array, if that can hold it."""
-    found = {name: as_array(value) for name, value in inputs.items() if not isinstance(value, bool | int | float)}
-    first = next((array.dtype for array in found.values()), None)
-    return {name: found[name] if name in found else scalar(value, first) for name, value in inputs.items()}
-
-
-def as_array(value: Any) -> NDArray[Any]:
-    """An array of a value; Python's own numbers become float32 and, where that holds them, int32."""
-    array = np.ascontiguousarray(value) if np.ndim(value) else np.asarray(value)
-    if isinstance(value, list | tuple):
-        if array.dtype == np.float64:
-            return array.astype(np.float32)
-        if array.dtype == np.int64 and (array == array.astype(np.int32)).all():
-            return array.astype(np.int32)
-    return array
-
-
-def scalar(value: bool | int | float, like: np.dtype[Any] | None) -> NDArray[Any]:
-    """A Python number as an array of no dimensions."""
-    if like is not None and (like.kind in "fc" or (like.kind in "iu" and not isinstance(value, float))):
-        return np.asarray(value, like)
-    return as_array([value]).reshape(())
 
 
 def flat(values: Iterable[Any]) -> Iterator[Any]:

@@ -115,11 +115,7 @@ def calibrate(quick: bool, as_json: bool) -> None:
 @click.argument("dtype", default="float32")
 def select(op: str, shape: str, dtype: str, as_json: bool) -> None:
     """Show which device OP (an op or operation type) gets for a SHAPE such as 512x512, and why."""
-    sizes = shape.strip("()[] ").replace("x", ",").split(",")
-    try:
-        dimensions = [int(size) for size in sizes if size.strip()]
-    except ValueError:
-        raise martlet.InvalidArgumentError(f"The shape {shape!r} is none; write it as 512x512.") from None
+    dimensions = whole_numbers(shape.replace("x", ","), f"The shape {shape!r} is none; write it as 512x512.")
     found = martlet.SmartDeviceSelector().explain(martlet.OperationProfile(op, dimensions, dtype))
     if as_json:
         write_json(found.to_dict())
@@ -232,7 +228,58 @@ def run(
     click.echo(f"{milliseconds:.2f} ms on {model.device}" + (f", written to {output}" if output else ""))
 
 
-@command
+class OneOrMany(click.Group):
+    """A group whose arguments belong to its command `model` where they do not begin with another one's name."""
+
+    def resolve_command(self, context: click.Context, arguments: list[str]) -> Any:
+        named = arguments and arguments[0] in self.commands
+        return super().resolve_command(context, arguments if named else ["model", *arguments])
+
+
+@main.group(cls=OneOrMany, context_settings={"ignore_unknown_options": True})
+def bench() -> None:
+    """Measure a model (`martlet bench MODEL`) or single ops (`martlet bench ops`)."""
+
+
+def bench_command(name: str) -> Callable[..., click.Command]:
+    return lambda function: bench.command(name)(guarded_json(function))
+
+
+@bench_command("ops")
+@click.option("--sizes", default="64,128,256,512", show_default=True, help="Lengths of the sides.")
+@click.option("--ops", "names", help="Which ops, such as matmul,relu; by default all that are measured.")
+@click.option("--turns", type=click.IntRange(min=1), default=15, show_default=True, help="Of each candidate.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw the times to this file (needs matplotlib).")
+@THREADS
+def bench_ops(sizes: str, names: str | None, turns: int, plot: Path | None, threads: int | None, as_json: bool) -> None:
+    """Time ops on every device here, in NumPy, and in torch where it is installed."""
+    from tqdm import tqdm  # type: ignore[import-untyped]
+
+    from martlet.bench import measure_ops, save
+
+    if threads is not None:
+        martlet.set_num_threads(threads)
+    with tqdm(unit="op", leave=False, disable=True if as_json else None) as bar:
+
+        def progress(done: int, total: int, name: str) -> None:
+            bar.total = total
+            bar.set_postfix_str(name, refresh=False)
+            bar.update(done - bar.n)
+
+        found = measure_ops(whole_numbers(sizes), names.split(",") if names else None, turns, progress=progress)
+    if plot:
+        save(found.plot(), plot)
+    if as_json:
+        write_json(found.to_dict())
+        return
+    show(found.table())
+    for name, reason in found.missing.items():
+        click.echo(f"not measured: {name}: {reason}")
+    if plot:
+        click.echo(f"drawn to {plot}")
+
+
+@bench_command("model")
 @MODEL
 @click.option("--runs", type=click.IntRange(min=1), default=100, show_default=True, help="Timed runs.")
 @click.option("--warmup", type=click.IntRange(min=0), default=10, show_default=True, help="Runs before those.")
@@ -240,7 +287,7 @@ def run(
 @THREADS
 @DEVICE
 @FUNCTION
-def bench(
+def bench_model(
     path: Path,
     runs: int,
     warmup: int,
@@ -368,6 +415,13 @@ def cache_clear(as_json: bool) -> None:
         write_json(found)
         return
     click.echo(f"removed {found['entries']} entries, {megabytes(found['bytes'])}, from {found['folder']}")
+
+
+def whole_numbers(text: str, otherwise: str = "Sizes are whole numbers with commas between, as 64,128.") -> list[int]:
+    try:
+        return [int(each) for each in text.strip("()[] ").split(",") if each.strip()]
+    except ValueError:
+        raise martlet.InvalidArgumentError(otherwise) from None
 
 
 def open_model(path: Path, device: str | None, function: str | None, threads: int | None) -> martlet.Model:

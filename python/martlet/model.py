@@ -30,7 +30,7 @@ def load(path: str | os.PathLike[str], device: str | None = None, function: str 
 
     Args:
         path: An `.mlpackage`.
-        device: A name out of `martlet.devices()`; by default the first that is available.
+        device: A name out of `martlet.devices()`; by default the one that the selector chooses, as for eager calls.
         function: Which function of the model; by default the one the model names.
 
     Raises:
@@ -47,7 +47,7 @@ def parse(text: str, device: str | None = None, function: str | None = None) -> 
 
     Args:
         text: `program(1.3) { func main<ios18>(tensor<fp32, [4]> x) { y = relu(x = x); } -> (y); }`, for one.
-        device: A name out of `martlet.devices()`; by default the first that is available.
+        device: A name out of `martlet.devices()`; by default the one that the selector chooses, as for eager calls.
         function: Which function of the program; by default the one it names, else `main`.
 
     Raises:

@@ -37,11 +37,14 @@ class Plan:
     steps: list[Step]
     workspace_bytes: int
     packed_bytes: int
+    reason: str = ""
+    """Why this device."""
 
     @classmethod
     def from_answer(cls, answer: dict[str, Any]) -> Plan:
         steps = [Step(**{name: step.get(name) for name in Step.__dataclass_fields__}) for step in answer["steps"]]
-        return cls(answer["device"], steps, answer.get("workspace_bytes", 0), answer.get("packed_bytes", 0))
+        sizes = (answer.get(name, 0) for name in ("workspace_bytes", "packed_bytes"))
+        return cls(answer["device"], steps, *sizes, answer.get("reason", ""))
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -66,7 +69,8 @@ class Plan:
         """A table for `rich.print`."""
         from rich.table import Table
 
-        table = Table(title=self.summary, title_justify="left", box=None, padding=(0, 1))
+        title = "\n".join([self.summary, *self.choice]).replace("[", r"\[")
+        table = Table(title=title, title_justify="left", box=None, padding=(0, 1))
         for column in COLUMNS:
             table.add_column(column, justify="right" if column == "#" else "left", overflow="fold")
         for number, step in enumerate(self.steps, 1):
@@ -75,7 +79,12 @@ class Plan:
 
     def __str__(self) -> str:
         lines = ["  ".join(cell for cell in step.cells(number) if cell) for number, step in enumerate(self.steps, 1)]
-        return "\n".join([self.summary, *lines])
+        return "\n".join([self.summary, *self.choice, *lines])
+
+    @property
+    def choice(self) -> list[str]:
+        """The reason for the device as a line, where there is one."""
+        return [f"{self.device}: {self.reason}"] if self.reason else []
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{column}</th>" for column in COLUMNS)
@@ -85,4 +94,5 @@ class Plan:
             + "</tr>"
             for number, step in enumerate(self.steps, 1)
         )
-        return f"<p>{escape(self.summary)}</p><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        summary = "<br>".join(escape(line) for line in [self.summary, *self.choice])
+        return f"<p>{summary}</p><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"

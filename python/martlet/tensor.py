@@ -375,18 +375,17 @@ def scalar_tensor(kind: type, text: str, dtype: np.dtype[Any]) -> Tensor:
     return Tensor(np.asarray(value).astype(dtype))
 
 
+RANKS = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}
+
+
 def weak(value: Scalar, dtype: np.dtype[Any]) -> Tensor:
-    """A Python number beside a tensor: it takes the tensor's type where its kind allows it."""
-    kind = type(value) if type(value) in DEFAULTS else next(each for each in DEFAULTS if isinstance(value, each))
-    order = "biufc"
-    if order.index(DEFAULTS[kind].kind) <= max(order.index(dtype.kind), 1 if dtype.kind != "b" else 0) + (
-        1 if dtype.kind == "i" else 0
-    ):
+    """A Python number beside a tensor: it takes the tensor's type, or where that cannot hold its kind the default one."""
+    kind = next(each for each in DEFAULTS if isinstance(value, each))
+    wanted = DEFAULTS[kind]
+    if RANKS[wanted.kind] <= RANKS[dtype.kind]:
         wanted = dtype
     elif kind is complex and dtype == np.float64:
         wanted = np.dtype("complex128")
-    else:
-        wanted = DEFAULTS[kind]
     return scalar_tensor(kind, str(value), wanted)
 
 
@@ -459,9 +458,12 @@ UNARY = (
 HANDLES = {name: _call.op(name, ("x", "y")) for name in BINARY} | {name: _call.op(name, ("x",)) for name in UNARY}
 
 
+CALLS = ("mlt_call1", "mlt_call2", "mlt_brief1", "mlt_brief2", "mlt_release")
+
+
 def install() -> None:
     """Gives the operators their ops, and Tensor those that work in place."""
-    _operators.bind(Tensor, *(function_address(name) for name in ("mlt_call1", "mlt_call2", "mlt_release")))
+    _operators.bind(Tensor, *map(function_address, CALLS))
     for name, handle in HANDLES.items():
         _operators.set(name, address(handle), (binary if name in BINARY else unary)(name))
     _operators.set("numpy", 0, Tensor.numpy)

@@ -16,8 +16,9 @@ typedef struct {
     PyObject *otherwise;
 } Operator;
 
-static void *(*call1)(const void *op, const void *x);
+static void *(*call1)(const void *op, const void *x), *(*brief1)(const void *op, const void *x);
 static void *(*call2)(const void *op, const void *x, const void *y);
+static void *(*brief2)(const void *op, const void *x, const void *y);
 static int32_t (*release)(void *handle);
 static PyTypeObject *tensor_type;
 static int is_forked;
@@ -31,10 +32,13 @@ static PyObject *tensor(void *handle) {
 
 static int is_tensor(const PyObject *object) { return object->type == tensor_type && tensor_type && !is_forked; }
 
+// What is brief runs under the interpreter's lock, since giving that away and taking it again would cost more.
 static PyObject *binary(const Operator *operator, PyObject *x, PyObject *y) {
     if (is_tensor(x) && is_tensor(y)) {
+        void *a = ((Tensor *)x)->handle, *b = ((Tensor *)y)->handle, *handle = brief2(operator->op, a, b);
+        if (handle) return tensor(handle);
         PyThreadState *state = PyEval_SaveThread();
-        void *handle = call2(operator->op, ((Tensor *)x)->handle, ((Tensor *)y)->handle);
+        handle = call2(operator->op, a, b);
         PyEval_RestoreThread(state);
         if (handle) return tensor(handle);
     }
@@ -43,8 +47,10 @@ static PyObject *binary(const Operator *operator, PyObject *x, PyObject *y) {
 
 static PyObject *unary(const Operator *operator, PyObject *x) {
     if (is_tensor(x)) {
+        void *a = ((Tensor *)x)->handle, *handle = brief1(operator->op, a);
+        if (handle) return tensor(handle);
         PyThreadState *state = PyEval_SaveThread();
-        void *handle = call1(operator->op, ((Tensor *)x)->handle);
+        handle = call1(operator->op, a);
         PyEval_RestoreThread(state);
         if (handle) return tensor(handle);
     }
@@ -154,17 +160,20 @@ static PyType_Slot slots[] = {
 static PyType_Spec spec = {
     "martlet.tensor.Tensor", sizeof(Tensor), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
 
-// bind(type, call1, call2, release): the library's functions by address.
+// bind(type, call1, call2, brief1, brief2, release): the library's functions by address.
 static PyObject *bind(PyObject *module, PyObject *arguments) {
     PyObject *type;
-    unsigned long long one, two, end;
+    unsigned long long address[5];
     (void)module;
-    if (!PyArg_ParseTuple(arguments, "OKKK", &type, &one, &two, &end)) return NULL;
+    if (!PyArg_ParseTuple(arguments, "OKKKKK", &type, address, address + 1, address + 2, address + 3, address + 4))
+        return NULL;
     Py_IncRef(type);
     tensor_type = (PyTypeObject *)type;
-    call1 = (void *(*)(const void *, const void *))(uintptr_t)one;
-    call2 = (void *(*)(const void *, const void *, const void *))(uintptr_t)two;
-    release = (int32_t (*)(void *))(uintptr_t)end;
+    call1 = (void *(*)(const void *, const void *))(uintptr_t)address[0];
+    call2 = (void *(*)(const void *, const void *, const void *))(uintptr_t)address[1];
+    brief1 = (void *(*)(const void *, const void *))(uintptr_t)address[2];
+    brief2 = (void *(*)(const void *, const void *, const void *))(uintptr_t)address[3];
+    release = (int32_t (*)(void *))(uintptr_t)address[4];
     Py_IncRef(&_Py_NoneStruct);
     return &_Py_NoneStruct;
 }

@@ -588,6 +588,97 @@ static void custom_ops(void) {
     CHECK(atomic_load(&released) == 2);
 }
 
+static mlt_tensor *floats(int64_t count, const float *values) {
+    mlt_tensor *tensor = NULL;
+    mlt_tensor_copy(&tensor, MLT_FLOAT32, 1, &count, values, (size_t)count * sizeof *values);
+    return tensor;
+}
+
+static float element(const mlt_tensor *tensor, int index) {
+    mlt_view view;
+    if (mlt_tensor_view(&view, tensor) || view.dtype != MLT_FLOAT32) return NAN;
+    return ((const float *)view.data)[index];
+}
+
+static void eager(void) {
+    const char *both[] = {"x", "y"}, *one[] = {"x"}, *alpha[] = {"alpha"}, *wrong[] = {"z"};
+    float values[] = {1, -2, 3}, slope = 0.5f;
+    mlt_tensor *x = floats(3, values), *scalar = NULL, *sum = NULL, *leaky = NULL, *whole = NULL, *results[2] = {0};
+    mlt_op *add = NULL, *relu = NULL, *other = NULL;
+    int32_t count = 2;
+    OK(mlt_tensor_copy(&scalar, MLT_FLOAT32, 0, NULL, &slope, sizeof slope));
+    OK(mlt_op_make(&add, "add", 2, both, 0, NULL, NULL, NULL));
+    OK(mlt_op_make(&relu, "leaky_relu", 1, one, 1, alpha, (const mlt_tensor *const *)&scalar, NULL));
+    FAILS(MLT_UNSUPPORTED, mlt_op_make(&other, "no_such_op", 1, one, 0, NULL, NULL, NULL));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_op_make(&other, "add", 1, wrong, 0, NULL, NULL, NULL));
+    FAILS(MLT_BAD_HANDLE, mlt_op_make(&other, "add", 2, both, 0, NULL, NULL, (const mlt_backend *)x));
+
+    CHECK(!mlt_brief2(add, x, x));  // not compiled yet, which is no failure
+    CHECK((sum = mlt_call2(add, x, x)) && element(sum, 1) == -4);
+    mlt_release(sum);
+    CHECK((sum = mlt_call2(add, x, x)) && element(sum, 2) == 6);
+    mlt_release(sum);
+    CHECK((sum = mlt_brief2(add, x, x)) && element(sum, 0) == 2);
+    CHECK((leaky = mlt_call1(relu, x)) && element(leaky, 1) == -1);
+    CHECK(!mlt_call1(add, x) && mlt_last_status() == MLT_INVALID_ARGUMENT);
+    CHECK(!mlt_call2(add, x, NULL) && mlt_last_status() == MLT_BAD_HANDLE);
+    CHECK(!mlt_brief1(NULL, x));
+    OK(mlt_call(results, &count, add, (const mlt_tensor *[]){x, sum}, 2));
+    CHECK(count == 1 && element(results[0], 2) == 9);
+    count = 0;
+    FAILS(MLT_INVALID_ARGUMENT, mlt_call(results, &count, add, (const mlt_tensor *[]){x, sum}, 2));
+
+    // Promotion: int32 beside fp32 is fp32.
+    int32_t numbers[] = {10, 20, 30};
+    int64_t three = 3, two = 2, five = 5;
+    OK(mlt_tensor_copy(&whole, MLT_INT32, 1, &three, numbers, sizeof numbers));
+    mlt_tensor *mixed = mlt_call2(add, x, whole), *part = NULL, *pinned = NULL, *again = NULL;
+    CHECK(mixed && element(mixed, 2) == 33);
+
+    // Parts share memory; devices are named.
+    OK(mlt_tensor_part(&part, x, 4, 1, &two));
+    CHECK(element(part, 1) == 3);
+    FAILS(MLT_OUT_OF_RANGE, mlt_tensor_part(&again, x, 4, 1, &five));
+    FAILS(MLT_OUT_OF_RANGE, mlt_tensor_part(&again, x, -4, 1, &two));
+    OK(mlt_tensor_to(&pinned, x, "cpu:portable"));
+    TEXT("auto", mlt_tensor_device(&text, x));
+    TEXT("cpu:portable", mlt_tensor_device(&text, pinned));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_tensor_to(&again, x, "abacus"));
+    FAILS(MLT_UNSUPPORTED, mlt_tensor_to(&again, x, "coreml"));
+
+    void *all[] = {x, scalar, sum, leaky, whole, mixed, part, pinned, results[0], add, relu};
+    for (size_t k = 0; k < sizeof all / sizeof *all; k++) OK(mlt_release(all[k]));
+}
+
+static void traces(void) {
+    const char *both[] = {"x", "y"}, *names[] = {"twice"};
+    float values[] = {1, 2};
+    int64_t two = 2;
+    mlt_tensor *input = NULL, *doubled = NULL, *x = floats(2, values), *output = NULL, *none = NULL;
+    mlt_trace *trace = NULL;
+    mlt_op *add = NULL;
+    mlt_model *model = NULL;
+    mlt_executable *executable = NULL;
+    mlt_view view;
+    OK(mlt_op_make(&add, "add", 2, both, 0, NULL, NULL, NULL));
+    OK(mlt_trace_begin(&trace));
+    OK(mlt_trace_input(&input, trace, "given", MLT_FLOAT32, 1, &two));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_trace_input(&none, trace, "given", MLT_FLOAT32, 1, &two));
+    CHECK((doubled = mlt_call2(add, input, input)) != NULL);
+    OK(mlt_tensor_view(&view, doubled));
+    CHECK(view.data == NULL && view.bytes == 0 && view.rank == 1 && view.shape[0] == 2);
+    FAILS(MLT_UNSUPPORTED, mlt_tensor_part(&none, doubled, 0, 1, &two));
+    OK(mlt_trace_end(&model, trace, 1, names, (const mlt_tensor *const *)&doubled));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_trace_end(&model, trace, 1, names, (const mlt_tensor *const *)&doubled));
+    CHECK(!mlt_call2(add, input, input));
+    OK(mlt_compile(&executable, model, NULL, NULL));
+    FAILS(MLT_UNSUPPORTED, mlt_run(&output, 1, executable, (const mlt_tensor *const *)&doubled, 1));
+    OK(mlt_run(&output, 1, executable, (const mlt_tensor *const *)&x, 1));
+    CHECK(element(output, 1) == 4);
+    void *all[] = {input, doubled, x, output, trace, add, model, executable};
+    for (size_t k = 0; k < sizeof all / sizeof *all; k++) OK(mlt_release(all[k]));
+}
+
 int main(int count, char **arguments) {
     library();
     tensors();
@@ -596,6 +687,8 @@ int main(int count, char **arguments) {
     runs();
     selection();
     threads();
+    eager();
+    traces();
     custom_ops();
     backends();
     if (count > 1) package(arguments[1], count > 3 ? arguments[2] : NULL, count > 3 ? arguments[3] : NULL);

@@ -278,6 +278,9 @@ def floats():
         yield from one(op, function, x=normal(3, 5), y=normal(2, 1, 5, seed=1), dtypes=EVERY_FLOAT, core_ml=False)
         yield from one(op, function, "special", x=special.reshape(-1, 1), y=special, dtypes=EVERY_FLOAT, core_ml=False)
 
+    quotient = normal(3, 5), normal(2, 1, 5, seed=1)
+    yield from one("divide", np.divide, x=quotient[0], y=quotient[1], dtypes=EVERY_FLOAT, core_ml=False)
+
     for dtype, numpy in {"fp32": np.float32, "fp64": np.float64}.items():
         yield from one(
             "next_after",

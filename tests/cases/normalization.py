@@ -33,6 +33,11 @@ def layer_norm(x, axes=None, gamma=None, beta=None, epsilon=1e-5):
     return y if beta is None else y + beta.reshape(shape)
 
 
+def softmax(x, axis=-1):
+    powers = np.exp(x - x.max(axis, keepdims=True))
+    return powers / powers.sum(axis, keepdims=True)
+
+
 def l2_norm(x, epsilon=1e-6):
     return x / np.sqrt(np.square(x).sum((-3, -2, -1), keepdims=True) + epsilon)
 
@@ -196,4 +201,22 @@ CASES = [
         x=normal(3, 9),
         half=4e-3,
     ),
+    # fp64 has no kernels of its own here: the ops are said with simpler ones. The default of epsilon is an fp32 number.
+    *(
+        case
+        for axis in (0, 1, -1)
+        for case in one("softmax", softmax, x=normal(3, 5, 7), axis=axis, dtypes=("fp64",), double=1e-11)
+    ),
+    *one("layer_norm", layer_norm, x=normal(3, 5), axes=[1], dtypes=("fp64",), double=1e-11),
+    *one(
+        "layer_norm",
+        layer_norm,
+        x=normal(3, 5),
+        axes=[1],
+        gamma=positive(5),
+        beta=normal(5),
+        dtypes=("fp64",),
+        double=1e-11,
+    ),
+    *one("instance_norm", instance_norm, x=normal(2, 3, 5), dtypes=("fp64",), double=1e-11),
 ]

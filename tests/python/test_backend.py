@@ -1,5 +1,6 @@
 """CoreMLBackend: what it runs, keeps, counts, and how it falls back; the CPU plays devices this machine lacks."""
 
+import gc
 import pickle
 import threading
 
@@ -9,6 +10,7 @@ from conftest import OPEN, SUM
 
 import martlet
 from martlet import CoreMLBackend, CoreMLBackendConfig
+from martlet._call import OPS
 
 A = np.arange(4096, dtype=np.float32).reshape(64, 64) % 13 - 6
 B = A.T + 1
@@ -126,11 +128,29 @@ def test_a_model_of_a_backend_names_its_device(package):
     assert played(HOST).load(package(SUM)).device == "host"
 
 
-def test_runs_functions_where_they_can_be_traced():
-    if hasattr(martlet, "trace"):
-        pytest.skip("functions are tested where they are traced")
-    with pytest.raises(martlet.UnsupportedError, match="trace"):
-        CoreMLBackend().run(lambda x: x, x=A)
+def test_runs_functions_and_answers_as_they_do():
+    backend = CoreMLBackend()
+    np.testing.assert_array_equal(backend.run(lambda x, y: (x @ y).relu(), x=A, y=B), np.maximum(A @ B, 0))
+    first, second = backend.run(lambda x: (x + 1, -x), x=A)
+    np.testing.assert_array_equal(np.stack([first, second]), [A + 1, -A])
+    assert list(backend.run(lambda x: {"output": x * 2}, x=A)) == ["output"]
+    assert isinstance(backend.run(lambda x: x * 2, x=martlet.Tensor(A)), martlet.Tensor)
+    assert backend.get_stats().total_operations == 4
+
+
+def test_tensors_give_tensors_and_arrays_give_arrays():
+    backend = CoreMLBackend()
+    found = backend.run("matmul", x=martlet.Tensor(A), y=B)
+    assert isinstance(found, martlet.Tensor)
+    np.testing.assert_array_equal(found.numpy(), A @ B)
+    assert isinstance(backend.run("concat", values=[A, martlet.Tensor(A)], axis=0), martlet.Tensor)
+    array = backend.run("relu", x=A)
+    assert isinstance(array, np.ndarray)
+    array += 1  # it is the caller's own
+    first, second = backend.run("split", x=martlet.Tensor(A), num_splits=2, axis=0)
+    assert first.shape == second.shape == (32, 64)
+    half = backend.run("add", x=SMALL.astype(np.float16), y=2.5)
+    assert half.dtype == np.float16
 
 
 @pytest.mark.parametrize(
@@ -351,3 +371,6 @@ def test_backends_go_away():
     for _ in range(100):
         CoreMLBackend(before).run("relu", x=SMALL)
     assert len(before._backends) <= 1
+    gc.collect()
+    kept = {key[3] for key in OPS.entries}
+    assert len(kept) < 10

@@ -53,7 +53,7 @@ def test_inspect(package):
 
 def test_inspect_plan(package):
     path = package(SUM)
-    assert answer("inspect", path, "--plan")["plan"]["device"] == "cpu"
+    assert answer("inspect", path, "--plan", "--device", "cpu:portable")["plan"]["device"] == "cpu:portable"
     assert "steps on cpu" in run("inspect", path, "--plan").stdout
 
 

@@ -138,7 +138,7 @@ def test_inputs_and_outputs(sum_model):
 
 
 def test_representations(sum_model):
-    assert repr(sum_model).startswith("<Model main on cpu: a float32 [2, 3], b float32 [2, 3] -> sum")
+    assert repr(sum_model).startswith(f"<Model main on {sum_model.device}: a float32 [2, 3], b float32 [2, 3] -> sum")
     page = sum_model._repr_html_()
     assert "<table>" in page
     assert "product" in page
@@ -158,6 +158,17 @@ def test_plan(sum_model):
     assert plan.to_dict()["steps"][0]["ops"] == plan.steps[0].ops
     assert plan.table().row_count == len(plan)
     assert plan.device in str(plan)
+
+
+def test_a_plan_says_why_the_device_was_taken(package, sum_model):
+    plan = sum_model.plan()
+    assert plan.reason.split(":")[0] in ("prior", "measured")
+    assert plan.to_dict()["reason"] == plan.reason
+    assert f"{plan.device}: {plan.reason}" in str(plan)
+    assert plan.reason in plan._repr_html_()
+    assert plan.reason in plan.table().title
+    named = martlet.load(package(SUM), device="cpu:portable").plan()
+    assert (named.device, named.reason) == ("cpu:portable", "named by the caller")
 
 
 def test_text_is_mil(sum_model):

@@ -15,8 +15,8 @@ X = np.ones((1, 4), np.float32)
 
 
 @pytest.fixture
-def model(load):
-    return load(WEIGHTS)
+def model(package):
+    return martlet.load(package(WEIGHTS), device="cpu")
 
 
 def test_records_steps_with_kernels_and_reasons(model):
@@ -111,7 +111,7 @@ def test_a_backend_profiles_while_it_shall(model):
 
 
 def test_command(package, tmp_path):
-    arguments = ["profile", str(package(SUM)), "--runs", "4"]
+    arguments = ["profile", str(package(SUM)), "--runs", "4", "--device", "cpu"]
     result = CliRunner().invoke(main, [*arguments, "--trace", str(tmp_path / "trace.json")])
     assert result.exit_code == 0, result.output
     assert "4 runs" in result.stdout

@@ -403,6 +403,32 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
         martlet.calibrate(quick=True)
 
 
+AT_ONCE = """
+import json
+import martlet
+x = martlet.ones((8, 8))
+model = "program(1.3) { func main<ios18>(tensor<fp32, [8]> x) { y = relu(x = x); } -> (y); }"
+def reasons():
+    with martlet.profile() as p:
+        x.relu()
+    plan = martlet.parse(model).plan()
+    assert plan.device == martlet.parse(model).device
+    return [p.runs[0].reason, plan.reason]
+before = reasons()
+martlet.calibrate(quick=True)
+print(json.dumps([before, reasons()]))
+"""
+
+
+def test_a_calibration_holds_at_once_for_eager_calls_and_models(own_folder):
+    # In a process of its own, since it changes where all later calls run.
+    finished = subprocess.run([sys.executable, "-c", AT_ONCE], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    before, after = json.loads(finished.stdout)
+    assert all(reason.startswith("prior: ") for reason in before)
+    assert all(reason.startswith("measured: cpu ") for reason in after)
+
+
 # One thread
 
 ALONE = """

@@ -104,6 +104,10 @@ mlt_status mlt_call(mlt_tensor **outputs, int32_t *output_count, const mlt_op *o
                     int32_t input_count);
 mlt_tensor *mlt_call1(const mlt_op *op, const mlt_tensor *x);
 mlt_tensor *mlt_call2(const mlt_op *op, const mlt_tensor *x, const mlt_tensor *y);
+// The same for callers who hold a lock, such as an interpreter's: where the call is over within a few microseconds it is
+// done, else NULL is returned at once, which is no failure, and nothing has happened.
+mlt_tensor *mlt_brief1(const mlt_op *op, const mlt_tensor *x);
+mlt_tensor *mlt_brief2(const mlt_op *op, const mlt_tensor *x, const mlt_tensor *y);
 
 // Traces. The inputs of a trace are tensors without elements; calling ops on them writes the function instead of
 // computing, and tensors with elements become constants. mlt_trace_end makes a model of what was written.
@@ -120,8 +124,9 @@ mlt_status mlt_model_save(const mlt_model *model, const char *path);
 mlt_status mlt_model_info(mlt_text **out, const mlt_model *model);
 mlt_status mlt_model_text(mlt_text **out, const mlt_model *model);
 
-// Executables. `device` NULL takes the default one, `function` NULL the model's default function. Inputs and outputs go
-// in the order of mlt_executable_info. Each input must have the declared dtype and a shape the model allows; NULL leaves
+// Executables. `device` NULL leaves the choice to the rule that eager calls go by; mlt_executable_info and mlt_plan name
+// the device and the reason. `function` NULL takes the model's default function. Inputs and outputs go in the order of
+// mlt_executable_info. Each input must have the declared dtype and a shape the model allows; NULL leaves
 // out an optional one. A model with flexible shapes is compiled at the first run of each shape; mlt_plan shows the plan
 // of the usual one. mlt_run writes all outputs or, on failure, none.
 mlt_status mlt_compile(mlt_executable **out, const mlt_model *model, const char *device, const char *function);
@@ -177,7 +182,7 @@ mlt_status mlt_selector_explain(mlt_text **out, const mlt_selector *selector, co
 mlt_status mlt_selector_pin(const mlt_selector *selector, const char *name, const char *device);
 
 // Calibration measures the devices present, for some seconds or, `quick`, under one, keeps what it found in the user's
-// cache folder for this machine and version, and answers it; selectors made later go by it. `progress` may be NULL; it is
+// cache folder for this machine and version, and answers it; eager calls, and models and selectors made later, go by it at once. `progress` may be NULL; it is
 // called on this thread before each visit of a point and, `next` empty, at the end; an answer other than 0 ends the
 // measuring with nothing kept.
 mlt_status mlt_calibrate(mlt_text **out, int32_t quick,

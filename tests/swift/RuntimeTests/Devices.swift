@@ -86,3 +86,16 @@ extension SmartDeviceSelector {
         try fallbackChain(OperationProfile(op, shape, dtype)).map(\.device.name)
     }
 }
+
+/// Numbers that look random and are the same every time.
+struct Dice: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+        return z ^ (z >> 31)
+    }
+}

@@ -212,7 +212,7 @@ private let mac = [described("cpu", .cpu), described("metal", .metal), described
 
     /// Many machines, many operations: what is chosen can run it, no chain repeats, each ends in a CPU where one can.
     @Test func noRefusedOrMissingDeviceIsEverChosen() throws {
-        var dice = Dice(7)
+        var dice = Dice(state: 7)
         let ops = [
             "matmul", "relu", "add", "random_normal", "complex_number", "custom_kernel", "distributed_operation",
         ]

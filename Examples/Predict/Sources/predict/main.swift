@@ -18,6 +18,7 @@ do {
     let start = clock.now
     let predictor = try Predictor(contentsOf: options.model, device: options.device, function: options.function)
     print("\(options.model) on \(predictor.device.name), loaded in \(milliseconds(clock.now - start)) ms")
+    print("  \(predictor.reason)")
     for (port, shapes) in zip(predictor.inputs, predictor.shapes) {
         print("  input  \(port.name): \(port.type.dtype.name) \(shapes)")
     }
