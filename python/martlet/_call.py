@@ -30,11 +30,14 @@ def rows() -> dict[str, dict[str, Any]]:
 
 
 class OpCache:
-    """The op handles used last, by name, inputs and constants. An entry keeps the tensors that are constants of it."""
+    """The op handles used last, by name, inputs and constants, within a number and the bytes of tensors that are constants
+    of them; an entry keeps these.
+    """
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.entries: OrderedDict[Any, tuple[Any, Any]] = OrderedDict()
+    def __init__(self, limit: int, byte_limit: int) -> None:
+        self.limit, self.byte_limit = limit, byte_limit
+        self.entries: OrderedDict[Any, tuple[Any, Any, int]] = OrderedDict()
+        self.bytes = 0
         self.lock = Lock()
 
     def get(self, key: Any) -> Any:
@@ -45,10 +48,13 @@ class OpCache:
         return None
 
     def keep(self, key: Any, handle: Any, constants: Any) -> Any:
+        size = sum(value.nbytes for _, value in constants if hasattr(value, "_handle"))
         with self.lock:
-            while len(self.entries) >= self.limit:
-                self.entries.popitem(last=False)
-            self.entries[key] = (handle, constants)
+            while self.entries and (len(self.entries) >= self.limit or self.bytes + size > self.byte_limit):
+                self.bytes -= self.entries.popitem(last=False)[1][2]
+            if size <= self.byte_limit:
+                self.bytes += size - self.entries.get(key, (None, None, 0))[2]
+                self.entries[key] = (handle, constants, size)
         return handle
 
     def drop(self, name: str) -> None:
@@ -60,10 +66,10 @@ class OpCache:
     def drop_where(self, unwanted: Callable[[Any], Any]) -> None:
         with self.lock:
             for key in list(filter(unwanted, self.entries)):
-                del self.entries[key]
+                self.bytes -= self.entries.pop(key)[2]
 
 
-OPS = OpCache(1024)
+OPS = OpCache(1024, 256 << 20)
 
 
 def forget(name: str) -> None:

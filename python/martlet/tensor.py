@@ -114,7 +114,7 @@ class Tensor(TensorMethods, ArrayProtocols):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The size of each dimension; -1 in a function that is being traced, where the size is not known yet."""
+        """The size of each dimension."""
         view = self._view()
         return tuple(ffi.unpack(view.shape, view.rank))
 
@@ -384,7 +384,7 @@ RANKS = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}
 
 
 def weak(value: Scalar, dtype: np.dtype[Any]) -> Tensor:
-    """A Python number beside a tensor: it takes the tensor's type, or the default one where that cannot hold it."""
+    """A Python number beside a tensor: it takes the tensor's type, or a default one where that lacks its kind."""
     kind = next(each for each in DEFAULTS if isinstance(value, each))
     wanted = DEFAULTS[kind]
     if RANKS[wanted.kind] <= RANKS[dtype.kind]:

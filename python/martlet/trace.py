@@ -19,10 +19,17 @@ __all__ = ["TensorSpec", "trace"]
 
 
 class TensorSpec:
-    """The shape and element type of a traced function's input; -1 is a size that comes with each call."""
+    """The shape and element type of a traced function's input. Every size must be known: 0 or more.
+
+    Raises:
+        InvalidArgumentError: A size is negative.
+        WrongTypeError: There are no tensors of the element type.
+    """
 
     def __init__(self, shape: Sequence[int], dtype: Any = np.float32) -> None:
         self.shape = tuple(int(size) for size in shape)
+        if min(self.shape, default=0) < 0:
+            raise InvalidArgumentError(f"The shape {self.shape} has a size that is not known; a trace needs every one.")
         self.dtype = element_type(dtype)
 
     @classmethod

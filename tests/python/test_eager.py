@@ -270,11 +270,30 @@ def test_a_trace_keeps_tensors_from_outside_and_can_be_saved(tmp_path):
     np.testing.assert_allclose(martlet.load(path).predict({"x": x})["best"], expected, rtol=1e-5)
 
 
-@pytest.mark.xfail(reason="the library refuses -1 in the shape of a trace's input", strict=True)
-def test_a_trace_takes_sizes_that_come_with_each_call():
-    model = martlet.trace(lambda x: (x * 2).sum(axis=1), martlet.TensorSpec((-1, 8)))
-    for rows in (1, 5):
-        np.testing.assert_allclose(model.predict({"x": X[:rows]})["output"], 2 * X[:rows].sum(1), rtol=1e-5)
+def test_a_trace_needs_every_size():
+    with pytest.raises(martlet.InvalidArgumentError, match=r"\(-1, 8\) has a size that is not known"):
+        martlet.TensorSpec((-1, 8))
+
+
+# What is kept
+
+
+def test_kept_ops_stay_within_their_bytes():
+    from martlet._call import OpCache
+
+    class Weight:
+        _handle, nbytes = 1, 40
+
+    cache = OpCache(limit=10, byte_limit=100)
+    for key in range(5):
+        cache.keep(key, "op", (("weight", Weight()),))
+        assert cache.bytes <= 100
+    assert list(cache.entries) == [3, 4]
+    cache.keep(4, "op", ())
+    assert cache.bytes == 40
+    Weight.nbytes = 1000
+    assert cache.keep("large", "op", (("weight", Weight()),)) == "op"
+    assert "large" not in cache.entries and cache.bytes <= 100
 
 
 # Copies
