@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from martlet import fft, functional, nn
+from martlet import fft, functional, linalg, nn
 from martlet.backend import BackendStats, CoreMLBackend, CoreMLBackendConfig
 from martlet.creation import (
     arange,
@@ -333,6 +333,7 @@ __all__ = [
     "isnan",
     "less",
     "less_equal",
+    "linalg",
     "linspace",
     "load",
     "log",

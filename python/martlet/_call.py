@@ -134,7 +134,7 @@ def constant(name: str, parameter: str, value: Any) -> Any:
         return copied(value.array())
     row = rows().get(name, {}).get(parameter)
     accepted = row["dtypes"] if row else []
-    array = np.asarray(value)
+    array = np.asarray(value, np.int32 if value == () else None)  # an empty tuple is a shape
     if array.dtype.kind == "U":
         return copied(array)
     return copied(array.astype(fitting(array.dtype, accepted), copy=False))

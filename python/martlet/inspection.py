@@ -14,7 +14,7 @@ __array_api_version__ = "2024.12"
 
 
 class NamespaceInfo:
-    """What `__array_namespace_info__` answers."""
+    """What `__array_namespace_info__` answers. The extensions `fft` and `linalg` are attributes of the namespace."""
 
     __module__ = "martlet"
 

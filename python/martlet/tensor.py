@@ -26,6 +26,9 @@ HANDLE = ffi.typeof("mlt_tensor *")
 VIEW = ffi.typeof("mlt_view *")
 DTYPES = {code: np.dtype(name) for name, code in CODES.items()}
 
+# Properties that the type in C answers by itself. It asks those written here where the library refuses.
+GETTERS = ("shape", "ndim", "dtype", "is_traced")
+
 Scalar = bool | int | float | complex
 
 
@@ -40,7 +43,9 @@ def native(body: type[Body]) -> type[Body]:
     """
     for each in reversed(body.__mro__[:-1]):
         for name, value in vars(each).items():
-            if name not in ("__dict__", "__weakref__", "__slots__", "__annotations__"):
+            if name in GETTERS:
+                _operators.set(name, 0, value.fget)
+            elif name not in ("__dict__", "__weakref__", "__slots__", "__annotations__"):
                 setattr(Operators, name, value)
     return Operators  # type: ignore[no-any-return]
 
@@ -458,7 +463,7 @@ UNARY = (
 HANDLES = {name: _call.op(name, ("x", "y")) for name in BINARY} | {name: _call.op(name, ("x",)) for name in UNARY}
 
 
-CALLS = ("mlt_call1", "mlt_call2", "mlt_brief1", "mlt_brief2", "mlt_release")
+CALLS = ("mlt_call1", "mlt_call2", "mlt_brief1", "mlt_brief2", "mlt_release", "mlt_tensor_view")
 
 
 def install() -> None:
@@ -467,6 +472,8 @@ def install() -> None:
     for name, handle in HANDLES.items():
         _operators.set(name, address(handle), (binary if name in BINARY else unary)(name))
     _operators.set("numpy", 0, Tensor.numpy)
+    for code, dtype in DTYPES.items():
+        _operators.dtype(code, dtype)
     for name in IN_PLACE:
         setattr(Tensor, f"__i{name}__", in_place(f"__{name}__"))
 

@@ -16,12 +16,24 @@ typedef struct {
     PyObject *otherwise;
 } Operator;
 
+// mlt_view of martlet.h.
+typedef struct {
+    int32_t dtype, rank;
+    const int64_t *shape;
+    const void *data;
+    size_t bytes;
+} View;
+
 static void *(*call1)(const void *op, const void *x), *(*brief1)(const void *op, const void *x);
 static void *(*call2)(const void *op, const void *x, const void *y);
 static void *(*brief2)(const void *op, const void *x, const void *y);
 static int32_t (*release)(void *handle);
+static int32_t (*view)(View *out, const void *tensor);
 static PyTypeObject *tensor_type;
 static int is_forked;
+
+enum { dtype_count = 32 };
+static PyObject *dtypes[dtype_count];  // by the library's codes
 
 static PyObject *tensor(void *handle) {
     Tensor *made = (Tensor *)PyType_GenericAlloc(tensor_type, 0);
@@ -77,7 +89,7 @@ enum {
 #define ROW(name) of_##name,
     METHOD(ROW)
 #undef ROW
-    of_pow, of_numpy, operator_count
+    of_pow, of_numpy, of_shape, of_ndim, of_dtype, of_is_traced, operator_count
 };
 
 static Operator operators[] = {
@@ -88,7 +100,8 @@ static Operator operators[] = {
     METHOD(ROW)
 #undef ROW
     {"pow", 0, 0},
-    {"numpy", 0, 0}  // what shows the elements as an array
+    {"numpy", 0, 0},  // what shows the elements as an array
+    {"shape", 0, 0}, {"ndim", 0, 0}, {"dtype", 0, 0}, {"is_traced", 0, 0}
 };
 
 #define ROW(slot, name) \
@@ -137,6 +150,57 @@ static int buffer(PyObject *object, void *view, int flags) {
     return status;
 }
 
+// What a tensor is. Where the library refuses, Python's own getters ask again and raise what it says.
+static int has_view(PyObject *object, View *out) { return view && view(out, ((Tensor *)object)->handle) == 0; }
+
+static PyObject *in_python(int getter, PyObject *object) {
+    return PyObject_CallFunctionObjArgs(operators[getter].otherwise, object, NULL);
+}
+
+static PyObject *get_shape(PyObject *object, void *none) {
+    View found;
+    (void)none;
+    if (!has_view(object, &found)) return in_python(of_shape, object);
+    PyObject *shape = PyTuple_New(found.rank);
+    for (int32_t k = 0; shape && k < found.rank; k++) {
+        PyObject *size = PyLong_FromLongLong(found.shape[k]);
+        if (size && PyTuple_SetItem(shape, k, size) == 0) continue;
+        Py_DecRef(shape);
+        shape = NULL;
+    }
+    return shape;
+}
+
+static PyObject *get_ndim(PyObject *object, void *none) {
+    View found;
+    (void)none;
+    return has_view(object, &found) ? PyLong_FromLongLong(found.rank) : in_python(of_ndim, object);
+}
+
+static PyObject *get_dtype(PyObject *object, void *none) {
+    View found;
+    (void)none;
+    if (!has_view(object, &found) || found.dtype < 0 || found.dtype >= dtype_count || !dtypes[found.dtype])
+        return in_python(of_dtype, object);
+    Py_IncRef(dtypes[found.dtype]);
+    return dtypes[found.dtype];
+}
+
+static PyObject *get_is_traced(PyObject *object, void *none) {
+    View found;
+    (void)none;
+    return has_view(object, &found) ? PyBool_FromLong(!found.data) : in_python(of_is_traced, object);
+}
+
+static PyGetSetDef getters[] = {
+    {"shape", get_shape, 0,
+     "The size of each dimension; -1 in a function that is being traced, where the size is not known yet.", 0},
+    {"ndim", get_ndim, 0, "The number of dimensions.", 0},
+    {"dtype", get_dtype, 0, "The element type.", 0},
+    {"is_traced", get_is_traced, 0,
+     "Whether it stands for a value of a function that is being traced, and has no elements.", 0},
+    {0, 0, 0, 0, 0}};
+
 static PyMemberDef members[] = {
     {"_address", T_ULONGLONG, offsetof(Tensor, handle), 0, "The library's handle as a number."},
     {"_kept", T_OBJECT_EX, offsetof(Tensor, kept), 0, "Handles whose elements some array still shows."},
@@ -154,18 +218,19 @@ static PyType_Slot slots[] = {
     BINARY(ROW) UNARY(ROW)
 #undef ROW
     {Py_nb_power, slot_power}, {Py_tp_richcompare, compare}, {Py_tp_hash, hash}, {Py_tp_dealloc, dealloc},
-    {Py_tp_members, members}, {Py_tp_methods, methods},
+    {Py_tp_members, members}, {Py_tp_methods, methods}, {Py_tp_getset, getters},
     {Py_bf_getbuffer, buffer}, {0, 0}};
 
 static PyType_Spec spec = {
     "martlet.tensor.Tensor", sizeof(Tensor), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
 
-// bind(type, call1, call2, brief1, brief2, release): the library's functions by address.
+// bind(type, call1, call2, brief1, brief2, release, view): the library's functions by address.
 static PyObject *bind(PyObject *module, PyObject *arguments) {
     PyObject *type;
-    unsigned long long address[5];
+    unsigned long long address[6];
     (void)module;
-    if (!PyArg_ParseTuple(arguments, "OKKKKK", &type, address, address + 1, address + 2, address + 3, address + 4))
+    if (!PyArg_ParseTuple(arguments, "OKKKKKK", &type, address, address + 1, address + 2, address + 3, address + 4,
+                          address + 5))
         return NULL;
     Py_IncRef(type);
     tensor_type = (PyTypeObject *)type;
@@ -174,6 +239,7 @@ static PyObject *bind(PyObject *module, PyObject *arguments) {
     brief1 = (void *(*)(const void *, const void *))(uintptr_t)address[2];
     brief2 = (void *(*)(const void *, const void *, const void *))(uintptr_t)address[3];
     release = (int32_t (*)(void *))(uintptr_t)address[4];
+    view = (int32_t (*)(View *, const void *))(uintptr_t)address[5];
     Py_IncRef(&_Py_NoneStruct);
     return &_Py_NoneStruct;
 }
@@ -197,6 +263,20 @@ static PyObject *set(PyObject *module, PyObject *arguments) {
     return &_Py_NoneStruct;
 }
 
+// dtype(code, object): what stands for an element type in Python.
+static PyObject *dtype(PyObject *module, PyObject *arguments) {
+    unsigned long long code;
+    PyObject *object;
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "KO", &code, &object)) return NULL;
+    if (code < dtype_count) {
+        Py_IncRef(object);
+        dtypes[code] = object;
+    }
+    Py_IncRef(&_Py_NoneStruct);
+    return &_Py_NoneStruct;
+}
+
 // forked(): from now on everything goes to Python, and nothing is released.
 static PyObject *forked(PyObject *module, PyObject *none) {
     (void)module, (void)none;
@@ -206,7 +286,8 @@ static PyObject *forked(PyObject *module, PyObject *none) {
 }
 
 static PyMethodDef functions[] = {
-    {"bind", bind, METH_VARARGS, 0}, {"set", set, METH_VARARGS, 0}, {"forked", forked, METH_NOARGS, 0}, {0, 0, 0, 0}};
+    {"bind", bind, METH_VARARGS, 0}, {"set", set, METH_VARARGS, 0}, {"dtype", dtype, METH_VARARGS, 0},
+    {"forked", forked, METH_NOARGS, 0}, {0, 0, 0, 0}};
 
 static PyModuleDef module = {
     .head = {1, 0}, .name = "martlet._operators", .size = -1, .methods = functions};

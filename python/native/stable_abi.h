@@ -29,6 +29,13 @@ typedef struct {
     const char *words;
 } PyMemberDef;
 typedef struct {
+    const char *name;
+    PyObject *(*get)(PyObject *self, void *closure);
+    int (*set)(PyObject *self, PyObject *value, void *closure);
+    const char *words;
+    void *closure;
+} PyGetSetDef;
+typedef struct {
     int slot;
     void *function;
 } PyType_Slot;
@@ -57,8 +64,8 @@ enum {
     Py_bf_getbuffer = 1, Py_nb_absolute = 6, Py_nb_add = 7, Py_nb_and = 8, Py_nb_floor_divide = 12, Py_nb_invert = 27, Py_nb_lshift = 28,
     Py_nb_multiply = 29, Py_nb_negative = 30, Py_nb_or = 31, Py_nb_power = 33, Py_nb_remainder = 34,
     Py_nb_rshift = 35, Py_nb_subtract = 36, Py_nb_true_divide = 37, Py_nb_xor = 38, Py_tp_dealloc = 52,
-    Py_tp_hash = 59, Py_tp_methods = 64, Py_tp_richcompare = 67, Py_tp_members = 72, Py_tp_free = 74,
-    Py_nb_matrix_multiply = 75
+    Py_tp_hash = 59, Py_tp_methods = 64, Py_tp_richcompare = 67, Py_tp_members = 72, Py_tp_getset = 73,
+    Py_tp_free = 74, Py_nb_matrix_multiply = 75
 };
 
 PyObject *PyType_FromSpec(PyType_Spec *spec);
@@ -72,6 +79,10 @@ void PyEval_RestoreThread(PyThreadState *state);
 PyObject *PyModule_Create2(PyModuleDef *module, int version);
 int PyModule_AddObjectRef(PyObject *module, const char *name, PyObject *value);
 int PyArg_ParseTuple(PyObject *arguments, const char *format, ...);
+PyObject *PyLong_FromLongLong(long long value);
+PyObject *PyBool_FromLong(long value);
+PyObject *PyTuple_New(Py_ssize_t length);
+int PyTuple_SetItem(PyObject *tuple, Py_ssize_t index, PyObject *item);
 void Py_IncRef(PyObject *object);
 void Py_DecRef(PyObject *object);
 extern PyObject _Py_NoneStruct;

@@ -16,7 +16,7 @@ import pytest
 
 import martlet
 
-# Every function of the standard with its parameters; those behind "fft" are of that extension.
+# Every function of the standard with its parameters; those behind "fft" and "linalg" are of those extensions.
 STANDARD = """
 # creation
 arange(start, /, stop=None, step=1, *, dtype=None, device=None)
@@ -179,6 +179,30 @@ fftfreq(n, /, *, d=1.0, dtype=None, device=None)
 rfftfreq(n, /, *, d=1.0, dtype=None, device=None)
 fftshift(x, /, *, axes=None)
 ifftshift(x, /, *, axes=None)
+# linalg
+cholesky(x, /, *, upper=False)
+cross(x1, x2, /, *, axis=-1)
+det(x, /)
+diagonal(x, /, *, offset=0)
+eigh(x, /)
+eigvalsh(x, /)
+inv(x, /)
+matmul(x1, x2, /)
+matrix_norm(x, /, *, keepdims=False, ord='fro')
+matrix_power(x, n, /)
+matrix_rank(x, /, *, rtol=None)
+matrix_transpose(x, /)
+outer(x1, x2, /)
+pinv(x, /, *, rtol=None)
+qr(x, /, *, mode='reduced')
+slogdet(x, /)
+solve(x1, x2, /)
+svd(x, /, *, full_matrices=True)
+svdvals(x, /)
+tensordot(x1, x2, /, *, axes=2)
+trace(x, /, *, offset=0, dtype=None)
+vecdot(x1, x2, /, *, axis=-1)
+vector_norm(x, /, *, axis=None, keepdims=False, ord=2)
 """
 
 METHODS = """
@@ -198,7 +222,8 @@ def standard() -> list:
         if line.startswith("#"):
             chapter = line[2:]
         elif line:
-            found.append(pytest.param(martlet.fft if chapter == "fft" else martlet, line, id=line.split("(")[0]))
+            home = {"fft": martlet.fft, "linalg": martlet.linalg}.get(chapter, martlet)
+            found.append(pytest.param(home, line, id=line.split("(")[0]))
     return found
 
 

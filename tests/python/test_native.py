@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from conftest import ROOT
 
@@ -117,3 +118,26 @@ def test_broken_library_is_one_clear_error(tmp_path):
     (tmp_path / "libmartlet.so").write_text("no library")
     finished = imported(MARTLET_LIBRARY=str(tmp_path / "libmartlet.so"))
     assert "cannot be loaded" in finished.stderr.strip().splitlines()[-1]
+
+
+def test_the_type_in_c_answers_as_the_library_does():
+    """Shape, rank and element type come from C; what the library refuses is raised as from Python."""
+    for dtype in ("bool", "uint64", "float16", "complex128"):
+        for shape in ((), (0,), (2, 3, 4)):
+            tensor = martlet.zeros(shape, dtype=dtype)
+            assert tensor.shape == shape
+            assert tensor.ndim == len(shape)
+            assert tensor.dtype is np.dtype(dtype)
+            assert tensor.is_traced is False
+    for name in ("shape", "ndim", "dtype", "is_traced"):
+        assert vars(martlet.Tensor)[name].__doc__
+        with pytest.raises(AttributeError):
+            setattr(tensor, name, None)
+        with pytest.raises(martlet.BadHandleError):
+            getattr(object.__new__(martlet.Tensor), name)
+
+
+def test_a_traced_tensor_says_so():
+    seen = []
+    martlet.trace(lambda x: seen.append((x.shape, x.ndim, x.dtype, x.is_traced)) or x + x, martlet.TensorSpec((2, 3)))
+    assert seen == [((2, 3), 2, np.dtype("float32"), True)]
