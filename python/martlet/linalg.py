@@ -251,6 +251,8 @@ def solve(x1: Tensor, x2: Tensor, /) -> Tensor:
             f"Shapes {x.shape} and {y.shape} make no equations; {x.shape[-1]} unknowns need as many rows."
         )
     broadcast_shapes(x.shape[:-2], right.shape[:-2])
+    # NumPy 1 takes an operand with one axis less for a stack of vectors.
+    right = reshaped(right, (1,) * (x.ndim - right.ndim) + right.shape)
     (result,) = lapack("solve", np.linalg.solve, x, right)
     return reshaped(result, result.shape[:-1]) if y.ndim == 1 else result
 
