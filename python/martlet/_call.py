@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from martlet._native import answer, check, ffi, lib, own, ready
-from martlet.errors import InvalidArgumentError, UnsupportedError, WrongTypeError
+from martlet.errors import InvalidArgumentError, OutOfRangeError, UnsupportedError, WrongTypeError
 from martlet.ports import CODES
 
 __all__ = ["call", "op", "rows", "tensor_of"]
@@ -137,7 +137,18 @@ def constant(name: str, parameter: str, value: Any) -> Any:
     array = np.asarray(value, np.int32 if value == () else None)  # an empty tuple is a shape
     if array.dtype.kind == "U":
         return copied(array)
-    return copied(array.astype(fitting(array.dtype, accepted), copy=False))
+    wanted = fitting(array.dtype, accepted)
+    if array.dtype.kind in "iu" and wanted.kind in "iu" and not holds(wanted, array):
+        raise OutOfRangeError(f"The constant {parameter!r} of {name!r} is {value}; {wanted} cannot hold that.")
+    if array.dtype.kind not in "biufc":
+        raise WrongTypeError(f"The constant {parameter!r} of {name!r} is {value!r}; it must be a number or a text.")
+    return copied(array.astype(wanted, copy=False))
+
+
+def holds(dtype: np.dtype[Any], array: np.ndarray[Any, Any]) -> bool:
+    """Whether a type of whole numbers holds every element."""
+    limits = np.iinfo(dtype)
+    return array.size == 0 or bool(limits.min <= array.min().item() and array.max().item() <= limits.max)
 
 
 PREFERRED = {"b": ["bool"], "i": ["int32", "fp32"], "u": ["int32", "fp32"], "f": ["fp32", "fp16"], "c": ["complex64"]}

@@ -118,8 +118,8 @@ def ready() -> None:
     """Refuses to work in a forked child of a process with models: a call could wait for threads that are gone."""
     if Process.forked:
         raise errors.UnsupportedError(
-            "A model was loaded before this process was forked; start workers with"
-            ' multiprocessing.get_context("spawn"), or load models only in the workers.'
+            "Martlet was used before this process was forked; start workers with"
+            ' multiprocessing.get_context("spawn"), or use Martlet only in the workers.'
         )
 
 

@@ -33,7 +33,9 @@ def shown(x: Tensor) -> tuple[NDArray[Any], int]:
 
 
 def tensor_str(x: Tensor) -> str:
-    """The elements alone, as NumPy prints them."""
+    """The elements alone, as NumPy prints them; a traced tensor has none."""
+    if x.is_traced:
+        return tensor_repr(x)
     if x.ndim == 0:
         return str(x.item())
     array, threshold = shown(x)
@@ -41,7 +43,9 @@ def tensor_str(x: Tensor) -> str:
 
 
 def tensor_repr(x: Tensor) -> str:
-    """`Tensor([1., 2.], dtype=float32)`; the shape too where not all elements are shown."""
+    """`Tensor([1., 2.], dtype=float32)`; the shape where not all elements are shown, or none are there."""
+    if x.is_traced:
+        return f"Tensor(traced, shape={x.shape}, dtype={x.dtype.name})"
     array, threshold = shown(x)
     prefix = "Tensor("
     body = np.array2string(array, separator=", ", prefix=prefix, threshold=threshold) if x.size else "[]"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -30,6 +31,11 @@ DTYPES = {code: np.dtype(name) for name, code in CODES.items()}
 GETTERS = ("shape", "ndim", "dtype", "is_traced")
 
 Scalar = bool | int | float | complex
+
+# The small tensors that others took the place of last: another thread may just be about to read one. As many as threads
+# make while one of them waits for its next turn.
+RETIRED: deque[Any] = deque(maxlen=8192)
+RETIRED_BYTES = 4096
 
 
 def address(handle: Any) -> int:
@@ -60,7 +66,7 @@ class Tensor(TensorMethods, ArrayProtocols):
     Element types are NumPy's bool, int8 to int64, uint8 to uint64, float16, float32, float64, complex64, complex128.
     Whatever is computed runs on the device that the selector chooses, or on the one that `to` named.
     The library never changes a tensor's elements: assignment gives this object a new tensor, and arrays taken from it
-    before keep the old elements.
+    before keep the old elements. Threads may share tensors; where several assign to one, hold a lock, or changes get lost.
     """
 
     _address: int
@@ -97,10 +103,11 @@ class Tensor(TensorMethods, ArrayProtocols):
 
     def _replace(self, other: Tensor) -> Tensor:
         """Takes another tensor's elements. Old ones that an array still shows stay as long as this object."""
-        old, self._address, other._address = self._address, other._address, self._address
+        self._swap(other)
         if hasattr(self, "_kept"):
-            self._kept.append(_native.own(cast(HANDLE, old)))
-            other._address = 0
+            self._kept.append(other)
+        elif other.nbytes <= RETIRED_BYTES:
+            RETIRED.append(other)
         return self
 
     # What it is
@@ -325,10 +332,12 @@ def elements(data: Any, dtype: Any = None) -> NDArray[Any]:
         raise InvalidArgumentError(f"The data are not an array: {error}") from None
     if dtype is None and not isinstance(data, (np.ndarray, np.generic)) and not has_own_type(data):
         array = array.astype(default_type(array), copy=False)
-    if dtype is not None:
-        wanted = element_type(dtype)
-        array = array.astype(wanted, copy=False)
-    return array
+    if array.dtype.kind not in RANKS:
+        raise WrongTypeError(f"The data are {array.dtype}; tensors hold {', '.join(CODES)}.")
+    wanted = element_type(array.dtype if dtype is None else dtype)
+    if array.dtype.kind == "c" and wanted.kind != "c":
+        raise WrongTypeError(f"The data are {array.dtype}, which {wanted} cannot hold; take their real part.")
+    return array.astype(wanted, copy=False)
 
 
 def has_own_type(data: Any) -> bool:

@@ -56,7 +56,7 @@ typedef struct {
     void *slots, *traverse, *clear, *free;
 } PyModuleDef;
 
-enum { METH_VARARGS = 1, METH_NOARGS = 4 };
+enum { METH_VARARGS = 1, METH_NOARGS = 4, METH_O = 8 };
 enum { T_OBJECT_EX = 16, T_ULONGLONG = 18, T_PYSSIZET = 19, READONLY = 1 };
 enum { Py_TPFLAGS_DEFAULT = 1 << 18, Py_TPFLAGS_BASETYPE = 1 << 10 };
 enum { Py_LT, Py_LE, Py_EQ, Py_NE, Py_GT, Py_GE };
@@ -70,6 +70,7 @@ enum {
 
 PyObject *PyType_FromSpec(PyType_Spec *spec);
 PyObject *PyType_GenericAlloc(PyTypeObject *type, Py_ssize_t items);
+int PyType_IsSubtype(PyTypeObject *type, PyTypeObject *base);
 void *PyType_GetSlot(PyTypeObject *type, int slot);
 int PyObject_GetBuffer(PyObject *object, void *view, int flags);
 void PyObject_ClearWeakRefs(PyObject *object);
@@ -85,6 +86,6 @@ PyObject *PyTuple_New(Py_ssize_t length);
 int PyTuple_SetItem(PyObject *tuple, Py_ssize_t index, PyObject *item);
 void Py_IncRef(PyObject *object);
 void Py_DecRef(PyObject *object);
-extern PyObject _Py_NoneStruct;
+extern PyObject _Py_NoneStruct, _Py_NotImplementedStruct;
 
 #endif

@@ -6,6 +6,7 @@ import copy
 import os
 import pickle
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -320,3 +321,66 @@ def test_a_copy_is_a_tensor_of_its_own():
     for second in (copy.copy(first), copy.deepcopy(first), pickle.loads(pickle.dumps(first))):
         second[0] = 9
         assert (first.tolist(), second.tolist()) == ([1, 2, 3], [9, 2, 3])
+
+
+# What users do wrong
+
+
+def test_bytes_in_another_order_are_read_as_numbers():
+    swapped = np.arange(3).astype(">i8")
+    np.testing.assert_array_equal(martlet.Tensor(swapped).numpy(), [0, 1, 2])
+    np.testing.assert_array_equal((martlet.ones(3) + swapped.astype(">f4")).numpy(), [1, 2, 3])
+
+
+@pytest.mark.parametrize("data", ["abc", [1, "a"], np.array(["a"]), np.zeros(2, "M8[s]"), [None]])
+def test_what_is_no_number_is_refused(data):
+    with pytest.raises(martlet.WrongTypeError, match=r"tensors hold|no element type|There are no tensors"):
+        martlet.Tensor(data)
+
+
+def test_complex_numbers_do_not_become_real_ones():
+    with pytest.raises(martlet.WrongTypeError, match="complex128, which float32 cannot hold"):
+        martlet.Tensor([1j], dtype="float32")
+
+
+def test_constants_beyond_their_type_are_refused():
+    for call in (
+        lambda: martlet.tile(martlet.ones(1), (2**32 + 2,)),
+        lambda: martlet.functional.one_hot(martlet.arange(3), one_hot_vector_size=2**32 + 3),
+        lambda: martlet.functional.topk(martlet.arange(5), k=2**32 + 1),
+        lambda: martlet.fft.fft(martlet.ones(4), n=2**32 + 2),
+        lambda: martlet.ones((2, 3)).transpose(2**32, 1),
+    ):
+        with pytest.raises((IndexError, ValueError)):
+            call()
+
+
+def test_power_takes_no_modulus():
+    with pytest.raises(TypeError):
+        pow(martlet.arange(3), 2, 3)
+
+
+def test_a_traced_tensor_can_be_printed():
+    seen = []
+    martlet.trace(lambda x: seen.append((repr(x), str(x))) or x + 1, martlet.TensorSpec((2, 3)))
+    assert seen == [("Tensor(traced, shape=(2, 3), dtype=float32)",) * 2]
+
+
+def test_threads_may_change_one_tensor():
+    shared, errors = martlet.zeros(4), []
+
+    def work():
+        nonlocal shared
+        try:
+            for _ in range(2000):
+                shared += 1
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert shared.shape == (4,)
