@@ -66,7 +66,7 @@ class Tensor(TensorMethods, ArrayProtocols):
     Element types are NumPy's bool, int8 to int64, uint8 to uint64, float16, float32, float64, complex64, complex128.
     Whatever is computed runs on the device that the selector chooses, or on the one that `to` named.
     The library never changes a tensor's elements: assignment gives this object a new tensor, and arrays taken from it
-    before keep the old elements. Threads may share tensors; where several assign to one, hold a lock, or changes get lost.
+    before keep the old elements. Threads may share tensors; where several assign to one, changes may get lost.
     """
 
     _address: int

@@ -50,7 +50,7 @@ def test_only_the_edges_are_read():
     """A tensor far larger than memory would be shown by its edges: zero strides stand for it here."""
 
     class Huge:
-        shape, ndim, size, dtype = (10**6, 10**6), 2, 10**12, np.dtype("float32")
+        shape, ndim, size, dtype, is_traced = (10**6, 10**6), 2, 10**12, np.dtype("float32"), False
 
         def numpy(self):
             return np.broadcast_to(np.float32(2), self.shape)
