@@ -270,6 +270,36 @@ def test_a_trace_keeps_tensors_from_outside_and_can_be_saved(tmp_path):
     np.testing.assert_allclose(martlet.load(path).predict({"x": x})["best"], expected, rtol=1e-5)
 
 
+SAVED = {
+    "var": (lambda x: martlet.var(x, axis=1), lambda x: np.var(x, axis=1)),
+    "var of a sample": (
+        lambda x: martlet.var(x, axis=(0, 2), correction=1, keepdims=True),
+        lambda x: np.var(x, axis=(0, 2), ddof=1, keepdims=True),
+    ),
+    "std of all": (lambda x: martlet.std(x, correction=0.5), lambda x: np.reshape(np.std(x, ddof=0.5), (1,))),
+    "std where nothing is left": (
+        lambda x: martlet.std(x[:1], axis=0, correction=1),
+        lambda x: np.full(x.shape[1:], np.nan),
+    ),
+    "sort": (lambda x: martlet.sort(x, axis=1), lambda x: np.sort(x, axis=1)),
+    "falling": (lambda x: martlet.sort(x, descending=True), lambda x: -np.sort(-x)),
+    "sort of one number": (lambda x: martlet.sort(x[0, 0, :1]), lambda x: x[0, 0, :1]),
+}
+
+
+@pytest.mark.parametrize("name", SAVED)
+def test_what_core_ml_has_no_op_for_is_saved_as_ops_it_has(name, tmp_path):
+    function, reference = SAVED[name]
+    path = tmp_path / "saved.mlpackage"
+    model = martlet.trace(function, martlet.TensorSpec((4, 5, 6)))
+    model.save(path)
+    x = np.random.default_rng(8).standard_normal((4, 5, 6)).astype(np.float32) + 3
+    loaded = martlet.load(path)
+    assert not any(op in loaded.text() for op in ("reduce_variance(", " sort("))
+    for each in (model, loaded):
+        np.testing.assert_allclose(each(x=x)["output"], reference(x.astype(np.float64)), rtol=1e-5)
+
+
 def test_a_trace_needs_every_size():
     with pytest.raises(martlet.InvalidArgumentError, match=r"\(-1, 8\) has a size that is not known"):
         martlet.TensorSpec((-1, 8))
