@@ -156,9 +156,6 @@ extension OpTable {
             ],
             expansion: { call, function in
                 let x = try call.type("x")
-                guard x.rank > 0 else {
-                    return [try function.one("identity", name: "\(call.name)_identity", ["x": [try call.id("x")]])]
-                }
                 let axis = function.int(try call.axis(rank: x.rank), name: "\(call.name)_axis")
                 let ascending = function.constant(Tensor(try call.bool("ascending")), name: "\(call.name)_ascending")
                 let indices = try function.one(
