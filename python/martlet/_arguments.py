@@ -15,7 +15,7 @@ from martlet import _call
 from martlet import tensor as core
 from martlet._call import part
 from martlet._native import Process, fail, lib, ready
-from martlet.data_types import DEFAULTS, DType, element_type, scalar_kind, weak_type
+from martlet.data_types import DEFAULTS, DType, element_type, fitting, scalar_kind, weak_type
 from martlet.errors import InvalidArgumentError, OutOfRangeError, WrongTypeError
 from martlet.tensor import Tensor
 
@@ -232,5 +232,9 @@ def count(shape: Iterable[int]) -> int:
 
 
 def filled(shape: tuple[int, ...], value: Any, dtype: DType, device: str | None = None) -> Tensor:
-    """A tensor with one value everywhere."""
-    return owned(np.full(shape, value, dtype), device)
+    """A tensor with one value everywhere.
+
+    Raises:
+        OutOfMemoryError: it would be larger than a tensor may be.
+    """
+    return owned(np.full(fitting(shape, dtype), value, dtype), device)

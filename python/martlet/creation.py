@@ -92,6 +92,8 @@ def asarray(
 
 def over(obj: Any, dtype: DType | None) -> Tensor:
     """A tensor over an array's memory, without a copy."""
+    if isinstance(obj, np.ndarray) and obj.size == 0 and dtype in (None, obj.dtype):
+        return owned(array_of(obj, dtype))  # there is nothing to copy, and no memory to share
     if not isinstance(obj, np.ndarray) or dtype not in (None, obj.dtype) or not can_share(obj):
         words = f"array of {obj.dtype} {obj.shape}" if isinstance(obj, np.ndarray) else type(obj).__name__
         raise InvalidArgumentError(

@@ -5,15 +5,12 @@ from __future__ import annotations
 import atexit
 import ctypes
 import functools
-import gc
 import inspect
 import itertools
 import json
 import operator
 import os
-import traceback
 import typing
-import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -144,15 +141,17 @@ def custom_op(
 ) -> Any:
     """Adds an op to the language, as a decorator or as a call.
 
-    The function gets its tensors as NumPy arrays: read-only views of the values where they lie, valid until it returns.
-    It returns an array for each output, or takes a parameter `out` and writes to it (a tuple where there are several).
+    The function gets its tensors as NumPy arrays: read-only copies of the values, which it may keep. It returns an
+    array for each output, or takes a parameter `out` and writes to it (a tuple where there are several); either way
+    the elements are copied to their place once it has returned.
     It runs in the thread that runs the program, in several at once where several do.
 
         @martlet.custom_op("clamped_scale")
         def clamped_scale(x, factor: float = 2.0):
             return np.clip(x * factor, -1, 1)
 
-    A C function has the type `mlt_custom_run` of `martlet.h` and is never slowed down by Python's lock:
+    A C function has the type `mlt_custom_run` of `martlet.h`, works on the values where they lie, and is never slowed
+    down by Python's lock:
 
         martlet.custom_op("twice", ("./libtwice.so", "twice"), inputs={"x": "float32"}, outputs="x")
 
@@ -354,35 +353,27 @@ class Entry:
             self.takes_out = False
 
     def run(self, outputs: list[Any], inputs: list[Any]) -> None:
-        """Calls the function on arrays over the library's memory, and sees to it that none of them is kept."""
-        lent: list[weakref.ref[Any]] = []
-        try:
-            self.compute(outputs, inputs, lent)
-        except BaseException as error:
-            forget_locals(error)
-            raise
-        if any(each() is not None for each in lent):
-            gc.collect()
-        if any(each() is not None for each in lent):
-            raise InvalidArgumentError("The function kept an array after it returned, or a view of one; keep a copy.")
-
-    def compute(self, outputs: list[Any], inputs: list[Any], lent: list[weakref.ref[Any]]) -> None:
+        """Calls the function on copies and copies what comes out: the library's memory is only valid meanwhile."""
         values = [
-            constant(view) if parameter.constant else borrowed(view, lent)
+            constant(view) if parameter.constant else copied(view, writeable=False)
             for parameter, view in zip(self.parameters, inputs, strict=True)
         ]
-        targets = tuple(borrowed(view, lent, writeable=True) for view in outputs)
         named = {parameter.name: value for parameter, value in zip(self.parameters, values)}
+        for view, result in zip(outputs, self.results(named, outputs), strict=True):
+            store(view, np.asarray(result))
+
+    def results(self, named: dict[str, Any], outputs: list[Any]) -> Sequence[Any]:
+        """What the function returned, or wrote to new arrays: one for each output."""
         if self.takes_out:
+            targets = tuple(np.empty(*type_of(view)) for view in outputs)
             self.call(named, out=targets if len(targets) > 1 else targets[0])
-            return
+            return targets
         results = self.call(named)
-        if len(targets) == 1:
-            results = (results,)
-        if not isinstance(results, (tuple, list)) or len(results) != len(targets):
-            raise InvalidArgumentError(f"The function returned {kind(results)}; it must return {len(targets)} arrays.")
-        for target, result in zip(targets, results):
-            store(target, np.asarray(result))
+        if len(outputs) == 1:
+            return (results,)
+        if not isinstance(results, (tuple, list)) or len(results) != len(outputs):
+            raise InvalidArgumentError(f"The function returned {kind(results)}; it must return {len(outputs)} arrays.")
+        return results
 
     def call(self, named: dict[str, Any], **out: Any) -> Any:
         if isinstance(self.function, np.ufunc):
@@ -409,45 +400,44 @@ def kind(value: Any) -> str:
     return f"{len(value)} values" if isinstance(value, (tuple, list)) else f"one {type(value).__name__}"
 
 
-def store(target: NDArray[Any], result: NDArray[Any]) -> None:
-    """Copies a result to its place, if that is what belongs there."""
-    if result.shape != target.shape:
-        raise InvalidArgumentError(
-            f"The function returned shape {list(result.shape)}; it must return {list(target.shape)}."
-        )
-    if not np.can_cast(result.dtype, target.dtype, "same_kind"):
-        raise WrongTypeError(f"The function returned {result.dtype}; it must return {target.dtype}.")
-    np.copyto(target, result, casting="same_kind")
+def type_of(view: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """The shape and dtype of what lies in the library's memory."""
+    return tuple(ffi.unpack(view.shape, view.rank)), DTYPES[view.dtype]
 
 
-def borrowed(view: Any, lent: list[weakref.ref[Any]], writeable: bool = False) -> NDArray[Any]:
-    """An array over the library's memory."""
-    shape, dtype = tuple(ffi.unpack(view.shape, view.rank)), DTYPES[view.dtype]
+def memory(view: Any) -> NDArray[Any]:
+    """An array over the library's memory. Nothing may hold it, no frame of a traceback either: the memory goes."""
+    shape, dtype = type_of(view)
     if not view.bytes:
         return np.empty(shape, dtype)
-    array: NDArray[Any] = np.ndarray(shape, dtype, ffi.buffer(ffi.cast("char *", view.data), view.bytes))
+    return np.ndarray(shape, dtype, ffi.buffer(ffi.cast("char *", view.data), view.bytes))
+
+
+def copied(view: Any, writeable: bool = True) -> NDArray[Any]:
+    """The library's values in an array that owns them."""
+    array = np.array(memory(view))
     array.flags.writeable = writeable
-    lent.append(weakref.ref(array))
     return array
+
+
+def store(view: Any, result: NDArray[Any]) -> None:
+    """Copies a result to its place, if that is what belongs there."""
+    shape, dtype = type_of(view)
+    if result.shape != shape:
+        raise InvalidArgumentError(f"The function returned shape {list(result.shape)}; it must return {list(shape)}.")
+    if not np.can_cast(result.dtype, dtype, "same_kind"):
+        raise WrongTypeError(f"The function returned {result.dtype}; it must return {dtype}.")
+    np.copyto(memory(view), result, casting="same_kind")
 
 
 def constant(view: Any) -> Any:
     """A constant as a Python value, or a list of texts, or an array of its own."""
-    shape = tuple(ffi.unpack(view.shape, view.rank))
     if view.dtype == lib.MLT_STRING:
         count = view.bytes // ffi.sizeof("char *")
         texts = [ffi.string(each).decode() for each in ffi.unpack(ffi.cast("char **", view.data), count)]
-        return texts if shape else texts[0]
-    array = np.frombuffer(ffi.buffer(ffi.cast("char *", view.data), view.bytes), DTYPES[view.dtype]).reshape(shape)
-    return array.copy() if shape else array.item()
-
-
-def forget_locals(error: BaseException | None, seen: int = 16) -> None:
-    """Clears what the frames of a traceback hold: arrays over memory that goes when the call is over."""
-    if error is not None and seen:
-        traceback.clear_frames(error.__traceback__)
-        forget_locals(error.__cause__, seen - 1)
-        forget_locals(error.__context__, seen - 1)
+        return texts if view.rank else texts[0]
+    array = copied(view)
+    return array if view.rank else array.item()
 
 
 def failed(error: BaseException, message: Any, size: int) -> int:

@@ -6,15 +6,17 @@ An element type is a `numpy.dtype`: `martlet.float32 == numpy.dtype("float32")`.
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from martlet.errors import InvalidArgumentError, WrongTypeError
+from martlet.errors import InvalidArgumentError, OutOfMemoryError, WrongTypeError
 
 if TYPE_CHECKING:
     from martlet.tensor import Tensor
@@ -227,16 +229,37 @@ def iinfo(type: DType | Tensor, /) -> IntegerLimits:
     return IntegerLimits(int(found.bits), int(found.max), int(found.min), dtype)
 
 
+# The most that the library lets a tensor hold.
+LARGEST_BYTE_COUNT = 64 << 30
+
+
+def fitting(shape: tuple[int, ...], dtype: DType) -> tuple[int, ...]:
+    """A shape, if there can be a tensor of it.
+
+    Raises:
+        OutOfMemoryError: it would be larger than the library lets any be.
+    """
+    if math.prod(shape) * dtype.itemsize > LARGEST_BYTE_COUNT:
+        words = f"{LARGEST_BYTE_COUNT >> 30} GiB, the most a tensor may hold"
+        raise OutOfMemoryError(f"A {dtype} tensor of shape {shape} is larger than {words}.")
+    return shape
+
+
 def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
     """The shape that several shapes broadcast to.
 
     Raises:
         InvalidArgumentError: they do not.
+        OutOfMemoryError: they do, to more elements than a tensor may hold.
     """
     try:
         return tuple(np.broadcast_shapes(*map(tuple, shapes)))
     except ValueError:
         words = ", ".join(str(tuple(shape)) for shape in shapes)
+        columns = zip_longest(*(tuple(shape)[::-1] for shape in shapes), fillvalue=1)
+        stretched = [{*column} - {1} or {1} for column in columns]
+        if all(len(each) == 1 for each in stretched) and math.prod(map(max, stretched)) > LARGEST_BYTE_COUNT:
+            raise OutOfMemoryError(f"Shapes {words} broadcast to more elements than a tensor may hold.") from None
         raise InvalidArgumentError(
             f"Shapes {words} do not broadcast; counted from the right, sizes must be equal or 1."
         ) from None
@@ -260,6 +283,7 @@ def broadcast_to(x: Tensor, /, shape: tuple[int, ...]) -> Tensor:
 
     Raises:
         InvalidArgumentError: it does not broadcast to that shape.
+        OutOfMemoryError: the result is larger than a tensor may be.
     """
     from martlet.manipulation import expanded
 

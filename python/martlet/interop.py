@@ -312,6 +312,8 @@ class ArrayProtocols:
     def __array_function__(self, function: Any, types: Any, arguments: Any, words: dict[str, Any]) -> Any:
         """Answers functions of NumPy: ours where one means the same, else NumPy's own on read-only views."""
         name = FUNCTIONS.get(function.__name__)
+        if name == "where" and len(arguments) == 1:  # of a condition alone NumPy asks where it is true
+            name = "nonzero"
         given = {word: value for word, value in words.items() if value is not np._NoValue}
         if name and function.__module__ == "numpy" and set(given) <= {"axis", "axes", "keepdims", "dtype"}:
             count = 2 if name in ("tensordot",) else 1

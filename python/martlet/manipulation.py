@@ -29,7 +29,7 @@ from martlet._arguments import (
     tensor,
     whole,
 )
-from martlet.data_types import broadcast_shapes, promoted
+from martlet.data_types import broadcast_shapes, fitting, promoted
 from martlet.errors import InvalidArgumentError
 from martlet.tensor import Tensor
 
@@ -187,6 +187,7 @@ def expanded(x: Any, shape: int | Sequence[int]) -> Tensor:
         return alias(x)
     if len(wanted) < x.ndim or broadcast_shapes(x.shape, wanted) != wanted:
         raise InvalidArgumentError(f"Shape {x.shape} does not broadcast to {wanted}.")
+    fitting(wanted, x.dtype)
     if 0 in wanted:
         return filled(wanted, 0, x.dtype)
     padded = (*(1 for _ in wanted[x.ndim :]), *x.shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -143,6 +144,10 @@ class DescribedDevice:
         refuses: Ops and operation types, by name, that it does not run.
         cost: (a, b): an operation takes a + b · work seconds, whatever its type; None where that is not known.
         changes_results: Whether its numeric mode changes results, so that only a pin takes it.
+
+    Raises:
+        InvalidArgumentError: The cost is not two numbers, or one is negative or not finite.
+        WrongTypeError: The cost holds no numbers.
     """
 
     name: str
@@ -153,11 +158,28 @@ class DescribedDevice:
     cost: tuple[float, float] | None = None
     changes_results: bool = False
 
+    def __post_init__(self) -> None:
+        if self.cost is not None:
+            object.__setattr__(self, "cost", seconds(self.cost, self.name))
+
     def to_dict(self) -> dict[str, Any]:
         found = asdict(self) | {"refuses": list(self.refuses)}
         if self.cost is not None:
             found["cost"] = dict(zip(("a", "b"), self.cost, strict=True))
         return found
+
+
+def seconds(cost: Any, name: str) -> tuple[float, float]:
+    """The two numbers of a cost."""
+    try:
+        numbers = tuple(float(each) for each in cost)
+    except (TypeError, ValueError):
+        raise WrongTypeError(f"The cost of {name!r} is {cost!r}; it must be two numbers, (a, b).") from None
+    if len(numbers) != 2:
+        raise InvalidArgumentError(f"The cost of {name!r} is {cost!r}; it must be two numbers, (a, b).")
+    if not all(math.isfinite(each) and each >= 0 for each in numbers):
+        raise InvalidArgumentError(f"The cost of {name!r} is {cost!r}; costs are finite and not negative.")
+    return numbers
 
 
 @dataclass(frozen=True)
@@ -307,13 +329,16 @@ class SmartDeviceSelector:
         thresholds: What is small, medium and large.
 
     Raises:
-        InvalidArgumentError: No such device, two of one name, or thresholds that contradict each other.
+        InvalidArgumentError: No such device, none at all, two of one name, or thresholds that contradict each other.
+        WrongTypeError: `devices` cannot be gone through, or `thresholds` is no `DeviceThresholds`.
     """
 
     def __init__(self, devices: Iterable[Any] | None = None, thresholds: DeviceThresholds | None = None) -> None:
         ready()
         out = ffi.new("mlt_selector **")
-        given = ffi.NULL if devices is None else encoded([entry(device) for device in devices])
+        given = ffi.NULL if devices is None else encoded(entries(devices))
+        if thresholds is not None and not isinstance(thresholds, DeviceThresholds):
+            raise WrongTypeError(f"The thresholds are {thresholds!r}; they must be a DeviceThresholds.")
         limits = ffi.NULL if thresholds is None else encoded(asdict(thresholds))
         check(lib.mlt_selector_make(out, given, limits))
         self._handle = own(out[0])
@@ -385,6 +410,16 @@ def square(op: str, side: int, dtype: DTypeLike) -> OperationProfile:
         shape = (1, 16, side // 4, side // 4) if side % 4 == 0 else (1, 1, side, side)
         return OperationProfile(op, shape, dtype)
     return OperationProfile(op, (side, side), dtype)
+
+
+def entries(devices: Any) -> list[Any]:
+    """Devices as the library takes them."""
+    if isinstance(devices, (str, Mapping)) or not isinstance(devices, Iterable):
+        raise WrongTypeError(f"The devices are {devices!r}; they must be a list, such as ['cpu'].")
+    found = [entry(device) for device in devices]
+    if not found:
+        raise InvalidArgumentError("The list of devices is empty; a selector needs at least one device.")
+    return found
 
 
 def entry(device: Any) -> Any:

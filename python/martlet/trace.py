@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,9 @@ def trace(function: Callable[..., Any], *examples: Any, device: str | None = Non
     branches and loops are taken as they come. The model can be run, looked at (`text()`, `plan()`) and saved.
 
     Args:
-        function: Takes tensors and answers one, a tuple of them, or a dictionary of them by output name.
+        function: Takes tensors and answers one, a tuple of them, or a dictionary of them by output name. Tuples, lists
+            and dictionaries within those are taken apart: of `y, (h, c)` the outputs are `output_0`, `output_1_0` and
+            `output_1_1`, of `{"y": y, "state": (h, c)}` they are `y`, `state_0` and `state_1`.
         examples: A `TensorSpec`, a tensor or an array for each positional parameter.
         device: Where the model runs; by default the selector chooses.
         named: The same for parameters by name.
@@ -61,7 +63,7 @@ def trace(function: Callable[..., Any], *examples: Any, device: str | None = Non
 
     Raises:
         WrongTypeError: The function answers something else than tensors.
-        InvalidArgumentError: There is an example too many or too few.
+        InvalidArgumentError: There is an example too many or too few, or two outputs have one name.
     """
     handle = traced(function, examples, named)
     return Model(handle, device)
@@ -123,13 +125,27 @@ def symbol(recorder: Any, name: str, spec: TensorSpec) -> Tensor:
 
 def outputs(result: Any) -> dict[str, Tensor]:
     """What a function answered, by output name."""
-    if isinstance(result, Mapping):
-        named = dict(result)
-    elif isinstance(result, (tuple, list)):
-        named = {f"output_{index}": each for index, each in enumerate(result)}
-    else:
-        named = {"output": result}
-    for name, each in named.items():
+    found = list(leaves(result))
+    named = dict(found)
+    if len(named) < len(found):
+        names = [name for name, _ in found]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidArgumentError(f"Two outputs are named {twice!r}; each needs a name of its own.")
+    for name, each in found:
         if not isinstance(each, Tensor):
             raise WrongTypeError(f"The output {name!r} is a {type(each).__name__}; it must be a Tensor.")
     return named
+
+
+def leaves(result: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """What tuples, lists and mappings within each other hold, with names that say the way there: `output_1_0`."""
+    if isinstance(result, Mapping):
+        for key, each in result.items():
+            if not isinstance(key, str):
+                raise WrongTypeError(f"An output is named {key!r}; names are texts.")
+            yield from leaves(each, f"{path}_{key}" if path else key)
+    elif isinstance(result, (tuple, list)):
+        for index, each in enumerate(result):
+            yield from leaves(each, f"{path or 'output'}_{index}")
+    else:
+        yield path or "output", result

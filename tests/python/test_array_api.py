@@ -820,3 +820,26 @@ def test_in_place_operators_keep_type_and_others():
     with pytest.raises(TypeError, match=r"float32.*int32"):
         x += 1.5
     assert x.tolist() == [4, 6, 8]
+
+
+def test_what_docs_array_api_says_of_choices():
+    mask = martlet.asarray([True, False, True])
+    for name in ("add", "subtract", "multiply", "divide", "floor_divide", "remainder", "pow", "maximum", "matmul"):
+        assert getattr(martlet, name)(mask, mask).dtype == martlet.float32, name
+    for name in ("abs", "negative", "square", "sign", "max", "mean", "sqrt"):
+        assert getattr(martlet, name)(mask).dtype == martlet.float32, name
+    for name in ("sum", "prod", "cumulative_sum", "cumulative_prod"):
+        assert getattr(martlet, name)(mask).dtype == martlet.int32, name
+    for name in ("positive", "clip", "sort", "diff"):
+        assert getattr(martlet, name)(mask).dtype == martlet.bool, name
+    assert (mask + 1).dtype == martlet.int32
+    assert (mask + mask).tolist() == [2.0, 0.0, 2.0]
+    powers = martlet.asarray([2, 0, 1, -1, -1]) ** martlet.asarray([-1, -1, -5, -3, -2])
+    assert powers.tolist() == [0, 0, 1, -1, 1]
+    model = martlet.trace(
+        lambda x: {"noise": x * 0 + martlet.randn(3), "sum": martlet.sum(x)}, martlet.TensorSpec((3,))
+    )
+    first, second = (model(x=np.ones(3, "float32")) for _ in range(2))
+    assert np.array_equal(first["noise"], second["noise"])
+    assert np.any(first["noise"])
+    assert first["sum"].shape == (1,)

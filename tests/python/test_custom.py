@@ -272,23 +272,56 @@ def test_a_wrong_result_is_refused(result, cause, message):
     assert isinstance(caught.value.__cause__, cause)
 
 
-def test_inputs_cannot_be_written_or_kept():
-    kept = []
-
+def test_inputs_cannot_be_written():
     @martlet.custom_op("writes")
     def writes(x):
         x[0] = 1
         return x
 
-    @martlet.custom_op("keeps")
-    def keeps(x):
-        kept.append(x[1:])
-        return x
-
     with pytest.raises(martlet.CallbackError, match="read-only"):
         martlet.parse(alone("y = writes(x = x);"))(x=NUMBERS)
-    with pytest.raises(martlet.CallbackError, match="kept an array"):
-        martlet.parse(alone("y = keeps(x = x);"))(x=NUMBERS)
+
+
+def owns(array: np.ndarray) -> bool:
+    """Whether NumPy owns the memory that an array is over."""
+    return array.flags.owndata if array.base is None else owns(array.base)
+
+
+def test_what_a_function_kept_stays():
+    kept = []
+
+    @martlet.custom_op("keeps")
+    def keeps(x, out):
+        kept.extend([x, x[1:], out])
+        out[:] = x + 1
+
+    @martlet.custom_op("keeps_and_fails")
+    def keeps_and_fails(x):
+        kept.append(x)
+        raise ValueError
+
+    tensor = martlet.ones(10_000_000)
+    result = keeps(tensor)
+    with pytest.raises(martlet.CallbackError):
+        keeps_and_fails(tensor)
+    assert all(isinstance(each, np.ndarray) and owns(each) for each in kept)
+    result += 5
+    del tensor, result
+    gc.collect()
+    assert [each.sum() for each in kept] == [10_000_000, 9_999_999, 20_000_000, 10_000_000]
+
+
+def test_no_traceback_holds_the_memory_of_the_library():
+    martlet.custom_op("wrong_shape", lambda x: x[0], outputs="x")
+    with pytest.raises(martlet.CallbackError) as caught:
+        martlet.parse(alone("y = wrong_shape(x = x);"))(x=NUMBERS)
+    trace, seen = caught.value.__cause__.__traceback__, []
+    while trace is not None:
+        seen += trace.tb_frame.f_locals.values()
+        trace = trace.tb_next
+    arrays = [each for each in seen if isinstance(each, np.ndarray)]
+    assert arrays
+    assert all(map(owns, arrays))
 
 
 def test_an_exception_in_infer():

@@ -271,6 +271,66 @@ def test_a_trace_keeps_tensors_from_outside_and_can_be_saved(tmp_path):
     np.testing.assert_allclose(martlet.load(path).predict({"x": x})["best"], expected, rtol=1e-5)
 
 
+def test_outputs_within_outputs_have_names_that_say_the_way_there():
+    layer = martlet.nn.LSTM(3, 4, num_layers=2)
+    x = np.random.default_rng(9).standard_normal((5, 2, 3)).astype(np.float32)
+    y, (h, c) = layer(Tensor(x))
+    by_place = martlet.trace(layer, martlet.TensorSpec(x.shape))(x=x)
+    assert list(by_place) == ["output_0", "output_1_0", "output_1_1"]
+    by_name = martlet.trace(
+        lambda x: dict(zip(("y", "state"), layer(x), strict=True)), martlet.TensorSpec(x.shape)
+    )(x=x)  # fmt: skip
+    assert list(by_name) == ["y", "state_0", "state_1"]
+    for found in (by_place, by_name):
+        for actual, expected in zip(found.values(), (y, h, c), strict=True):
+            np.testing.assert_allclose(actual, expected.numpy(), rtol=1e-5, atol=1e-6)
+    deep = martlet.trace(lambda x: [x + 1, {"a": (x + 2, [x + 3])}], martlet.TensorSpec((2,)))
+    assert [port.name for port in deep.outputs] == ["output_0", "output_1_a_0", "output_1_a_1_0"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "words"),
+    [
+        (lambda x: {"a": (x, x), "a_0": x}, martlet.InvalidArgumentError, "Two outputs are named 'a_0'"),
+        (lambda x: (x, (x, 3)), martlet.WrongTypeError, "'output_1_1' is a int"),
+        (lambda x: {3: x}, martlet.WrongTypeError, "named 3"),
+    ],
+)
+def test_answers_that_are_no_outputs(answer, error, words):
+    with pytest.raises(error, match=words):
+        martlet.trace(answer, martlet.TensorSpec((2,)))
+
+
+SAVED = {
+    "var": (lambda x: martlet.var(x, axis=1), lambda x: np.var(x, axis=1)),
+    "var of a sample": (
+        lambda x: martlet.var(x, axis=(0, 2), correction=1, keepdims=True),
+        lambda x: np.var(x, axis=(0, 2), ddof=1, keepdims=True),
+    ),
+    "std of all": (lambda x: martlet.std(x, correction=0.5), lambda x: np.reshape(np.std(x, ddof=0.5), (1,))),
+    "std where nothing is left": (
+        lambda x: martlet.std(x[:1], axis=0, correction=1),
+        lambda x: np.full(x.shape[1:], np.nan),
+    ),
+    "sort": (lambda x: martlet.sort(x, axis=1), lambda x: np.sort(x, axis=1)),
+    "falling": (lambda x: martlet.sort(x, descending=True), lambda x: -np.sort(-x)),
+    "sort of one number": (lambda x: martlet.sort(x[0, 0, :1]), lambda x: x[0, 0, :1]),
+}
+
+
+@pytest.mark.parametrize("name", SAVED)
+def test_what_core_ml_has_no_op_for_is_saved_as_ops_it_has(name, tmp_path):
+    function, reference = SAVED[name]
+    path = tmp_path / "saved.mlpackage"
+    model = martlet.trace(function, martlet.TensorSpec((4, 5, 6)))
+    model.save(path)
+    x = np.random.default_rng(8).standard_normal((4, 5, 6)).astype(np.float32) + 3
+    loaded = martlet.load(path)
+    assert not any(op in loaded.text() for op in ("reduce_variance(", " sort("))
+    for each in (model, loaded):
+        np.testing.assert_allclose(each(x=x)["output"], reference(x.astype(np.float64)), rtol=1e-5)
+
+
 def test_a_trace_needs_every_size():
     with pytest.raises(martlet.InvalidArgumentError, match=r"\(-1, 8\) has a size that is not known"):
         martlet.TensorSpec((-1, 8))

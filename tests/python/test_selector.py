@@ -82,6 +82,37 @@ def test_what_is_no_profile(arguments, error):
         OperationProfile(*arguments)
 
 
+@pytest.mark.parametrize(
+    ("cost", "error", "words"),
+    [
+        ((float("nan"), 0), martlet.InvalidArgumentError, "finite and not negative"),
+        ((0, float("inf")), martlet.InvalidArgumentError, "finite and not negative"),
+        ((-1e-6, 0), martlet.InvalidArgumentError, "finite and not negative"),
+        ((1,), martlet.InvalidArgumentError, "two numbers"),
+        ((1, 2, 3), martlet.InvalidArgumentError, "two numbers"),
+        (1e-6, martlet.WrongTypeError, "two numbers"),
+        (("a", "b"), martlet.WrongTypeError, "two numbers"),
+    ],
+)
+def test_what_is_no_cost(cost, error, words):
+    with pytest.raises(error, match=words):
+        DescribedDevice("a", "cpu", cost=cost)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"thresholds": 5}, martlet.WrongTypeError, "must be a DeviceThresholds"),
+        ({"devices": []}, martlet.InvalidArgumentError, "at least one device"),
+        ({"devices": 5}, martlet.WrongTypeError, "must be a list"),
+        ({"devices": "cpu"}, martlet.WrongTypeError, "must be a list"),
+    ],
+)
+def test_what_makes_no_selector(options, error, words):
+    with pytest.raises(error, match=words):
+        SmartDeviceSelector(**options)
+
+
 # The table
 
 
@@ -291,7 +322,7 @@ def test_threads_share_a_selector():
         [{"name": "x", "kind": "cpu", "cost": {"a": -1, "b": 0}}],
         [{"name": "x", "kind": "cpu", "cost": {"a": 1}}],
         [{"name": "x", "kind": "cpu", "available": 1}],
-        [DescribedDevice("x", "cpu", cost=(float("nan"), 0))],
+        [{"name": "x", "kind": "cpu", "cost": {"a": float("nan"), "b": 0}}],
     ],
     ids=str,
 )

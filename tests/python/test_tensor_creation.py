@@ -65,6 +65,31 @@ def test_copies():
         martlet.asarray(tensor, dtype="int32", copy=False)
 
 
+def test_an_array_without_elements_needs_no_copy():
+    for shape in ((0, 3), (0,), (4, 0)):
+        array = np.zeros(shape, "int16")
+        for tensor in (martlet.asarray(array, copy=False), martlet.from_dlpack(array, copy=False)):
+            assert (tensor.shape, tensor.dtype) == (shape, array.dtype)
+    with pytest.raises(ValueError, match="copy"):
+        martlet.asarray(np.zeros((0, 3)), dtype="int16", copy=False)
+
+
+@pytest.mark.parametrize("columns", [2**42, 2**43, 2**65])
+def test_what_no_tensor_can_hold(columns):
+    column = martlet.ones((2**20, 1))
+    row = martlet.zeros((1, 2**20))
+    for make in (
+        lambda: martlet.broadcast_to(column, (2**20, columns)),
+        lambda: martlet.broadcast_to(martlet.ones(1), (columns,)),
+        lambda: martlet.broadcast_arrays(column, row),
+        lambda: martlet.zeros((2**20, columns)),
+    ):
+        with pytest.raises(martlet.OutOfMemoryError, match="a tensor may hold"):
+            make()
+    with pytest.raises(martlet.InvalidArgumentError, match="do not broadcast"):
+        martlet.broadcast_shapes((2**20, 3, 1), (1, 2, columns))
+
+
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "float16", "float32", "float64", "complex64"])
 def test_filled(dtype):
     for shape in ((), 3, (2, 0, 3), (2, 3)):

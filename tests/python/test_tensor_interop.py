@@ -202,6 +202,9 @@ def test_functions_of_numpy():
     ):
         assert isinstance(found, martlet.Tensor)
         assert np.array_equal(np.asarray(found), expected)
+    for found, expected in zip(np.where(tensor > 3), np.where(array > 3), strict=True):
+        assert isinstance(found, martlet.Tensor)
+        assert np.array_equal(np.asarray(found), expected)
     assert isinstance(np.percentile(tensor, 50), np.floating)  # ours has none: NumPy's own, on the elements
     np.testing.assert_allclose(tensor, array)
 

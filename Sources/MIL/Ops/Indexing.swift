@@ -153,7 +153,20 @@ extension OpTable {
                 .tensor("x", "the values", real), .int("axis", "the axis to sort along", default: -1),
                 .bool("ascending", "falling order where false", default: true),
                 .bool("stable", "equal elements keep their order, as they do either way", default: true),
-            ], isCoreML: false
+            ],
+            expansion: { call, function in
+                let x = try call.type("x")
+                let axis = function.int(try call.axis(rank: x.rank), name: "\(call.name)_axis")
+                let ascending = function.constant(Tensor(try call.bool("ascending")), name: "\(call.name)_ascending")
+                let indices = try function.one(
+                    "argsort", name: "\(call.name)_argsort",
+                    ["x": [try call.id("x")], "axis": [axis], "ascending": [ascending]])
+                return [
+                    try function.one(
+                        "gather_along_axis", name: "\(call.name)_gather",
+                        ["x": [try call.id("x")], "indices": [indices], "axis": [axis]])
+                ]
+            }, isCoreML: false
         ) { call in
             let x = try call.type("x")
             _ = try call.axis(rank: x.rank)

@@ -50,7 +50,7 @@ extension OpTable {
         "reduce_variance", .reduction,
         "the sum of squared distances from the mean along the axes, over their number less the correction",
         parameters(.floats) + [.float("correction", "1 for the variance that a sample tells of", default: 0)],
-        isCoreML: false
+        expansion: squaredDistances, isCoreML: false
     ) { call in
         _ = try call.float("correction")
         return [TensorType(try call.type("x").dtype, try reduced(call))]
@@ -129,6 +129,35 @@ extension OpTable {
             x = try function.one(Operation(op, arguments, outputs: []), name: "\(name)_\(op)")
         }
         return [viaFloat ? try function.cast(x, to: dtype, name: name) : x]
+    }
+
+    /// The mean of squared distances from the mean; a correction scales it, so that no sum leaves the range of fp16.
+    private static func squaredDistances(_ call: Call, _ function: inout Function) throws -> [ValueID] {
+        let (name, x, type) = (call.name, try call.id("x"), try call.type("x"))
+        let axes = try call.axes(rank: type.rank) ?? Array(type.shape.indices)
+        let axesID = function.ints(axes, name: "\(name)_axes")
+        let keep = function.constant(Tensor(true), name: "\(name)_keep")
+        let keepDims = function.constant(Tensor(try call.bool("keep_dims")), name: "\(name)_keep_dims")
+        let mean = try function.one(
+            "reduce_mean", name: "\(name)_mean", ["x": [x], "axes": [axesID], "keep_dims": [keep]])
+        let distances = try function.one("sub", name: "\(name)_sub", ["x": [x], "y": [mean]])
+        let squares = try function.one("square", name: "\(name)_square", ["x": [distances]])
+        let result = try function.one(
+            "reduce_mean", name: "\(name)_variance", ["x": [squares], "axes": [axesID], "keep_dims": [keepDims]])
+        let correction = Double(try call.float("correction"))
+        if correction == 0 { return [result] }
+        let count = try elementCount(type.shape, axes)
+        let factor = function.number(count / max(count - correction, 0), as: type.dtype, name: "\(name)_factor")
+        return [try function.one("mul", name: "\(name)_mul", ["x": [result], "y": [factor]])]
+    }
+
+    /// How many elements go into one result.
+    private static func elementCount(_ shape: [Int], _ axes: [Int]) throws -> Double {
+        let sizes = axes.map { shape[$0] }
+        guard sizes.allSatisfy({ $0 >= 0 }) else {
+            throw Failure(.unsupported, "A corrected variance needs the sizes of the axes \(axes) before the run.")
+        }
+        return sizes.reduce(1) { $0 * Double($1) }
     }
 
     private static func logSumExp(_ call: Call, _ function: inout Function) throws -> [ValueID] {
