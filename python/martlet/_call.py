@@ -20,7 +20,7 @@ __all__ = ["call", "op", "rows", "tensor_of"]
 
 NAMES = ffi.typeof("char *[]")
 TENSORS = ffi.typeof("mlt_tensor *[]")
-LARGEST_RESULTS = 64
+LARGEST_RESULTS = 1024
 
 
 @lru_cache(maxsize=1)

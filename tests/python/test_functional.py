@@ -178,3 +178,8 @@ def test_wrong_arguments():
         functional.matmul(X, X)
     with pytest.raises(martlet.WrongTypeError):
         functional.logical_not(X)
+
+
+def test_an_op_may_have_many_results():
+    parts = martlet.functional.split(martlet.arange(200), num_splits=200, axis=0)
+    assert [int(each[0]) for each in parts] == list(range(200))
