@@ -49,7 +49,10 @@ NAMES = {"float16": "fp16", "float32": "fp32", "float64": "fp64"}
 
 
 def encoded(value: Any) -> bytes:
-    return json.dumps(value, default=operator.index).encode()
+    try:
+        return json.dumps(value, default=operator.index, allow_nan=False).encode()
+    except ValueError:
+        raise InvalidArgumentError(f"{value!r} holds a number that is not finite.") from None
 
 
 @dataclass(frozen=True)
