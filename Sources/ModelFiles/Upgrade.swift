@@ -3,8 +3,9 @@ import MIL
 /// Brings operations of old opsets to the one form inside, the newest, and back. Most ops only gained parameters whose
 /// default is the old behaviour: leaving one out means the same in every opset. The tables list what else there is.
 enum Upgrade {
-    /// Parameters that came later than their op, with the first opset that has them.
-    private static let since: [(ops: Set<String>, parameter: String, opset: String)] = [
+    /// Parameters that came later than their op, with the first opset that has them; nil where none has.
+    private static let since: [(ops: Set<String>, parameter: String, opset: String?)] = [
+        (["argsort", "non_zero"], "output_dtype", nil),
         (["crop_resize"], "pad_value", "CoreML6"),
         (["gather", "gather_nd"], "batch_dims", "CoreML6"),
         (["topk"], "sort", "CoreML6"),
@@ -29,7 +30,7 @@ enum Upgrade {
 
     private static func isKnown(_ parameter: String, of op: String, _ opset: Int) -> Bool {
         for entry in since where entry.parameter == parameter && entry.ops.contains(op) {
-            return opset >= Opset.rank(entry.opset) ?? 0
+            return entry.opset.map { opset >= Opset.rank($0) ?? 0 } ?? false
         }
         return true
     }
@@ -82,7 +83,8 @@ enum Upgrade {
         }
         throw Failure(
             .unsupported,
-            "op '\(operation.op)' has no parameter '\(argument.name)' in \(function.opset); a newer opset would do.")
+            "op '\(operation.op)' has no parameter '\(argument.name)' in \(function.opset); leave it at its default, or take "
+                + "a newer opset where one has it.")
     }
 
     /// The parameters an operation leaves out, with what that means, as far as the opset knows them.
@@ -93,8 +95,10 @@ enum Upgrade {
         return op.parameters.compactMap { parameter in
             guard operation[parameter.name] == nil, isKnown(parameter.name, of: op.name, opset) else { return nil }
             if let value = parameter.defaultValue {
-                let wanted = x.flatMap { parameter.dtypes.contains($0.dtype) ? $0.dtype : nil }
-                return (parameter.name, value.asFloat(like: wanted))
+                // A shape is no value that its op's other parameters go by; what pads is one of the padded.
+                let isLike = x.map { $0.dtype.isFloat || parameter.name == "constant_val" } ?? false
+                let wanted = x.flatMap { isLike && parameter.dtypes.contains($0.dtype) ? $0.dtype : nil }
+                return (parameter.name, value.asNumber(like: wanted))
             }
             guard let x, let value = shaped(parameter.name, op.family, rank: x.rank) else { return nil }
             return (parameter.name, value)
@@ -121,9 +125,12 @@ extension Tensor {
         return (0..<count).allSatisfy { double(at: $0) == other.double(at: $0) }
     }
 
-    /// A default of floating-point numbers takes the width of the values it meets.
-    fileprivate func asFloat(like dtype: DataType?) -> Tensor {
-        guard let dtype, self.dtype.isFloat, dtype.isFloat, dtype != self.dtype else { return self }
-        return Tensor((0..<count).map { double(at: $0) }, dtype: dtype, shape: shape)
+    /// A default of floating-point numbers takes the type of the values it meets, where that holds it.
+    fileprivate func asNumber(like dtype: DataType?) -> Tensor {
+        let numbers = (0..<count).map { double(at: $0) }
+        guard let dtype, self.dtype.isFloat, dtype != self.dtype,
+            dtype.isFloat || (dtype.isInteger && numbers.allSatisfy { $0 == $0.rounded() && $0.magnitude < 127 })
+        else { return self }
+        return Tensor(numbers, dtype: dtype, shape: shape)
     }
 }

@@ -226,6 +226,7 @@ def whole_types():
             x=x,
             alpha=constant(np.int32(-5)),
             beta=constant(np.int32(40000)),
+            core_ml=False,
         )
         yield from one("threshold", lambda x, alpha: np.maximum(x, alpha), x=x, alpha=5)
         yield from one("select", lambda cond, a, b: np.where(cond, a, b), cond=truth(x.size, 1), a=x, b=y)

@@ -76,10 +76,12 @@ FOREIGN = {name for name, op in OPS.items() if not op["core_ml"]}
 STORABLE = [case for case in CASES if is_storable(case) and runs(case) and not case.ops & FOREIGN]
 NAMES = {case.name for case in CASES}
 # coremltools reads no inputs of rank 0; of two cases that differ in the floats only, one shows all that it says.
+WIDE = re.compile(r"\b(fp64|int64|uint64|uint32|complex64|complex128)\b")
 TO_COMPARE = [
     case
     for case in STORABLE
     if case.core_ml
+    and not WIDE.search(case.text)
     and not case.ops & WITH_MASKS
     and all(array.ndim for array in case.inputs.values())
     and case.name.replace("-fp32", "-fp16") not in NAMES - {case.name}
@@ -104,7 +106,12 @@ def test_coremltools_reads_the_same_types(case: Case, tmp_path: Path) -> None:
     model.save(tmp_path / "case.mlpackage")
     spec = tools.utils.load_spec(str(tmp_path / "case.mlpackage"))
     weights = tmp_path / "case.mlpackage/Data/com.apple.CoreML/weights"
-    function = load(spec, spec.specificationVersion, str(weights)).functions["main"]
+    try:
+        function = load(spec, spec.specificationVersion, str(weights)).functions["main"]
+    except ValueError as error:
+        if "from type domain" in str(error):
+            pytest.skip("Core ML's op does not take this element type")
+        raise
     theirs = {value.name: described(value) for op in function.operations for value in op.outputs}
     ours = {name: kind for kind, name in re.findall(r"(tensor<\w+, \[[\d, ]*\]>) (\w+)(?=[^()]* = )", model.text())}
     # What a compressed weight consists of stands within it, not as constants of its own.
