@@ -17,6 +17,7 @@ from martlet._call import part
 from martlet._native import Process, fail, lib, ready
 from martlet.data_types import DEFAULTS, DType, element_type, fitting, scalar_kind, weak_type
 from martlet.errors import InvalidArgumentError, OutOfRangeError, WrongTypeError
+from martlet.ports import MIL_NAMES
 from martlet.tensor import Tensor
 
 # What an operand of an elementwise function may be; Python's numbers take the type of the tensor beside them.
@@ -24,9 +25,6 @@ Operand: TypeAlias = "Tensor | NDArray[Any] | complex"
 # What is made a tensor where one is wanted.
 TensorLike: TypeAlias = "Tensor | NDArray[Any] | complex | Sequence[Any]"
 Axis: TypeAlias = "int | Sequence[int] | None"
-
-# The language's own names of element types where they differ from NumPy's.
-NAMES = {"float16": "fp16", "float32": "fp32", "float64": "fp64"}
 
 
 def owned(array: NDArray[Any], device: str | None = None) -> Tensor:
@@ -130,7 +128,7 @@ def cast(x: Tensor, dtype: DType, *, copy: bool = False) -> Tensor:
         return alias(x) if copy else x
     if x.dtype.kind == "c" and dtype.kind not in "cb":
         raise WrongTypeError(f"{x.dtype} does not become {dtype}; take real(x) or abs(x) first.")
-    return apply("cast", x, dtype=NAMES.get(dtype.name, dtype.name))
+    return apply("cast", x, dtype=MIL_NAMES.get(dtype.name, dtype.name))
 
 
 def alias(x: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import numpy as np
 
 from martlet._native import answer, check, ffi, lib, own, ready
 from martlet.errors import InvalidArgumentError, OutOfRangeError, UnsupportedError, WrongTypeError
-from martlet.ports import CODES
+from martlet.ports import CODES, NUMPY_NAMES
 
 __all__ = ["call", "op", "rows", "tensor_of"]
 
@@ -152,7 +152,6 @@ def holds(dtype: np.dtype[Any], array: np.ndarray[Any, Any]) -> bool:
 
 
 PREFERRED = {"b": ["bool"], "i": ["int32", "fp32"], "u": ["int32", "fp32"], "f": ["fp32", "fp16"], "c": ["complex64"]}
-NUMPY_NAMES = {"fp16": "float16", "fp32": "float32", "fp64": "float64"}
 
 
 def fitting(dtype: np.dtype[Any], accepted: list[str]) -> np.dtype[Any]:

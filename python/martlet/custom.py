@@ -21,6 +21,7 @@ from numpy.typing import DTypeLike, NDArray
 from martlet import _call
 from martlet._native import RAISED, Process, check, ffi, lib, ready
 from martlet.errors import InvalidArgumentError, NotFoundError, UnsupportedError, WrongTypeError
+from martlet.ports import MIL_NAMES
 
 __all__ = ["CustomOp", "Result", "custom_op"]
 
@@ -32,7 +33,6 @@ DTYPES: dict[int, np.dtype[Any]] = {
     )
 }
 CODES = {dtype: code for code, dtype in DTYPES.items()}
-MIL_NAMES = {"float16": "fp16", "float32": "fp32", "float64": "fp64", "str": "string"}
 # What a Python value as a constant may arrive as.
 CONSTANTS: dict[type, tuple[str, ...]] = {
     bool: ("bool",),

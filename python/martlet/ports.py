@@ -14,8 +14,9 @@ from martlet.errors import InvalidArgumentError, OutOfMemoryError, UnsupportedEr
 
 __all__ = ["Image", "Port", "as_input", "element_type"]
 
-# Where Core ML's names and NumPy's differ.
+# Where Core ML's names and NumPy's differ, and the other way round.
 NUMPY_NAMES = {"fp16": "float16", "fp32": "float32", "fp64": "float64", "string": "str"}
+MIL_NAMES = {name: core_ml for core_ml, name in NUMPY_NAMES.items()}
 
 CODES: dict[str, int] = {
     "bool": lib.MLT_BOOL,

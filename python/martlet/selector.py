@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike
 from martlet._native import answer, check, ffi, lib, own, ready
 from martlet.errors import InvalidArgumentError, WrongTypeError
 from martlet.model import encoded as c_text
+from martlet.ports import MIL_NAMES, NUMPY_NAMES
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -43,9 +44,6 @@ TYPES = (
     "custom_kernel",
     "distributed_operation",
 )
-
-# Core ML's names of element types, where they differ from NumPy's.
-NAMES = {"float16": "fp16", "float32": "fp32", "float64": "fp64"}
 
 
 def encoded(value: Any) -> bytes:
@@ -103,7 +101,7 @@ class OperationProfile:
     @property
     def question(self) -> bytes:
         name = self.dtype.name
-        return encoded({"op": self.op, "shape": self.shape, "dtype": NAMES.get(name, name)})
+        return encoded({"op": self.op, "shape": self.shape, "dtype": MIL_NAMES.get(name, name)})
 
 
 def sizes(shape: Sequence[int] | int) -> tuple[int, ...]:
@@ -114,9 +112,8 @@ def sizes(shape: Sequence[int] | int) -> tuple[int, ...]:
 
 
 def element_type(dtype: DTypeLike) -> np.dtype[Any]:
-    names = {short: name for name, short in NAMES.items()}
     try:
-        return np.dtype(names.get(dtype, dtype) if isinstance(dtype, str) else dtype)
+        return np.dtype(NUMPY_NAMES.get(dtype, dtype) if isinstance(dtype, str) else dtype)
     except TypeError:
         raise WrongTypeError(f"{dtype!r} is no element type.") from None
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from martlet import _call, _native, _operators
 from martlet._native import Process, check, ffi, lib
 from martlet._operators import Operators
-from martlet.data_types import ORDER
+from martlet.data_types import DEFAULTS, ORDER, scalar_kind, weak_type
 from martlet.errors import InvalidArgumentError, UnsupportedError, WrongTypeError
 from martlet.interop import ArrayProtocols
 from martlet.methods import TensorMethods
-from martlet.ports import CODES
+from martlet.ports import CODES, MIL_NAMES
 
 __all__ = ["Tensor"]
 
@@ -29,8 +29,6 @@ DTYPES = {code: np.dtype(name) for name, code in CODES.items()}
 
 # Properties that the type in C answers by itself. It asks those written here where the library refuses.
 GETTERS = ("shape", "ndim", "dtype", "is_traced")
-
-Scalar = bool | int | float | complex
 
 # The small tensors that others took the place of last: another thread may just be about to read one. As many as threads
 # make while one of them waits for its next turn.
@@ -302,10 +300,6 @@ class Interface:
         self.__array_interface__ = interface
 
 
-MIL_NAMES = {"float16": "fp16", "float32": "fp32", "float64": "fp64"}
-DEFAULTS = {bool: np.dtype("bool"), int: np.dtype("int32"), float: np.dtype("float32"), complex: np.dtype("complex64")}
-
-
 def element_type(dtype: Any) -> np.dtype[Any]:
     """A NumPy type of elements that tensors can have.
 
@@ -332,7 +326,7 @@ def elements(data: Any, dtype: Any = None) -> NDArray[Any]:
         raise InvalidArgumentError(f"The data are not an array: {error}") from None
     if dtype is None and not isinstance(data, (np.ndarray, np.generic)) and not has_own_type(data):
         array = array.astype(default_type(array), copy=False)
-    if array.dtype.kind not in RANKS:
+    if array.dtype.kind not in ORDER:
         raise WrongTypeError(f"The data are {array.dtype}; tensors hold {', '.join(CODES)}.")
     wanted = element_type(array.dtype if dtype is None else dtype)
     if array.dtype.kind == "c" and wanted.kind != "c":
@@ -389,26 +383,12 @@ def scalar_tensor(kind: type, text: str, dtype: np.dtype[Any]) -> Tensor:
     return Tensor(np.asarray(value).astype(dtype))
 
 
-RANKS = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}
-
-
-def weak(value: Scalar, dtype: np.dtype[Any]) -> Tensor:
-    """A Python number beside a tensor: it takes the tensor's type, or a default one where that lacks its kind."""
-    kind = next(each for each in DEFAULTS if isinstance(value, each))
-    wanted = DEFAULTS[kind]
-    if RANKS[wanted.kind] <= RANKS[dtype.kind]:
-        wanted = dtype
-    elif kind is complex and dtype == np.float64:
-        wanted = np.dtype("complex128")
-    return scalar_tensor(kind, str(value), wanted)
-
-
 def operand(value: Any, dtype: np.dtype[Any]) -> Tensor | None:
     """The other side of an operator as a tensor; None where it is nothing that tensors combine with."""
     if isinstance(value, Tensor):
         return value
-    if isinstance(value, (bool, int, float, complex)) and not isinstance(value, np.generic):
-        return weak(value, dtype)
+    if kind := scalar_kind(value):
+        return scalar_tensor(kind, str(value), weak_type(kind, dtype))
     if isinstance(value, (np.ndarray, np.generic)):
         return Tensor(value) if value.dtype.name in CODES else None
     return None

@@ -301,12 +301,6 @@ def test_devices_that_fail(fails):
     assert {name: sum(reasons.values()) for name, reasons in stats.fallbacks.items()} == {"gpu": 3, "npu": 3}
 
 
-def takes_complex():
-    add = next(op for op in martlet.ops() if op["name"] == "add")
-    return "complex64" in add["parameters"][0]["dtypes"]
-
-
-@pytest.mark.skipif(not takes_complex(), reason="the table's add takes no complex numbers yet")
 def test_complex_goes_from_metal_to_the_cpu():
     z = (A + 1j * B).astype(np.complex64)
     backend = played(device("npu", "coreml"), device("gpu", "metal", fails="compile"), HOST)
