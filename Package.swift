@@ -23,6 +23,33 @@ let library: [LinkerSetting] =
                 + places.flatMap { ["-Xlinker", "-rpath", "-Xlinker", $0] })
     ] : []
 let settings: [SwiftSetting] = [.swiftLanguageMode(.v6)] + headers
+
+// Stand-ins for Apple's frameworks, with which their two engines are built and run on Linux: only where a test asks for
+// them, in a build folder of its own. A plain build has none of these targets.
+#if os(Linux)
+    let hasShims = Context.environment["MARTLET_SHIMS"] == "1"
+#else
+    let hasShims = false
+#endif
+func shim(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(
+        name: name, dependencies: dependencies + (name == "ShimControl" ? [] : ["ShimControl"]),
+        path: "tests/shims/" + name, swiftSettings: [.swiftLanguageMode(.v6)])
+}
+let shims: [Target] =
+    hasShims
+    ? [
+        shim("ShimControl", []), shim("CoreVideo", []), shim("Metal", ["MSL", "MIL"]),
+        shim("MetalPerformanceShaders", ["Metal"]),
+        shim(
+            "MetalPerformanceShadersGraph",
+            ["MetalPerformanceShaders", "Metal", "MIL", "Passes", "Runtime", "CPUEngine"]),
+        shim("CoreML", ["CoreVideo", "Metal", "MIL", "Passes", "Runtime", "ModelFiles", "CPUEngine"]),
+    ] : []
+let metal: [Target.Dependency] =
+    hasShims ? ["Metal", "MetalPerformanceShaders", "MetalPerformanceShadersGraph"] : []
+let coreML: [Target.Dependency] = hasShims ? ["CoreML", "CoreVideo", "Metal"] : []
+
 let engine = settings + (oneDNN != "0" ? [.define("ONEDNN")] : [])
 
 let package = Package(
@@ -42,11 +69,16 @@ let package = Package(
             name: "CPUEngine",
             dependencies: ["Runtime", "MIL", "Passes", "CKernels"] + (oneDNN != "0" ? ["COneDNN"] : []),
             swiftSettings: engine, linkerSettings: library),
-        .target(name: "MetalEngine", dependencies: ["Runtime", "MIL"], swiftSettings: settings),
-        .target(name: "CoreMLEngine", dependencies: ["Runtime", "MIL", "ModelFiles"], swiftSettings: settings),
+        .target(name: "MSL", dependencies: ["MIL"], swiftSettings: settings),
+        .target(name: "MetalEngine", dependencies: ["Runtime", "MIL", "Passes"] + metal, swiftSettings: settings),
+        .target(
+            name: "CoreMLEngine", dependencies: ["Runtime", "MIL", "Passes", "ModelFiles"] + coreML,
+            swiftSettings: settings),
         .target(
             name: "Martlet",
-            dependencies: ["MIL", "Passes", "ModelFiles", "Runtime", "CPUEngine", "MetalEngine", "CoreMLEngine"],
+            dependencies: [
+                "MIL", "Passes", "ModelFiles", "Runtime", "MSL", "CPUEngine", "MetalEngine", "CoreMLEngine",
+            ],
             swiftSettings: settings),
         .target(name: "CHeader"),
         .target(name: "CInterface", dependencies: ["Martlet", "CHeader"], swiftSettings: settings),
@@ -67,5 +99,5 @@ let package = Package(
             name: "ModelFilesTests", dependencies: ["ModelFiles", "MIL"], path: "tests/swift/ModelFilesTests",
             exclude: ["data"], swiftSettings: settings),
     ]
-        + (oneDNN != "0" ? [.systemLibrary(name: "COneDNN")] : [])
+        + shims + (oneDNN != "0" ? [.systemLibrary(name: "COneDNN")] : [])
 )

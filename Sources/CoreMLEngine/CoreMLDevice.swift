@@ -29,7 +29,7 @@ public struct CoreMLDevice: Device {
 
     /// Bytes of the memory that all of Apple's processors share; nil without Core ML.
     public var memoryLimit: Int? {
-        #if canImport(CoreML)
+        #if canImport(Darwin)
             var bytes: UInt64 = 0
             var size = MemoryLayout<UInt64>.size
             return sysctlbyname("hw.memsize", &bytes, &size, nil, 0) == 0 ? Int(clamping: bytes) : nil

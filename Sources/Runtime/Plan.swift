@@ -20,6 +20,10 @@ public struct Plan: Sendable {
         public var reason: String
         /// What the kernel reads and writes in one run, 0 where the engine does not say.
         public var bytes: Int
+        /// The processor inside the plan's device, such as `Neural Engine`; empty where the device is one processor.
+        public var processor = ""
+        /// How the place is known.
+        public var known = Knowledge.chosen
 
         public init(
             ops: [String], output: String, type: TensorType, kernel: String, reason: String, bytes: Int = 0
@@ -31,6 +35,16 @@ public struct Plan: Sendable {
             self.reason = reason
             self.bytes = bytes
         }
+    }
+
+    /// How it is known where an operation runs.
+    public enum Knowledge: String, Sendable, Hashable, CaseIterable {
+        /// Core ML says that it intends to; it need not keep to that.
+        case planned = "planned by Core ML"
+        /// Our engine computes it there, and nowhere else.
+        case chosen = "chosen by us"
+        /// It was observed running there.
+        case ran
     }
 
     public init(device: String, steps: [Step], workspaceBytes: Int, packedBytes: Int) {

@@ -1,0 +1,7 @@
+@_exported import Foundation
+
+public protocol MTLDevice: NSObjectProtocol, Sendable {
+    var name: String { get }
+    var recommendedMaxWorkingSetSize: UInt64 { get }
+}
+public func MTLCreateSystemDefaultDevice() -> (any MTLDevice)? { nil }
