@@ -31,6 +31,8 @@ public final class Predictor: Sendable {
     private let takesInputsAsGiven: Bool
     private let givesOutputsAsRun: Bool
     private let only: (any Executable)?
+    /// What a device that runs model files itself made of the file: it answers for all shapes.
+    private let opened: (any Executable)?
     private let cache = ShapeCache()
     private let evaluate: @Sendable (Call) throws -> [Tensor]?
 
@@ -78,8 +80,9 @@ public final class Predictor: Sendable {
             (try? ready(function, for: entries.types(entries.map(\.usual)), evaluate)) ?? function
         }
         let fixed = entries.compactMap(\.shapes.fixed)
+        let opened = try open(model.source, function, interface, on: device)
         var only: (any Executable)?
-        if fixed.count == entries.count {
+        if opened == nil, fixed.count == entries.count {
             only = try compile(function, for: entries.types(fixed), on: device, evaluate)
         }
         self.device = device
@@ -90,6 +93,7 @@ public final class Predictor: Sendable {
         self.entries = entries
         self.results = results
         self.only = only
+        self.opened = opened
         self.evaluate = evaluate
         inputs = entries.map { Port(name: $0.name, type: TensorType($0.dtype, $0.shapes.common)) }
         outputs = results.map { result in
@@ -127,6 +131,9 @@ public final class Predictor: Sendable {
                 .invalidArgument, "\(given.count) inputs are given where \(entries.count) are needed: \(names).")
         }
         for index in entries.indices { try entries[index].check(given[index]) }
+        if let opened {
+            return try opened.recorded(given, as: function.name, because: choice, observing: observer)
+        }
         var arranged = given
         if !takesInputsAsGiven {
             for (entry, tensor) in zip(entries, given) {
@@ -163,7 +170,7 @@ public final class Predictor: Sendable {
                 .invalidArgument, "\(shapes.count) shapes are given where \(entries.count) are needed: \(names).")
         }
         for (entry, shape) in zip(entries, shapes) { try entry.check(shape) }
-        var plan = try (only ?? executable(for: shapes)).plan
+        var plan = try (opened ?? only ?? executable(for: shapes)).plan
         plan.reason = reason(of: plan)
         return plan
     }
@@ -186,11 +193,24 @@ extension Backend {
     }
 }
 
+/// What a device that runs model files itself makes of one. Where it refuses, the function is compiled like any other.
+private func open(
+    _ source: ModelSource?, _ function: Function, _ interface: Interface, on device: any Device
+) throws -> (any Executable)? {
+    guard let source else { return nil }
+    do { return try device.open(source, function, interface, keeping: .standard) } catch let failure as Failure
+        where failure.kind == .unsupported
+    {
+        Log.write(.warning, "'\(source.path)' is not run as the file has it: \(failure.message)")
+        return nil
+    }
+}
+
 /// Compiles a function for inputs of exactly these types, given in the function's order.
 private func compile(
     _ function: Function, for types: [TensorType], on device: any Device, _ evaluate: (Call) throws -> [Tensor]?
 ) throws -> any Executable {
-    try device.compile(ready(function, for: types, evaluate))
+    try device.compile(ready(function, for: types, evaluate), keeping: .standard)
 }
 
 /// The function with every shape known, for inputs of exactly these types.
