@@ -7,7 +7,10 @@ enum StrictRules {
         for function in model.program.functions {
             do {
                 try check(try model.interface(function.name), of: function)
-                for operation in function.allOperations { try check(operation, in: function) }
+                let operations = function.allOperations
+                // Compressed weights come out of operations and still count as constant.
+                let unpacked = Set(operations.filter { $0.op.hasPrefix("constexpr_") }.flatMap(\.outputs))
+                for operation in operations { try check(operation, unpacked, in: function) }
             } catch let failure as Failure {
                 throw failure.at("function '\(function.name)'")
             }
@@ -108,7 +111,7 @@ enum StrictRules {
 
     // MARK: Operations
 
-    private static func check(_ operation: MIL.Operation, in function: Function) throws {
+    private static func check(_ operation: MIL.Operation, _ unpacked: Set<ValueID>, in function: Function) throws {
         let place = "op '\(operation.op)' (\(operation.outputs.first.map { function[$0].name } ?? ""))"
         guard let definition = OpsetFacts.definition(of: operation.op, function.opset) else {
             throw refuse("\(place): \(function.opset) has no such op.")
@@ -117,7 +120,10 @@ enum StrictRules {
             guard let parameter = definition.parameters.first(where: { $0.name == argument.name }) else {
                 throw refuse("\(place): \(function.opset) has no parameter '\(argument.name)' of it.")
             }
-            for id in argument.values { try check(function[id], parameter, place) }
+            for id in argument.values {
+                let isConstant = function[id].constant != nil || unpacked.contains(id)
+                try check(function[id], isConstant: isConstant, parameter, place)
+            }
         }
         try checkPresence(operation, definition, place)
         try checkDomains(operation, definition, in: function, place)
@@ -134,11 +140,11 @@ enum StrictRules {
         }
     }
 
-    private static func check(_ value: Value, _ parameter: OpsetFacts.Parameter, _ place: String) throws {
-        if parameter.isConstant, value.constant == nil, !(value.name.isEmpty) {
-            guard case .tensor = value.type, isFromCompressed(value) else {
-                throw refuse("\(place): The parameter '\(parameter.name)' must be constant.")
-            }
+    private static func check(
+        _ value: Value, isConstant: Bool, _ parameter: OpsetFacts.Parameter, _ place: String
+    ) throws {
+        guard !parameter.isConstant || isConstant else {
+            throw refuse("\(place): The parameter '\(parameter.name)' must be constant.")
         }
         guard let dtypes = parameter.dtypes, let type = value.type.tensor else { return }
         guard dtypes.contains(type.dtype) else {
@@ -146,9 +152,6 @@ enum StrictRules {
             throw refuse("\(place): The parameter '\(parameter.name)' is \(type.dtype.name); it takes \(wanted).")
         }
     }
-
-    /// Compressed weights come out of an operation and still count as constant.
-    private static func isFromCompressed(_ value: Value) -> Bool { true }
 
     private static func checkDomains(
         _ operation: MIL.Operation, _ definition: OpsetFacts.Definition, in function: Function, _ place: String
