@@ -1,6 +1,9 @@
 import MIL
 import Runtime
 
+/// Foundation has another type of this name.
+typealias Port = Runtime.Port
+
 /// A feature of a Core ML model and the tensor that stands for it on our side.
 struct BoundFeature: Sendable {
     /// The feature's name in the model.

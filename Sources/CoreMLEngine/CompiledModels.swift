@@ -25,6 +25,8 @@
             }
         }
 
+        private static let keepsPackages = ProcessInfo.processInfo.environment["MARTLET_KEEP_PACKAGES"] == "1"
+
         private struct LoadFailure: Error { let reason: String }
 
         /// Everything that decides what the compiler makes.
@@ -44,8 +46,14 @@
         }
 
         private func entry(_ key: String, _ package: (String) throws -> String) throws -> DiskCache.Entry {
-            let make = { (folder: String) in
-                do { try CompiledModels.compile(try package(folder), into: folder) } catch {
+            func make(_ folder: String) throws {
+                do {
+                    let path = try package(folder)
+                    try CompiledModels.compile(path, into: folder)
+                    // What was written for the compiler alone goes, unless somebody wants to look at it.
+                    guard path.hasPrefix(folder), !CompiledModels.keepsPackages else { return }
+                    try FileManager.default.removeItem(atPath: path)
+                } catch {
                     throw Failure(.unsupported, "Core ML: \((error as? Failure)?.message ?? error.localizedDescription)")
                 }
             }
@@ -92,12 +100,13 @@
         }
     }
 
+    private final class Reply<Answer>: @unchecked Sendable { var result: Result<Answer, any Error>? }
+
     /// The answer of a call that reports to a handler. It blocks this thread, and none of those that the handler needs.
     func awaited<Answer>(
         _ start: (_ handler: @escaping @Sendable (Result<Answer, any Error>) -> Void) -> Void
     ) throws -> Answer {
-        final class Reply: @unchecked Sendable { var result: Result<Answer, any Error>? }
-        let (reply, done) = (Reply(), DispatchSemaphore(value: 0))
+        let (reply, done) = (Reply<Answer>(), DispatchSemaphore(value: 0))
         start {
             reply.result = $0
             done.signal()

@@ -95,8 +95,7 @@ public struct CoreMLDevice: Device {
         public func compile(_ function: Function, keeping disk: DiskCache?) throws -> any Executable {
             let wrapped = try CoreMLFunction(function)
             let model = try CompiledModels(units: units, disk: disk).load(wrapped.function.digest) { folder in
-                // A file that is looked at later stays beside what was made from it.
-                let path = (CoreMLDevice.keepsPackages ? folder : folder + "/..") + "/model.mlpackage"
+                let path = folder + "/model.mlpackage"
                 try writeModel(wrapped.model, to: path)
                 return path
             }
@@ -104,8 +103,6 @@ public struct CoreMLDevice: Device {
                 model: model, features: (wrapped.inputs, wrapped.outputs), states: [],
                 placement: ComputePlan(name, model, wrapped.function, titles: wrapped.titles))
         }
-
-        private static let keepsPackages = ProcessInfo.processInfo.environment["MARTLET_KEEP_PACKAGES"] == "1"
 
         public func open(
             _ source: ModelSource, _ function: Function, _ interface: Interface, keeping disk: DiskCache?

@@ -1,5 +1,6 @@
 import MIL
 import Passes
+import Runtime
 
 /// A function in the form that Core ML loads: inputs and outputs are fp16, fp32 or int32 of rank 1 to 5 with names of their
 /// own, no output is an input or a constant, every value has a plain name, and there is an input.

@@ -24,7 +24,7 @@
 
         func tensor(of value: MLFeatureValue?, _ backing: OutputBacking?) throws -> Tensor {
             if let array = value?.multiArrayValue {
-                let tensor = try array === backing?.array ? backing?.tensor : nil
+                let tensor = array === backing?.array ? backing?.tensor : nil
                 return try (tensor ?? array.tensor()).given(as: port.type)
             }
             if let buffer = value?.imageBufferValue, case .image(let colors) = form {
