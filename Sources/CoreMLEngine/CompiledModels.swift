@@ -35,7 +35,9 @@
             return "coreml-" + SHA256.hexadecimal(of: parts.joined(separator: " "))
         }
 
-        private func load(_ key: String, _ function: String?, _ package: (String) throws -> String) throws -> LoadedModel {
+        private func load(_ key: String, _ function: String?, _ package: (String) throws -> String) throws
+            -> LoadedModel
+        {
             let entry = try entry(key, package)
             let configuration = MLModelConfiguration()
             (configuration.computeUnits, configuration.functionName) = (units, function)
@@ -54,10 +56,13 @@
                     guard path.hasPrefix(folder), !CompiledModels.keepsPackages else { return }
                     try FileManager.default.removeItem(atPath: path)
                 } catch {
-                    throw Failure(.unsupported, "Core ML: \((error as? Failure)?.message ?? error.localizedDescription)")
+                    throw Failure(
+                        .unsupported, "Core ML: \((error as? Failure)?.message ?? error.localizedDescription)")
                 }
             }
-            do { return try disk?.entry(for: key, make: make) ?? DiskCache.temporary(make) } catch let failure as Failure {
+            do { return try disk?.entry(for: key, make: make) ?? DiskCache.temporary(make) } catch let failure
+                as Failure
+            {
                 // No folder can be made: that is no fault of the caller's either.
                 throw Failure(.unsupported, failure.message)
             }
@@ -65,7 +70,9 @@
 
         /// Core ML writes the compiled model to a place of its own, and a few lines to the standard output.
         private static func compile(_ package: String, into folder: String) throws {
-            let compiled = try awaited { MLModel.compileModel(at: URL(fileURLWithPath: package), completionHandler: $0) }
+            let compiled = try awaited {
+                MLModel.compileModel(at: URL(fileURLWithPath: package), completionHandler: $0)
+            }
             do {
                 try FileManager.default.moveItem(at: compiled, to: LoadedModel.url(in: folder))
             } catch {

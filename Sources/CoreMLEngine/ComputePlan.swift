@@ -38,7 +38,8 @@
             return try awaited { (handler: @escaping @Sendable (Result<[Plan.Step], any Error>) -> Void) in
                 Task.detached {
                     do {
-                        let plan = try await MLComputePlan.load(contentsOf: model.url, configuration: model.configuration)
+                        let plan = try await MLComputePlan.load(
+                            contentsOf: model.url, configuration: model.configuration)
                         handler(Result { try self.steps(of: plan, function) })
                     } catch {
                         handler(.failure(error))

@@ -114,7 +114,8 @@ public struct CoreMLDevice: Device {
             let features = (try interface.inputs.map(bind), try interface.outputs.map(bind))
             let states = interface.states.map { Port(name: $0.name, type: $0.stateType) }
             let other = function.name == source.defaultFunction ? nil : function.name
-            let model = try CompiledModels(units: units, disk: disk).load(source.digest(keeping: disk), function: other) {
+            let model = try CompiledModels(units: units, disk: disk).load(source.digest(keeping: disk), function: other)
+            {
                 _ in source.path
             }
             return CoreMLExecutable(
@@ -138,7 +139,9 @@ public struct CoreMLDevice: Device {
         /// A hash of the files. For large ones the cache keeps it, by what changes whenever a file is written.
         func digest(keeping disk: DiskCache?) throws -> String {
             let contents = try files.map { try Data(contentsOf: URL(fileURLWithPath: $0), options: .alwaysMapped) }
-            guard let disk, contents.reduce(0, { $0 + $1.count }) >= ModelSource.large else { return digest(of: contents) }
+            guard let disk, contents.reduce(0, { $0 + $1.count }) >= ModelSource.large else {
+                return digest(of: contents)
+            }
             let entry = try disk.entry(for: "digest-" + SHA256.hexadecimal(of: version)) { folder in
                 try Data(digest(of: contents).utf8).write(to: URL(fileURLWithPath: folder + "/digest"))
             }

@@ -16,7 +16,8 @@
 
         func run(_ inputs: [Tensor], observing observer: Observer?) throws -> [Tensor] {
             try timed(observer) {
-                try predict(inputs) { model, features, options in try model.prediction(from: features, options: options) }
+                try predict(inputs) { model, features, options in try model.prediction(from: features, options: options)
+                }
             }
         }
 
@@ -89,7 +90,9 @@
                     .invalidArgument, "\(inputs.count) inputs are given where \(features.inputs.count) are needed.")
             }
             var values: [String: Any] = [:]
-            for (feature, tensor) in zip(features.inputs, inputs) { values[feature.name] = try feature.value(of: tensor) }
+            for (feature, tensor) in zip(features.inputs, inputs) {
+                values[feature.name] = try feature.value(of: tensor)
+            }
             if values.isEmpty { values[CoreMLFunction.placeholder] = try MLMultiArray(over: Tensor([Float(0)])) }
             return try MLDictionaryFeatureProvider(dictionary: values)
         }

@@ -24,7 +24,9 @@ struct CoreMLFunction {
         try wrapInputs(&function)
         try wrapOutputs(&function)
         nameValues(&function)
-        if function.inputs.isEmpty { _ = function.input(CoreMLFunction.placeholder, .tensor(TensorType(.float32, [1]))) }
+        if function.inputs.isEmpty {
+            _ = function.input(CoreMLFunction.placeholder, .tensor(TensorType(.float32, [1])))
+        }
         var interface = try Interface(of: function)
         for (index, id) in function.outputs.enumerated() {
             // The size of an open result is nobody's to know.

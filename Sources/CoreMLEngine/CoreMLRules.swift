@@ -38,7 +38,8 @@ enum CoreMLRules {
     private static func refusal(of value: Value) -> String? {
         guard let type = value.type.tensor else { return nil }
         guard CoreMLTypes.moved.contains(type.dtype) || type.dtype == .string || value.constant != nil else {
-            return "'\(value.name)' is \(type.dtype.name); Core ML has fp16, fp32, int32 and bool, and moves smaller numbers."
+            return
+                "'\(value.name)' is \(type.dtype.name); Core ML has fp16, fp32, int32 and bool, and moves smaller numbers."
         }
         guard type.rank <= mostDimensions else {
             return "'\(value.name)' has \(type.rank) dimensions; Core ML has \(mostDimensions) at most."
@@ -59,7 +60,10 @@ enum CoreMLRules {
 extension Function {
     /// Says with other ops what Core ML lacks, and fails with the reason where that does not help.
     mutating func sayInCoreML() throws {
-        try expand { CoreMLRules.refusal($0, $1) != nil }
+        do { try expand { CoreMLRules.refusal($0, $1) != nil } } catch let failure as Failure {
+            // Not every expansion takes every type that its op has.
+            throw Failure(.unsupported, "Core ML lacks an op, and others cannot say it: \(failure.message)")
+        }
         removeDead()
         for operation in operations {
             guard let reason = CoreMLRules.refusal(operation, self) else { continue }
@@ -81,7 +85,8 @@ extension Function {
             guard let adapted = constant.exactly(dtype) else {
                 throw Failure(
                     .unsupported,
-                    "'\(call.op.name)': The parameter '\(parameter.name)' holds what \(dtype.name), Core ML's type, cannot.")
+                    "'\(call.op.name)': The parameter '\(parameter.name)' holds what \(dtype.name), Core ML's type, cannot."
+                )
             }
             block.operations[index].arguments[position].values = [self.constant(adapted, name: self[id].name)]
         }

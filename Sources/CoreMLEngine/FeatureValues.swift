@@ -11,7 +11,8 @@
             case .array(let type):
                 // What is open in the type has the tensor's size.
                 let shape = type.rank == tensor.type.rank ? tensor.shape : type.shape
-                return MLFeatureValue(multiArray: try MLMultiArray(over: tensor.carried(as: TensorType(type.dtype, shape))))
+                return MLFeatureValue(
+                    multiArray: try MLMultiArray(over: tensor.carried(as: TensorType(type.dtype, shape))))
             case .label, .probabilities: throw Failure(.bug, "'\(name)' is no input.")
             }
         }

@@ -30,7 +30,8 @@
             else {
                 throw Failure(
                     .unsupported,
-                    "The image '\(name)' is a \(tensor.type); Core ML takes one of shape [1, \(places.count), height, width].")
+                    "The image '\(name)' is a \(tensor.type); Core ML takes one of shape [1, \(places.count), height, width]."
+                )
             }
             try each(of: buffer, []) { index, address in
                 let value = tensor.double(at: index)

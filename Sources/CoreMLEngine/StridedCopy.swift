@@ -14,7 +14,8 @@ struct StridedCopy {
     }
 
     func run(
-        from source: UnsafeRawPointer, _ sourceStrides: [Int], to target: UnsafeMutableRawPointer, _ targetStrides: [Int]
+        from source: UnsafeRawPointer, _ sourceStrides: [Int], to target: UnsafeMutableRawPointer,
+        _ targetStrides: [Int]
     ) {
         run(0, source, sourceStrides, target, targetStrides)
     }
