@@ -28,6 +28,7 @@ open class MLState: NSObject, @unchecked Sendable {
         return try body(array)
     }
 
+    @available(*, deprecated, message: "Name the state.")
     public func withMultiArray<R>(_ body: (MLMultiArray) -> R) throws -> R {
         guard arrays.count == 1, let array = arrays.values.first else {
             throw modelError(.generic, "The model has \(arrays.count) states; name the one that is meant.")
