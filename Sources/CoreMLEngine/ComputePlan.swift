@@ -6,7 +6,7 @@
 
     /// Where Core ML means to run each operation of a model. It is asked when somebody wants to know, and once.
     final class ComputePlan: Sendable {
-        private let device: String
+        let device: String
         private let model: LoadedModel
         private let function: Function
         /// What the values of the file are called on our side, where that differs.

@@ -101,7 +101,7 @@ public struct CoreMLDevice: Device {
             }
             return CoreMLExecutable(
                 model: model, features: (wrapped.inputs, wrapped.outputs), states: [],
-                placement: ComputePlan(name, model, wrapped.function, titles: wrapped.titles))
+                computePlan: ComputePlan(name, model, wrapped.function, titles: wrapped.titles))
         }
 
         public func open(
@@ -119,7 +119,7 @@ public struct CoreMLDevice: Device {
                 _ in source.path
             }
             return CoreMLExecutable(
-                model: model, features: features, states: states, placement: ComputePlan(name, model, function))
+                model: model, features: features, states: states, computePlan: ComputePlan(name, model, function))
         }
     #else
         public var availability: Availability { .unavailable(reason: CoreMLDevice.absence) }

@@ -8,11 +8,12 @@
         let model: LoadedModel
         let features: (inputs: [BoundFeature], outputs: [BoundFeature])
         let states: [Port]
-        let placement: ComputePlan
+        let computePlan: ComputePlan
 
         var inputs: [Port] { features.inputs.map(\.port) }
         var outputs: [Port] { features.outputs.map(\.port) }
-        var plan: Plan { placement.plan }
+        var plan: Plan { computePlan.plan }
+        var place: (device: String, reason: String) { (computePlan.device, "") }
 
         func run(_ inputs: [Tensor], observing observer: Observer?) throws -> [Tensor] {
             try timed(observer) {

@@ -67,7 +67,7 @@ extension Function {
         removeDead()
         for operation in operations {
             guard let reason = CoreMLRules.refusal(operation, self) else { continue }
-            throw Failure(.unsupported, "'\(operation.op)': \(reason)")
+            throw Failure(.unsupported, "op '\(operation.op)': \(reason)")
         }
         for index in operations.indices { try adaptConstants(ofOperation: index) }
     }
@@ -85,7 +85,7 @@ extension Function {
             guard let adapted = constant.exactly(dtype) else {
                 throw Failure(
                     .unsupported,
-                    "'\(call.op.name)': The parameter '\(parameter.name)' holds what \(dtype.name), Core ML's type, cannot."
+                    "op '\(call.op.name)': The parameter '\(parameter.name)' holds what \(dtype.name), Core ML's type, cannot."
                 )
             }
             block.operations[index].arguments[position].values = [self.constant(adapted, name: self[id].name)]

@@ -9,7 +9,10 @@ import ShimControl
 final class LoadedModel: @unchecked Sendable {
     let interface: Interface
     let metadata: Model.Metadata
+    /// States are further inputs and outputs of it.
     private let function: Function
+    /// The names of the states, in the order of the outputs that hold them after a run.
+    private let states: [String]
     private let lock = NSLock()
     private var executables: [[TensorType]: any Executable] = [:]
     private var running = 0
@@ -24,7 +27,9 @@ final class LoadedModel: @unchecked Sendable {
         if ShimControl.strikes("load") { throw modelError(.generic, "SHIM: loading was ordered to fail.") }
         let model = try compiled().model
         do {
-            function = try model.program.function(configuration.functionName)
+            let stateful = try model.program.function(configuration.functionName)
+            states = stateful.states.map { stateful[$0].name }
+            function = try stateful.withoutStates()
             interface = try model.interface(configuration.functionName)
         } catch let failure as Failure {
             throw modelError(.generic, failure.message)
@@ -134,10 +139,24 @@ final class LoadedModel: @unchecked Sendable {
     }
 
     private func run(_ tensors: [Tensor], _ state: MLState?) throws -> [Tensor] {
-        guard interface.states.isEmpty else {
-            throw modelError(.generic, "SHIM: models with states are not run yet.")
+        var byName = Dictionary(zip(interface.inputs.map(\.name), tensors)) { first, _ in first }
+        guard let state else {
+            guard states.isEmpty else {
+                throw modelError(.generic, "The model has states; predict with one that its makeState() gave.")
+            }
+            return try run(byName)
         }
-        let byName = Dictionary(zip(interface.inputs.map(\.name), tensors)) { first, _ in first }
+        guard state.isMade(by: self) else { throw modelError(.generic, "The state was made by another model.") }
+        if ShimControl.strikes("state") { throw modelError(.generic, "SHIM: the state was ordered to fail.") }
+        return try state.alone {
+            for name in states { byName[name] = try state.array(name)?.tensor() }
+            let results = try run(byName)
+            for (name, tensor) in zip(states, results.suffix(states.count)) { state.replace(name, with: tensor) }
+            return Array(results.dropLast(states.count))
+        }
+    }
+
+    private func run(_ byName: [String: Tensor]) throws -> [Tensor] {
         let ordered = try function.inputs.map { id in
             guard let tensor = byName[function[id].name], let type = function[id].type.tensor else {
                 throw modelError(.generic, "The input '\(function[id].name)' has no value.")
@@ -187,7 +206,11 @@ final class LoadedModel: @unchecked Sendable {
         guard let type = MLMultiArrayDataType(dtype) else {
             throw modelError(.featureType, "The output '\(name)' is \(dtype.name), which no multi-array holds.")
         }
-        let tensor = try tensor.cast(to: dtype)
+        var tensor = try tensor.cast(to: dtype)
+        // There are no multi-arrays of rank 0: a lone number comes in one of a single element.
+        if tensor.shape.isEmpty {
+            tensor = Tensor(TensorType(dtype, [1]), storage: tensor.storage, byteOffset: tensor.byteOffset)
+        }
         if let backing {
             guard let array = backing as? MLMultiArray, array.sizes == tensor.shape, array.dataType == type else {
                 throw modelError(

@@ -9,7 +9,7 @@ public enum MLComputeUnits: Int, Sendable {
 }
 
 /// What Core ML may prepare for.
-public struct MLOptimizationHints {
+public struct MLOptimizationHints: Equatable, Sendable {
     public enum ReshapeFrequency: Int, Sendable {
         case frequent = 0
         case infrequent = 1
@@ -25,8 +25,6 @@ public struct MLOptimizationHints {
 
     public init() {}
 }
-
-@available(*, unavailable) extension MLOptimizationHints: @unchecked Sendable {}
 
 /// A name of a setting.
 open class MLKey: NSObject, NSCopying {

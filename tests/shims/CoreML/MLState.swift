@@ -7,8 +7,10 @@ open class MLState: NSObject, @unchecked Sendable {
     private let lock = NSLock()
     private var arrays: [String: MLMultiArray]
     private var isInUse = false
+    private weak var maker: LoadedModel?
 
     init(_ model: LoadedModel) {
+        maker = model
         arrays = [:]
         for state in model.interface.states {
             guard case .state(let array) = state.kind, let type = MLMultiArrayDataType(array.dtype) else { continue }
@@ -28,6 +30,7 @@ open class MLState: NSObject, @unchecked Sendable {
         return try body(array)
     }
 
+    @available(*, deprecated, message: "Name the state.")
     public func withMultiArray<R>(_ body: (MLMultiArray) -> R) throws -> R {
         guard arrays.count == 1, let array = arrays.values.first else {
             throw modelError(.generic, "The model has \(arrays.count) states; name the one that is meant.")
@@ -36,6 +39,8 @@ open class MLState: NSObject, @unchecked Sendable {
     }
 
     // MARK: For predictions
+
+    func isMade(by model: LoadedModel) -> Bool { maker === model }
 
     func array(_ name: String) -> MLMultiArray? { lock.withLock { arrays[name] } }
 

@@ -59,8 +59,12 @@ extension Processor {
         guard !neverOnNeuralEngine.contains(operation.op) else { return false }
         let values = operation.outputs + operation.inputs.filter { function[$0].constant == nil }
         return values.allSatisfy { id in
-            guard let type = function[id].type.tensor else { return false }
+            guard let type = content(of: function[id].type) else { return false }
             return type.dtype == .float16 && type.rank <= 5 && type.shape.allSatisfy { $0 > 0 && $0 <= 16384 }
         }
+    }
+
+    private static func content(of type: ValueType) -> TensorType? {
+        if case .state(let content) = type { content } else { type.tensor }
     }
 }

@@ -4,8 +4,11 @@ import ModelFiles
 /// What Core ML's compiler refuses, looked for in a model that our own reader took.
 enum StrictRules {
     static func check(_ model: Model) throws {
+        try checkVersion(model)
         for function in model.program.functions {
             do {
+                try checkNames(function)
+                try checkTypes(function)
                 try check(try model.interface(function.name), of: function)
                 let operations = function.allOperations
                 // Compressed weights come out of operations and still count as constant.
@@ -14,6 +17,52 @@ enum StrictRules {
             } catch let failure as Failure {
                 throw failure.at("function '\(function.name)'")
             }
+        }
+    }
+
+    /// The first specification version has the first opset, and each opset came with one; several functions came with the
+    /// ninth.
+    private static func checkVersion(_ model: Model) throws {
+        let ranks = model.program.functions.map {
+            OpsetFacts.opsets.firstIndex(of: $0.opset) ?? OpsetFacts.opsets.count
+        }
+        let needed = max(6 + (ranks.max() ?? 0), model.program.functions.count > 1 ? 9 : 6)
+        guard model.specificationVersion >= needed else {
+            throw refuse("The specification version is \(model.specificationVersion); the functions want \(needed).")
+        }
+    }
+
+    /// Words of Core ML's language, which no value may be called.
+    private static let reserved: Set<String> = [
+        "any", "bool", "program", "func", "tensor", "list", "dict", "tuple", "true", "false", "string", "bf16", "fp16",
+        "fp32", "fp64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+    ]
+
+    private static func checkNames(_ function: Function) throws {
+        // Compressed weights hold constants that have no name in the file.
+        let hidden = Set(function.allOperations.filter { $0.op.hasPrefix("constexpr_") }.flatMap(\.inputs))
+        for (index, value) in function.values.enumerated() where !hidden.contains(ValueID(index)) {
+            guard isIdentifier(value.name) else {
+                throw refuse("A value is called '\(value.name)'; names are letters, digits and _, and no words of MIL.")
+            }
+        }
+    }
+
+    private static func isIdentifier(_ name: String) -> Bool {
+        func isLetter(_ byte: UInt8) -> Bool { (65...90).contains(byte) || (97...122).contains(byte) || byte == 95 }
+        guard let first = name.utf8.first, isLetter(first), !reserved.contains(name) else { return false }
+        return name.utf8.allSatisfy { isLetter($0) || (48...57).contains($0) }
+    }
+
+    /// What is computed has a type that Core ML computes with.
+    private static func checkTypes(_ function: Function) throws {
+        var known: Set<DataType> = [.float16, .float32, .int32, .string, .bool]
+        if (OpsetFacts.opsets.firstIndex(of: function.opset) ?? 0) >= 2 {
+            known.formUnion([.int8, .uint8, .int16, .uint16])
+        }
+        for id in function.inputs + function.allOperations.flatMap(\.outputs) {
+            guard let dtype = function[id].type.tensor?.dtype, !known.contains(dtype) else { continue }
+            throw refuse("The value '\(function[id].name)' is \(dtype.name), which \(function.opset) does not compute.")
         }
     }
 

@@ -52,7 +52,8 @@ public final class CVBuffer: Equatable, Hashable {
     let base: UnsafeMutableRawPointer
     private let release: () -> Void
     private let lock = NSLock()
-    private var locks = 0
+    /// Locks for reading, and for writing: each is taken back by its own kind.
+    private var locks = [0, 0]
 
     init(
         width: Int, height: Int, format: OSType, bytesPerRow: Int, base: UnsafeMutableRawPointer,
@@ -69,13 +70,14 @@ public final class CVBuffer: Equatable, Hashable {
     deinit { release() }
 
     /// The pixels may be looked at only while the buffer is locked.
-    var isLocked: Bool { lock.withLock { locks > 0 } }
+    var isLocked: Bool { lock.withLock { locks != [0, 0] } }
 
-    func changeLocks(by change: Int) -> Bool {
+    func changeLocks(_ flags: CVPixelBufferLockFlags, by change: Int) -> CVReturn {
         lock.withLock {
-            guard locks + change >= 0 else { return false }
-            locks += change
-            return true
+            let kind = flags.contains(.readOnly) ? 0 : 1
+            guard locks[kind] + change >= 0 else { return kCVReturnError }
+            locks[kind] += change
+            return kCVReturnSuccess
         }
     }
 
@@ -142,14 +144,14 @@ public func CVPixelBufferCreateWithBytes(
 @discardableResult
 public func CVPixelBufferLockBaseAddress(_ pixelBuffer: CVPixelBuffer, _ lockFlags: CVPixelBufferLockFlags) -> CVReturn
 {
-    pixelBuffer.changeLocks(by: 1) ? kCVReturnSuccess : kCVReturnError
+    pixelBuffer.changeLocks(lockFlags, by: 1)
 }
 
 @discardableResult
 public func CVPixelBufferUnlockBaseAddress(
     _ pixelBuffer: CVPixelBuffer, _ unlockFlags: CVPixelBufferLockFlags
 ) -> CVReturn {
-    pixelBuffer.changeLocks(by: -1) ? kCVReturnSuccess : kCVReturnError
+    pixelBuffer.changeLocks(unlockFlags, by: -1)
 }
 
 /// Nil unless the buffer is locked: Apple's answer is then not to be relied on.
