@@ -36,6 +36,8 @@ public final class Predictor: Sendable {
     private let takesInputsAsGiven: Bool
     private let givesOutputsAsRun: Bool
     private let only: (any Executable)?
+    /// What a device that runs model files itself made of the file: it answers for all shapes.
+    private let opened: (any Executable)?
     private let cache = ShapeCache()
     private let evaluate: @Sendable (Call) throws -> [Tensor]?
 
@@ -79,16 +81,18 @@ public final class Predictor: Sendable {
         let interface = try model.interface(function.name)
         let all = try InputFeature.all(of: interface, in: function)
         let results = try OutputFeature.all(of: interface, in: function)
-        var runnable = try function.withoutStates()
+        let stateless = Result { try function.withoutStates() }
         let (device, reason) = try choose {
-            (try? ready(runnable, for: all.types(all.map(\.usual)), evaluate)) ?? runnable
+            let function = (try? stateless.get()) ?? function
+            return (try? ready(function, for: all.types(all.map(\.usual)), evaluate)) ?? function
         }
         let fixed = all.compactMap(\.shapes.fixed)
-        var only: (any Executable)?
-        if fixed.count == all.count {
-            if device.keepsStates { runnable = function }
-            only = try compile(runnable, for: all.types(fixed), on: device, evaluate)
-        }
+        let isFixed = fixed.count == all.count
+        let opened = try open(model.source, function, interface, on: device)
+        let takesFunction = opened != nil || isFixed && device.keepsStates
+        let runnable = try takesFunction ? function : stateless.get()
+        let only =
+            try opened == nil && isFixed ? compile(runnable, for: all.types(fixed), on: device, evaluate) : nil
         let entries = all.filter { !$0.isState }
         self.device = device
         choice = reason
@@ -101,6 +105,7 @@ public final class Predictor: Sendable {
         states = stateEntries.map { Port(name: $0.name, type: $0.programType) }
         self.results = results
         self.only = only
+        self.opened = opened
         self.evaluate = evaluate
         inputs = entries.map { Port(name: $0.name, type: TensorType($0.dtype, $0.shapes.common)) }
         outputs = results.map { result in
@@ -161,7 +166,7 @@ public final class Predictor: Sendable {
         _ given: [Tensor], state: State? = nil, observing observer: Observer? = nil
     ) throws -> [Tensor] {
         let arranged = try accepted(given)
-        let executable = try only ?? executable(for: given.map(\.shape))
+        let executable = try executable(for: given.map(\.shape))
         guard let state = try needed(state) else {
             return try finished(
                 executable.recorded(arranged, as: function.name, because: choice, observing: observer))
@@ -200,7 +205,7 @@ public final class Predictor: Sendable {
         }
         var results = [[Tensor]](repeating: [], count: batch.count)
         for (shapes, indices) in Dictionary(grouping: batch.indices, by: { batch[$0].map(\.shape) }) {
-            let executable = try only ?? executable(for: shapes)
+            let executable = try executable(for: shapes)
             let raw = try executable.recorded(
                 batch: indices.map { arranged[$0] }, as: function.name, because: choice)
             guard raw.count == indices.count else {
@@ -218,7 +223,7 @@ public final class Predictor: Sendable {
                 .invalidArgument, "\(given.count) inputs are given where \(entries.count) are needed: \(names).")
         }
         for index in entries.indices { try entries[index].check(given[index]) }
-        if takesInputsAsGiven { return given }
+        if opened != nil || takesInputsAsGiven { return given }
         return try zip(entries, given).sorted { $0.0.position < $1.0.position }.map { entry, tensor in
             try tensor.converted(to: entry.programType.dtype)
         }
@@ -226,7 +231,7 @@ public final class Predictor: Sendable {
 
     /// Results as an app takes them; what a state holds afterwards is not among them.
     private func finished(_ raw: [Tensor]) throws -> [Tensor] {
-        guard givesOutputsAsRun else { return try results.map { try $0.tensor(from: raw) } }
+        guard opened != nil || givesOutputsAsRun else { return try results.map { try $0.tensor(from: raw) } }
         return raw.count == results.count ? raw : Array(raw.prefix(results.count))
     }
 
@@ -234,7 +239,7 @@ public final class Predictor: Sendable {
 
     /// A place for what the model remembers: zeros, or the values given. A model without states needs none.
     public func makeState(_ values: [String: Tensor] = [:]) throws -> State {
-        let kept = try only?.makeState()
+        let kept = try (opened ?? only)?.makeState()
         let content = try kept.map(State.Content.kept) ?? .tensors(stateEntries.map { try $0.defaultTensor() })
         let state = State(states, content)
         for (name, value) in values { try state.set(value, for: name) }
@@ -308,20 +313,21 @@ public final class Predictor: Sendable {
                 .invalidArgument, "\(shapes.count) shapes are given where \(entries.count) are needed: \(names).")
         }
         for (entry, shape) in zip(entries, shapes) { try entry.check(shape) }
-        var plan = try (only ?? executable(for: shapes)).plan
+        var plan = try executable(for: shapes).plan
         plan.reason = reason(of: plan)
         return plan
     }
 
     private func executable(for shapes: [[Int]]) throws -> any Executable {
-        try cache.executable(for: shapes) {
+        if let made = opened ?? only { return made }
+        return try cache.executable(for: shapes) {
             let all = entries + stateEntries
             return try compile(runnable, for: all.types(shapes + stateEntries.map(\.usual)), on: device, evaluate)
         }
     }
 
     private func prepared(for shapes: [[Int]]) async throws -> any Executable {
-        if let only { return only }
+        if let made = opened ?? only { return made }
         return try await Workers.shared.run { try self.executable(for: shapes) }
     }
 
@@ -344,11 +350,26 @@ extension Backend {
     }
 }
 
+/// What a device that runs model files itself makes of one. Where it refuses, the function is compiled like any other.
+private func open(
+    _ source: ModelSource?, _ function: Function, _ interface: Interface, on device: any Device
+) throws -> (any Executable)? {
+    guard let source else { return nil }
+    do {
+        let opened = try device.open(source, function, interface, keeping: .standard)
+        // States that it does not keep itself would be lost.
+        return opened?.states.isEmpty == function.states.isEmpty ? opened : nil
+    } catch let failure as Failure where failure.kind == .unsupported {
+        Log.write(.warning, "'\(source.path)' is not run as the file has it: \(failure.message)")
+        return nil
+    }
+}
+
 /// Compiles a function for inputs of exactly these types, given in the function's order.
 private func compile(
     _ function: Function, for types: [TensorType], on device: any Device, _ evaluate: (Call) throws -> [Tensor]?
 ) throws -> any Executable {
-    try device.compile(ready(function, for: types, evaluate))
+    try device.compile(ready(function, for: types, evaluate), keeping: .standard)
 }
 
 /// The function with every shape known, for inputs of exactly these types.

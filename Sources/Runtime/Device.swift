@@ -32,12 +32,21 @@ public protocol Device: Sendable {
 
     /// The same, keeping on disk what later processes need not make again; most devices have nothing to keep.
     func compile(_ function: Function, keeping disk: DiskCache?) throws -> any Executable
+
+    /// Makes a function of a model file ready as the file has it; nil where the device does not run such files itself. What
+    /// it answers takes and gives what `interface` says, in its order, for every shape that the interface admits.
+    func open(_ source: ModelSource, _ function: Function, _ interface: Interface, keeping disk: DiskCache?) throws
+        -> (any Executable)?
 }
 
 extension Device {
     public func compile(_ function: Function, keeping disk: DiskCache?) throws -> any Executable {
         try compile(function)
     }
+
+    public func open(
+        _ source: ModelSource, _ function: Function, _ interface: Interface, keeping disk: DiskCache?
+    ) throws -> (any Executable)? { nil }
 }
 
 extension Device {
