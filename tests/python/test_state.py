@@ -322,7 +322,7 @@ def weight():
 
 def test_functions_of_one_model():
     plain = martlet.load(DATA / "functions.mlpackage")
-    assert plain.functions == ["plain", "active"]
+    assert sorted(plain.functions) == ["active", "plain"]
     assert plain.function == "plain"
     x = np.linspace(-1, 1, 16, dtype=np.float32)[np.newaxis]
     active = martlet.load(DATA / "functions.mlpackage", function="active")
@@ -342,7 +342,7 @@ def test_another_function_of_a_loaded_model():
 def test_a_function_that_is_not_there():
     model = martlet.load(DATA / "functions.mlpackage")
     for ask in (lambda: model.select("other"), lambda: martlet.load(DATA / "functions.mlpackage", function="other")):
-        with pytest.raises(martlet.InvalidArgumentError, match=r"no function 'other'.*'plain', 'active'"):
+        with pytest.raises(martlet.InvalidArgumentError, match=r"no function 'other'.*'(plain|active)', '"):
             ask()
 
 
