@@ -91,13 +91,14 @@ private func answer(of function: Function, _ interface: Interface) -> JSON {
             features.map { feature in
                 answer(
                     of: feature,
-                    as: values.first { function[$0].name == feature.name }.flatMap { function[$0].type.tensor })
+                    as: values.first { function[$0].name == feature.name }.flatMap { function[$0].type.content })
             })
     }
     return [
         "name": .string(function.name), "opset": .string(function.opset),
-        "inputs": ports(interface.inputs + interface.states, function.inputs),
+        "inputs": ports(interface.inputs, function.inputs),
         "outputs": ports(interface.outputs, function.outputs),
+        "states": ports(interface.states, function.inputs),
         "ops": .object(
             counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { .init($0.key, .integer($0.value)) }),
         "operations": .integer(operations.count),
@@ -138,6 +139,13 @@ private func answer(of feature: Feature, as type: TensorType?) -> JSON {
         "description": .string(feature.shortDescription),
         "image": image,
     ]
+}
+
+extension ValueType {
+    /// The type of a tensor, or of the one that a state holds.
+    fileprivate var content: TensorType? {
+        if case .state(let type) = self { type } else { tensor }
+    }
 }
 
 extension Feature.ColorSpace {
@@ -191,7 +199,7 @@ func answer(of predictor: Predictor) -> JSON {
     return [
         "device": .string(predictor.deviceName), "reason": .string(predictor.reason),
         "function": .string(predictor.function.name),
-        "inputs": ports(predictor.inputs), "outputs": ports(predictor.outputs),
+        "inputs": ports(predictor.inputs), "outputs": ports(predictor.outputs), "states": ports(predictor.states),
     ]
 }
 

@@ -55,25 +55,72 @@ public func mlt_run(
 ) -> mlt_status {
     status {
         try handles.use(executable, as: ExecutableObject.self) { executable in
-            let predictor = executable.predictor
-            guard inputCount == predictor.inputs.count, inputs != nil || inputCount == 0 else {
-                throw Failure(.invalidArgument, "\(inputCount) inputs are given; it takes \(names(predictor.inputs)).")
-            }
-            guard outputCount == predictor.outputs.count, outputs != nil || outputCount == 0 else {
-                throw Failure(
-                    .invalidArgument, "There is place for \(outputCount) outputs; it gives \(names(predictor.outputs))."
-                )
-            }
-            var tensors: [Tensor] = []
-            tensors.reserveCapacity(Int(inputCount))
-            for (index, input) in UnsafeBufferPointer(start: inputs, count: Int(inputCount)).enumerated() {
-                if input == nil && predictor.isOptional(index) {
-                    tensors.append(try predictor.defaultInput(index))
-                } else {
-                    tensors.append(try handles.use(input, as: TensorObject.self) { try $0.known })
+            let tensors = try executable.inputs(inputs, inputCount)
+            try executable.checkPlace(outputs, outputCount)
+            try give(outputs, try executable.predictor.run(tensors).map { TensorObject($0) })
+        }
+    }
+}
+
+@_cdecl("mlt_run_with_state")
+public func mlt_run_with_state(
+    _ outputs: UnsafeMutablePointer<OpaquePointer?>?, _ outputCount: Int32, _ executable: OpaquePointer?,
+    _ state: OpaquePointer?, _ inputs: UnsafePointer<OpaquePointer?>?, _ inputCount: Int32
+) -> mlt_status {
+    status {
+        let state = try handles.use(state, as: StateObject.self) { $0.state }
+        try handles.use(executable, as: ExecutableObject.self) { executable in
+            let tensors = try executable.inputs(inputs, inputCount)
+            try executable.checkPlace(outputs, outputCount)
+            try give(outputs, try executable.predictor.run(tensors, state: state).map { TensorObject($0) })
+        }
+    }
+}
+
+@_cdecl("mlt_run_batch")
+public func mlt_run_batch(
+    _ outputs: UnsafeMutablePointer<OpaquePointer?>?, _ outputCount: Int32, _ executable: OpaquePointer?,
+    _ inputs: UnsafePointer<OpaquePointer?>?, _ inputCount: Int32, _ batch: Int32
+) -> mlt_status {
+    status {
+        try handles.use(executable, as: ExecutableObject.self) { executable in
+            guard batch >= 0 else { throw Failure(.invalidArgument, "A batch has no \(batch) elements.") }
+            if batch > 0 { try executable.checkPlace(outputs, outputCount) }
+            let runs = try (0..<Int(batch)).map { run in
+                do {
+                    return try executable.inputs(inputs.map { $0 + run * Int(max(inputCount, 0)) }, inputCount)
+                } catch let failure as Failure {
+                    throw failure.at("Element \(run)")
                 }
             }
-            try give(outputs, try predictor.run(tensors).map { TensorObject($0) })
+            let results = try executable.predictor.run(batch: runs)
+            try give(outputs, results.flatMap { $0.map { TensorObject($0) } })
+        }
+    }
+}
+
+extension ExecutableObject {
+    /// The tensors behind the handles of one run, with the defaults of those left out.
+    fileprivate func inputs(_ inputs: UnsafePointer<OpaquePointer?>?, _ count: Int32) throws -> [Tensor] {
+        guard count == predictor.inputs.count, inputs != nil || count == 0 else {
+            throw Failure(.invalidArgument, "\(count) inputs are given; it takes \(names(predictor.inputs)).")
+        }
+        var tensors: [Tensor] = []
+        tensors.reserveCapacity(Int(count))
+        for (index, input) in UnsafeBufferPointer(start: inputs, count: Int(count)).enumerated() {
+            if input == nil && predictor.isOptional(index) {
+                tensors.append(try predictor.defaultInput(index))
+            } else {
+                tensors.append(try handles.use(input, as: TensorObject.self) { try $0.known })
+            }
+        }
+        return tensors
+    }
+
+    fileprivate func checkPlace(_ outputs: UnsafeMutablePointer<OpaquePointer?>?, _ count: Int32) throws {
+        guard count == predictor.outputs.count, outputs != nil || count == 0 else {
+            throw Failure(
+                .invalidArgument, "There is place for \(count) outputs; it gives \(names(predictor.outputs)).")
         }
     }
 }

@@ -8,7 +8,7 @@ protocol Handled: AnyObject, Sendable {
 }
 
 enum HandleKind: UInt32 {
-    case text = 1, tensor, model, executable, op, trace, selector, backend, recording
+    case text = 1, tensor, model, executable, op, trace, selector, backend, recording, state
 
     var name: String {
         switch self {
@@ -21,6 +21,7 @@ enum HandleKind: UInt32 {
         case .selector: "a selector"
         case .backend: "a backend"
         case .recording: "a recording"
+        case .state: "a state"
         }
     }
 }

@@ -1,11 +1,13 @@
 /// A program with its interface: what an app sees of it.
 public struct Model: Sendable {
-    public var program: Program
+    public var program: Program { didSet { source = nil } }
     /// One for each function, in the order of the program's functions.
-    public var interfaces: [Interface]
+    public var interfaces: [Interface] { didSet { source = nil } }
     public var metadata: Metadata
     /// The version of the file format the model came from or will be written in.
     public var specificationVersion: Int
+    /// The file this was read from; nil for a model that was made or changed since.
+    public var source: ModelSource?
 
     public init(
         program: Program, interfaces: [Interface], metadata: Metadata = Metadata(), specificationVersion: Int = 9
@@ -38,6 +40,25 @@ public struct Model: Sendable {
         public var userDefined: [String: String] = [:]
 
         public init() {}
+    }
+}
+
+/// The file that a model was read from, for devices that run such files as they are.
+public struct ModelSource: Sendable, Hashable {
+    /// The `.mlpackage` folder, or the `.mlmodel` file.
+    public let path: String
+    /// The files that say what the model computes, the description first.
+    public let files: [String]
+    /// What changes whenever one of the files is written.
+    public let version: String
+    /// The function that runs where nobody names one.
+    public let defaultFunction: String
+
+    public init(path: String, files: [String], version: String, defaultFunction: String) {
+        self.path = path
+        self.files = files
+        self.version = version
+        self.defaultFunction = defaultFunction
     }
 }
 

@@ -124,7 +124,7 @@ public enum OpTable {
         activationOps + elementwiseOps + complexOps + reductionOps + linearOps + convolutionOps + normalizationOps
         + sequenceOps + shapeOps + indexingOps + imageOps + randomOps + compressionOps + fourierOps
 
-    private static let byName = Dictionary(uniqueKeysWithValues: rows.map { ($0.name, $0) })
+    private static let byName = Dictionary(uniqueKeysWithValues: (rows + stateOps).map { ($0.name, $0) })
 
     public static subscript(_ name: String) -> Op? { byName[name] ?? customOp(name) }
 }

@@ -9,17 +9,15 @@ struct InputFeature: Sendable {
     /// The shape that stands for all others.
     let usual: [Int]
     let isOptional: Bool
+    let isState: Bool
     let defaultValue: Double
     /// Where it goes among the function's inputs, and as what.
     let position: Int
     let programType: TensorType
 
-    /// The inputs of an interface, each with its place in the function.
+    /// The inputs of an interface and after them its states, each with its place in the function.
     static func all(of interface: Interface, in function: Function) throws -> [InputFeature] {
-        if let state = interface.states.first {
-            throw Failure(.unsupported, "'\(state.name)' is a state; models that keep state come in a later version.")
-        }
-        let entries = try interface.inputs.map { try InputFeature($0, in: function) }
+        let entries = try (interface.inputs + interface.states).map { try InputFeature($0, in: function) }
         for (index, id) in function.inputs.enumerated() where !entries.contains(where: { $0.position == index }) {
             throw Failure(
                 .malformed,
@@ -36,7 +34,8 @@ struct InputFeature: Sendable {
             throw Failure(
                 .malformed, "The function '\(function.name)' has no input '\(feature.name)', which the model takes.")
         }
-        let type = try function.tensorType(function.inputs[position])
+        isState = if case .state = feature.kind { true } else { false }
+        let type = try function.type(ofInput: function.inputs[position], isState: isState)
         let shapes = try Shapes(of: feature, as: type)
         let common = shapes.common
         for (ours, program) in zip(common, type.shape) where ours >= 0 && program >= 0 && ours != program {
@@ -53,15 +52,18 @@ struct InputFeature: Sendable {
             defaultValue = array.defaultValue ?? 0
             usual = shapes.contains(array.shape) ? array.shape : shapes.smallest
         } else {
+            // What a state holds is of the program's type, whatever the interface calls it.
             dtype = type.dtype
             defaultValue = 0
             usual = shapes.smallest
         }
     }
 
+    private var title: String { "The \(isState ? "state" : "input") '\(name)'" }
+
     func check(_ tensor: Tensor) throws {
         guard tensor.dtype == dtype else {
-            throw Failure(.wrongType, "The input '\(name)' is \(tensor.dtype.name); it must be \(dtype.name).")
+            throw Failure(.wrongType, "\(title) is \(tensor.dtype.name); it must be \(dtype.name).")
         }
         try check(tensor.shape)
     }
@@ -72,14 +74,32 @@ struct InputFeature: Sendable {
             throw Failure(
                 .invalidArgument,
                 shape.count == rank
-                    ? "The input '\(name)' has shape \(shape); it must be \(shapes)."
-                    : "The input '\(name)' has \(shape.count) dimensions, \(shape); it must have \(rank), \(shapes).")
+                    ? "\(title) has shape \(shape); it must be \(shapes)."
+                    : "\(title) has \(shape.count) dimensions, \(shape); it must have \(rank), \(shapes).")
         }
     }
 
     func defaultTensor() throws -> Tensor {
-        let count = try TensorType(dtype, usual).checkedByteCount() / max(dtype.size, 1)
+        let bytes = try TensorType(dtype, usual).checkedByteCount()
+        if defaultValue == 0 {
+            let zeros = try Tensor(uninitialized: TensorType(dtype, usual))
+            zeros.pointer.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
+            return zeros
+        }
+        let count = bytes / max(dtype.size, 1)
         return Tensor([Double](repeating: defaultValue, count: count), dtype: dtype, shape: usual)
+    }
+}
+
+extension Function {
+    /// The type of what goes in: a tensor's, or that of what a state holds.
+    fileprivate func type(ofInput id: ValueID, isState: Bool) throws -> TensorType {
+        guard isState else { return try tensorType(id) }
+        guard case .state(let type) = self[id].type, type.isFixed else {
+            throw Failure(
+                .malformed, "'\(self[id].name)' is a state for the app and a \(self[id].type) in the program.")
+        }
+        return type
     }
 }
 

@@ -20,17 +20,24 @@ public final class Predictor: Sendable {
     public let outputs: [Port]
     /// The shapes each input may have, in the order of `inputs`.
     public var shapes: [Shapes] { entries.map(\.shapes) }
+    /// What the model remembers from one prediction to the next, where it does: `makeState()` makes a place for it.
+    public let states: [Port]
     /// The shape of each input that the model names as the usual one.
     public var usualShapes: [[Int]] { entries.map(\.usual) }
 
     /// Why the device was taken.
     private let choice: String
     private let entries: [InputFeature]
+    private let stateEntries: [InputFeature]
+    /// The function that is compiled: without states, unless the device keeps them.
+    private let runnable: Function
     private let results: [OutputFeature]
     /// Inputs and outputs need no conversion and stand in the program's order.
     private let takesInputsAsGiven: Bool
     private let givesOutputsAsRun: Bool
     private let only: (any Executable)?
+    /// What a device that runs model files itself made of the file: it answers for all shapes.
+    private let opened: (any Executable)?
     private let cache = ShapeCache()
     private let evaluate: @Sendable (Call) throws -> [Tensor]?
 
@@ -72,24 +79,33 @@ public final class Predictor: Sendable {
     ) throws {
         let function = try model.program.function(name)
         let interface = try model.interface(function.name)
-        let entries = try InputFeature.all(of: interface, in: function)
+        let all = try InputFeature.all(of: interface, in: function)
         let results = try OutputFeature.all(of: interface, in: function)
+        let stateless = Result { try function.withoutStates() }
         let (device, reason) = try choose {
-            (try? ready(function, for: entries.types(entries.map(\.usual)), evaluate)) ?? function
+            let function = (try? stateless.get()) ?? function
+            return (try? ready(function, for: all.types(all.map(\.usual)), evaluate)) ?? function
         }
-        let fixed = entries.compactMap(\.shapes.fixed)
-        var only: (any Executable)?
-        if fixed.count == entries.count {
-            only = try compile(function, for: entries.types(fixed), on: device, evaluate)
-        }
+        let fixed = all.compactMap(\.shapes.fixed)
+        let isFixed = fixed.count == all.count
+        let opened = try open(model.source, function, interface, on: device)
+        let takesFunction = opened != nil || isFixed && device.keepsStates
+        let runnable = try takesFunction ? function : stateless.get()
+        let only =
+            try opened == nil && isFixed ? compile(runnable, for: all.types(fixed), on: device, evaluate) : nil
+        let entries = all.filter { !$0.isState }
         self.device = device
         choice = reason
         self.function = function
+        self.runnable = runnable
         self.interface = interface
         self.metadata = model.metadata
         self.entries = entries
+        stateEntries = all.filter(\.isState)
+        states = stateEntries.map { Port(name: $0.name, type: $0.programType) }
         self.results = results
         self.only = only
+        self.opened = opened
         self.evaluate = evaluate
         inputs = entries.map { Port(name: $0.name, type: TensorType($0.dtype, $0.shapes.common)) }
         outputs = results.map { result in
@@ -104,38 +120,172 @@ public final class Predictor: Sendable {
             }
     }
 
-    /// Predicts from inputs by name; an optional input may be left out.
-    public func predict(_ inputs: [String: Tensor], observing observer: Observer? = nil) throws -> [String: Tensor] {
+    /// Predicts from inputs by name; an optional input may be left out. A model with states needs a `state`, which it
+    /// changes.
+    public func predict(
+        _ inputs: [String: Tensor], state: State? = nil, observing observer: Observer? = nil
+    ) throws -> [String: Tensor] {
+        named(try run(ordered(inputs), state: state, observing: observer))
+    }
+
+    /// Predicts without blocking the caller's thread. Any number of predictions may be under way; the inputs are held
+    /// until theirs is over. What is cancelled before it began is not begun; what has begun is finished.
+    public func predict(_ inputs: [String: Tensor], state: State? = nil) async throws -> [String: Tensor] {
+        named(try await run(ordered(inputs), state: state))
+    }
+
+    /// Predicts from several dictionaries of inputs; the results are in their order.
+    public func predict(batch: [[String: Tensor]]) throws -> [[String: Tensor]] {
+        try run(
+            batch: batch.enumerated().map { index, inputs in
+                do { return try ordered(inputs) } catch let failure as Failure { throw failure.at("Element \(index)") }
+            }
+        ).map(named)
+    }
+
+    private func named(_ results: [Tensor]) -> [String: Tensor] {
+        Dictionary(zip(outputs.map(\.name), results), uniquingKeysWith: { first, _ in first })
+    }
+
+    /// Inputs by name in the order of `inputs`.
+    private func ordered(_ inputs: [String: Tensor]) throws -> [Tensor] {
         if let wrong = inputs.keys.filter({ name in !entries.contains { $0.name == name } }).min() {
             throw Failure(.invalidArgument, "There is no input '\(wrong)'; there are \(names).")
         }
-        let ordered = try entries.map { entry in
+        return try entries.map { entry in
             if let tensor = inputs[entry.name] { return tensor }
             if entry.isOptional { return try entry.defaultTensor() }
             throw Failure(.invalidArgument, "The input '\(entry.name)' is missing; there are \(names).")
         }
-        return Dictionary(
-            zip(outputs.map(\.name), try run(ordered, observing: observer)), uniquingKeysWith: { first, _ in first })
     }
 
     public func callAsFunction(_ inputs: [String: Tensor]) throws -> [String: Tensor] { try predict(inputs) }
 
     /// Predicts from inputs in the order of `inputs`; the results are in the order of `outputs`.
-    public func run(_ given: [Tensor], observing observer: Observer? = nil) throws -> [Tensor] {
+    public func run(
+        _ given: [Tensor], state: State? = nil, observing observer: Observer? = nil
+    ) throws -> [Tensor] {
+        let arranged = try accepted(given)
+        let executable = try executable(for: given.map(\.shape))
+        guard let state = try needed(state) else {
+            return try finished(
+                executable.recorded(arranged, as: function.name, because: choice, observing: observer))
+        }
+        let content = try state.begin()
+        var after = content
+        defer { state.end(after) }
+        let (inputs, kept) = try operands(arranged, content, of: executable)
+        let raw = try executable.recorded(
+            inputs, state: kept, as: function.name, because: choice, observing: observer)
+        after = try next(content, raw, given)
+        return try finished(raw)
+    }
+
+    /// The same without blocking the caller's thread.
+    public func run(_ given: [Tensor], state: State? = nil) async throws -> [Tensor] {
+        let arranged = try accepted(given)
+        let executable = try await prepared(for: given.map(\.shape))
+        guard let state = try needed(state) else {
+            return try finished(await executable.recordedAsync(arranged, as: function.name, because: choice))
+        }
+        let content = try state.begin()
+        var after = content
+        defer { state.end(after) }
+        let (inputs, kept) = try operands(arranged, content, of: executable)
+        let raw = try await executable.recordedAsync(inputs, state: kept, as: function.name, because: choice)
+        after = try next(content, raw, given)
+        return try finished(raw)
+    }
+
+    /// Predicts from several lists of inputs in the order of `inputs`; those of one shape go to the device together.
+    public func run(batch: [[Tensor]]) throws -> [[Tensor]] {
+        _ = try needed(nil)
+        let arranged = try batch.enumerated().map { index, given in
+            do { return try accepted(given) } catch let failure as Failure { throw failure.at("Element \(index)") }
+        }
+        var results = [[Tensor]](repeating: [], count: batch.count)
+        for (shapes, indices) in Dictionary(grouping: batch.indices, by: { batch[$0].map(\.shape) }) {
+            let executable = try executable(for: shapes)
+            let raw = try executable.recorded(
+                batch: indices.map { arranged[$0] }, as: function.name, because: choice)
+            guard raw.count == indices.count else {
+                throw Failure(.bug, "\(deviceName) gave \(raw.count) results for a batch of \(indices.count).")
+            }
+            for (index, result) in zip(indices, raw) { results[index] = try finished(result) }
+        }
+        return results
+    }
+
+    /// Checked inputs as the program takes them, in its order; places of states are left out.
+    private func accepted(_ given: [Tensor]) throws -> [Tensor] {
         guard given.count == entries.count else {
             throw Failure(
                 .invalidArgument, "\(given.count) inputs are given where \(entries.count) are needed: \(names).")
         }
         for index in entries.indices { try entries[index].check(given[index]) }
-        var arranged = given
-        if !takesInputsAsGiven {
-            for (entry, tensor) in zip(entries, given) {
-                arranged[entry.position] = try tensor.converted(to: entry.programType.dtype)
-            }
+        if opened != nil || takesInputsAsGiven { return given }
+        return try zip(entries, given).sorted { $0.0.position < $1.0.position }.map { entry, tensor in
+            try tensor.converted(to: entry.programType.dtype)
         }
-        let raw = try (only ?? executable(for: given.map(\.shape))).recorded(
-            arranged, as: function.name, because: choice, observing: observer)
-        return givesOutputsAsRun ? raw : try results.map { try $0.tensor(from: raw) }
+    }
+
+    /// Results as an app takes them; what a state holds afterwards is not among them.
+    private func finished(_ raw: [Tensor]) throws -> [Tensor] {
+        guard opened != nil || givesOutputsAsRun else { return try results.map { try $0.tensor(from: raw) } }
+        return raw.count == results.count ? raw : Array(raw.prefix(results.count))
+    }
+
+    // MARK: States
+
+    /// A place for what the model remembers: zeros, or the values given. A model without states needs none.
+    public func makeState(_ values: [String: Tensor] = [:]) throws -> State {
+        let kept = try (opened ?? only)?.makeState()
+        let content = try kept.map(State.Content.kept) ?? .tensors(stateEntries.map { try $0.defaultTensor() })
+        let state = State(states, content)
+        for (name, value) in values { try state.set(value, for: name) }
+        return state
+    }
+
+    /// The state to run with: one for exactly these states where there are any, else none.
+    private func needed(_ state: State?) throws -> State? {
+        guard let state else {
+            guard states.isEmpty else {
+                throw Failure(
+                    .invalidArgument,
+                    "The model remembers \(stateNames) from one prediction to the next; make a state for it once and give "
+                        + "it to each prediction.")
+            }
+            return nil
+        }
+        guard state.ports == states else {
+            throw Failure(.invalidArgument, "The state was made for another model; this one remembers \(stateNames).")
+        }
+        return states.isEmpty ? nil : state
+    }
+
+    /// What a run takes besides its inputs: what the device keeps, or tensors, each in its place among the inputs.
+    private func operands(
+        _ arranged: [Tensor], _ content: State.Content, of executable: any Executable
+    ) throws -> (inputs: [Tensor], kept: (any ExecutableState)?) {
+        switch content {
+        case .kept(let kept) where !executable.states.isEmpty: return (arranged, kept)
+        case .tensors(let held) where executable.states.isEmpty:
+            var inputs = arranged
+            for (entry, tensor) in zip(stateEntries, held).sorted(by: { $0.0.position < $1.0.position }) {
+                inputs.insert(tensor, at: entry.position)
+            }
+            return (inputs, nil)
+        default: throw Failure(.invalidArgument, "The state was made by another model than this one.")
+        }
+    }
+
+    /// What a state holds after a run. What lies in the memory of an input is copied: that is the caller's.
+    private func next(_ content: State.Content, _ raw: [Tensor], _ given: [Tensor]) throws -> State.Content {
+        guard case .tensors = content else { return content }
+        return .tensors(
+            try raw.suffix(stateEntries.count).map { tensor in
+                given.contains { $0.storage === tensor.storage } ? try tensor.copied() : tensor
+            })
     }
 
     /// The device that runs it: that of the plan, where there is only one plan.
@@ -163,16 +313,30 @@ public final class Predictor: Sendable {
                 .invalidArgument, "\(shapes.count) shapes are given where \(entries.count) are needed: \(names).")
         }
         for (entry, shape) in zip(entries, shapes) { try entry.check(shape) }
-        var plan = try (only ?? executable(for: shapes)).plan
+        var plan = try executable(for: shapes).plan
         plan.reason = reason(of: plan)
         return plan
     }
 
     private func executable(for shapes: [[Int]]) throws -> any Executable {
-        try cache.executable(for: shapes) { try compile(function, for: entries.types(shapes), on: device, evaluate) }
+        if let made = opened ?? only { return made }
+        return try cache.executable(for: shapes) {
+            let all = entries + stateEntries
+            return try compile(runnable, for: all.types(shapes + stateEntries.map(\.usual)), on: device, evaluate)
+        }
     }
 
-    private var names: String { entries.isEmpty ? "none" : entries.map { "'\($0.name)'" }.joined(separator: ", ") }
+    private func prepared(for shapes: [[Int]]) async throws -> any Executable {
+        if let made = opened ?? only { return made }
+        return try await Workers.shared.run { try self.executable(for: shapes) }
+    }
+
+    private var names: String { Predictor.names(entries) }
+    private var stateNames: String { Predictor.names(stateEntries) }
+
+    private static func names(_ entries: [InputFeature]) -> String {
+        entries.isEmpty ? "none" : entries.map { "'\($0.name)'" }.joined(separator: ", ")
+    }
 }
 
 extension Backend {
@@ -186,11 +350,26 @@ extension Backend {
     }
 }
 
+/// What a device that runs model files itself makes of one. Where it refuses, the function is compiled like any other.
+private func open(
+    _ source: ModelSource?, _ function: Function, _ interface: Interface, on device: any Device
+) throws -> (any Executable)? {
+    guard let source else { return nil }
+    do {
+        let opened = try device.open(source, function, interface, keeping: .standard)
+        // States that it does not keep itself would be lost.
+        return opened?.states.isEmpty == function.states.isEmpty ? opened : nil
+    } catch let failure as Failure where failure.kind == .unsupported {
+        Log.write(.warning, "'\(source.path)' is not run as the file has it: \(failure.message)")
+        return nil
+    }
+}
+
 /// Compiles a function for inputs of exactly these types, given in the function's order.
 private func compile(
     _ function: Function, for types: [TensorType], on device: any Device, _ evaluate: (Call) throws -> [Tensor]?
 ) throws -> any Executable {
-    try device.compile(ready(function, for: types, evaluate))
+    try device.compile(ready(function, for: types, evaluate), keeping: .standard)
 }
 
 /// The function with every shape known, for inputs of exactly these types.
@@ -198,7 +377,7 @@ private func ready(
     _ function: Function, for types: [TensorType], _ evaluate: (Call) throws -> [Tensor]?
 ) throws -> Function {
     let isReady =
-        zip(function.inputs, types).allSatisfy { function[$0].type == .tensor($1) }
+        zip(function.inputs, types).allSatisfy { [.tensor($1), .state($1)].contains(function[$0].type) }
         && function.values.allSatisfy { $0.type.tensor?.isFixed ?? true }
     return try isReady ? function : specialize(function, inputs: types, evaluate: evaluate)
 }

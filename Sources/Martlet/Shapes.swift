@@ -13,7 +13,7 @@ public enum Shapes: Sendable, Hashable, CustomStringConvertible {
     /// The shapes of a feature that a function takes as a tensor of `type`.
     public init(of feature: Feature, as type: TensorType) throws {
         switch feature.kind {
-        case .multiArray(let array):
+        case .multiArray(let array), .state(let array):
             let shape = array.shape.isEmpty ? type.shape : array.shape
             switch array.flexibility {
             case .fixed: self = Shapes(shape)

@@ -42,6 +42,15 @@ struct MappedFile {
         }
     }
 
+    /// The same for a file that need not be read.
+    static func version(of path: String) throws -> String {
+        var status = stat()
+        guard stat(path, &status) == 0 else {
+            throw Failure(.notFound, "The file '\(path)' is not there: \(FileSystem.lastError).")
+        }
+        return version(status)
+    }
+
     /// What changes whenever the file is written: device, number, size and times.
     private static func version(_ status: stat) -> String {
         #if canImport(Darwin)

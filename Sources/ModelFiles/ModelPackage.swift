@@ -34,6 +34,22 @@ struct ModelPackage {
         modelFolder = FileSystem.folder(of: modelPath)
     }
 
+    /// The model description and every other file beside and below it, such as the weights. Folders that are links are left
+    /// out: they might lead in a circle.
+    var files: [String] {
+        func files(below folder: String) -> [String] {
+            FileSystem.names(in: folder).sorted().flatMap { name -> [String] in
+                let path = folder + "/" + name
+                return switch FileSystem.kind(path) {
+                case .file: [path]
+                case .folder where !FileSystem.isLink(path): files(below: path)
+                default: []
+                }
+            }
+        }
+        return [modelPath] + files(below: modelFolder).filter { $0 != modelPath }
+    }
+
     /// The path of the model description, relative to the data folder.
     private static func rootItem(_ manifest: JSON) throws -> String {
         guard let version = manifest["fileFormatVersion"]?.string, version.hasPrefix("1.") else {

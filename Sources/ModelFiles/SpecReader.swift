@@ -12,16 +12,36 @@ public func readModel(at path: String) throws -> Model {
     }
     do {
         if FileSystem.kind(bare) == .file, bare.hasSuffix(".mlmodel") {
-            return try SpecReader.model(MappedFile(bare)) { name in
+            let version = try ModelSource.version(of: [bare])
+            var model = try SpecReader.model(MappedFile(bare)) { name in
                 throw Failure(
                     .malformed, "It names the weight file '\(name)'; a single .mlmodel file has none beside it.")
             }
+            model.source = ModelSource(model, at: bare, files: [bare], version)
+            return model
         }
         let package = try ModelPackage(bare)
-        return try SpecReader.model(MappedFile(package.modelPath), blobPath: package.blobPath)
+        let files = package.files
+        let version = try ModelSource.version(of: files)
+        var model = try SpecReader.model(MappedFile(package.modelPath), blobPath: package.blobPath)
+        model.source = ModelSource(model, at: bare, files: files, version)
+        return model
     } catch let failure as Failure {
         throw failure.message.contains("'\(bare)'") ? failure : failure.at("The model '\(path)'")
     }
+}
+
+extension ModelSource {
+    fileprivate init(_ model: Model, at path: String, files: [String], _ version: String) {
+        self.init(path: path, files: files, version: version, defaultFunction: model.program.defaultFunction)
+    }
+
+    fileprivate static func version(of files: [String]) throws -> String {
+        try files.map(MappedFile.version).joined(separator: ", ")
+    }
+
+    /// Whether the files are still those that were read.
+    public var isCurrent: Bool { (try? ModelSource.version(of: files)) == version }
 }
 
 enum SpecReader {

@@ -25,6 +25,11 @@ enum FileSystem {
         }
     }
 
+    static func isLink(_ path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
+    }
+
     /// The path without symbolic links and dots; nil where nothing lies there.
     static func resolve(_ path: String) -> String? {
         guard !path.utf8.contains(0), let resolved = realpath(path, nil) else { return nil }
@@ -84,20 +89,26 @@ enum FileSystem {
     static func remove(_ path: String) {
         var status = stat()
         guard lstat(path, &status) == 0 else { return }
-        guard status.st_mode & S_IFMT == S_IFDIR, let folder = opendir(path) else {
+        guard status.st_mode & S_IFMT == S_IFDIR else {
             unlink(path)
             return
         }
+        for name in names(in: path) { remove(path + "/" + name) }
+        rmdir(path)
+    }
+
+    /// The names in a folder, in no particular order; none where it cannot be read.
+    static func names(in folder: String) -> [String] {
+        guard let stream = opendir(folder) else { return [] }
+        defer { closedir(stream) }
         var names: [String] = []
-        while let entry = readdir(folder) {
+        while let entry = readdir(stream) {
             let name = withUnsafePointer(to: &entry.pointee.d_name) {
                 $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
             }
             if name != "." && name != ".." { names.append(name) }
         }
-        closedir(folder)
-        for name in names { remove(path + "/" + name) }
-        rmdir(path)
+        return names
     }
 }
 

@@ -5,7 +5,8 @@ extension Function {
     public mutating func removeDead() {
         var read = Set(outputs)
         var kept: [Operation] = []
-        for operation in operations.reversed() where operation.outputs.contains(where: read.contains) {
+        for operation in operations.reversed()
+        where operation.changesState || operation.outputs.contains(where: read.contains) {
             read.formUnion(operation.inputs)
             for block in operation.blocks { read.formUnion(reads(of: block)) }
             kept.append(operation)

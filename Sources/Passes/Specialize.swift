@@ -12,7 +12,9 @@ public func specialize(
             "The function '\(function.name)' has \(function.inputs.count) inputs, not \(inputs.count).")
     }
     var result = function
-    for (id, type) in zip(function.inputs, inputs) { result[id].type = .tensor(type) }
+    for (id, type) in zip(function.inputs, inputs) {
+        if case .state = result[id].type { result[id].type = .state(type) } else { result[id].type = .tensor(type) }
+    }
     result.block = try specialize(function.block, of: &result, evaluate)
     return result
 }

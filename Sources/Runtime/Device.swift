@@ -18,6 +18,8 @@ public protocol Device: Sendable {
     var isHostMemory: Bool { get }
     /// Whether its numeric mode changes results: such a device is taken only by name.
     var changesResults: Bool { get }
+    /// Whether it compiles functions with states as they are. Others are given states as further inputs and outputs.
+    var keepsStates: Bool { get }
 
     /// How this device would run one operation, or why it would not.
     func assess(_ call: Call) -> Verdict
@@ -30,12 +32,21 @@ public protocol Device: Sendable {
 
     /// The same, keeping on disk what later processes need not make again; most devices have nothing to keep.
     func compile(_ function: Function, keeping disk: DiskCache?) throws -> any Executable
+
+    /// Makes a function of a model file ready as the file has it; nil where the device does not run such files itself. What
+    /// it answers takes and gives what `interface` says, in its order, for every shape that the interface admits.
+    func open(_ source: ModelSource, _ function: Function, _ interface: Interface, keeping disk: DiskCache?) throws
+        -> (any Executable)?
 }
 
 extension Device {
     public func compile(_ function: Function, keeping disk: DiskCache?) throws -> any Executable {
         try compile(function)
     }
+
+    public func open(
+        _ source: ModelSource, _ function: Function, _ interface: Interface, keeping disk: DiskCache?
+    ) throws -> (any Executable)? { nil }
 }
 
 extension Device {
@@ -43,6 +54,7 @@ extension Device {
     public var computeUnits: Int? { nil }
     public var isHostMemory: Bool { kind == .cpu }
     public var changesResults: Bool { false }
+    public var keepsStates: Bool { false }
 
     /// Why this device would not run what a profile describes; nil where it would.
     public func refusal(of profile: OperationProfile) -> String? {
@@ -102,6 +114,49 @@ public protocol Executable: Sendable {
     func run(
         from inputs: UnsafePointer<UnsafeMutableRawPointer>, into outputs: UnsafePointer<UnsafeMutableRawPointer>
     ) throws
+
+    /// The states that it keeps itself, which are neither among `inputs` nor among `outputs`; nearly always none.
+    var states: [Port] { get }
+
+    /// New states, all zeros; nil where it keeps none.
+    func makeState() throws -> (any ExecutableState)?
+
+    /// Runs the function with states that `makeState` gave, and changes them. No two runs may use them at a time.
+    func run(_ inputs: [Tensor], state: any ExecutableState, observing observer: Observer?) throws -> [Tensor]
+
+    /// Runs the function on each of several lists of inputs; the results are in their order.
+    func run(batch: [[Tensor]]) throws -> [[Tensor]]
+
+    /// Runs the function without blocking the caller's thread; the inputs are held until it is over.
+    func runAsync(_ inputs: [Tensor], state: (any ExecutableState)?) async throws -> [Tensor]
+}
+
+/// What an executable remembers from run to run. It belongs to one run at a time: whoever shares it sees to that.
+public protocol ExecutableState: AnyObject, Sendable {
+    /// A copy of what one state holds now.
+    func value(of name: String) throws -> Tensor
+
+    /// Replaces what one state holds, by a tensor of exactly its type.
+    func set(_ value: Tensor, for name: String) throws
+}
+
+extension Executable {
+    public var states: [Port] { [] }
+
+    public func makeState() throws -> (any ExecutableState)? { nil }
+
+    public func run(_ inputs: [Tensor], state: any ExecutableState, observing observer: Observer?) throws -> [Tensor] {
+        throw Failure(.invalidArgument, "A state is given to a function on '\(plan.device)' that keeps none.")
+    }
+
+    public func run(batch: [[Tensor]]) throws -> [[Tensor]] { try batch.map { try run($0, observing: nil) } }
+
+    public func runAsync(_ inputs: [Tensor], state: (any ExecutableState)? = nil) async throws -> [Tensor] {
+        try await Workers.shared.run {
+            if let state { return try self.run(inputs, state: state, observing: nil) }
+            return try self.run(inputs, observing: nil)
+        }
+    }
 }
 
 extension Executable {

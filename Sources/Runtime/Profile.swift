@@ -169,17 +169,17 @@ public final class Profile: Sendable {
 extension Executable {
     /// Runs it and, where a profile is being recorded, leaves the run there. Costs one atomic load where none is.
     public func recorded(
-        _ inputs: [Tensor], as function: String, because reason: String = "", in own: Profile? = nil,
-        observing observer: Observer? = nil
+        _ inputs: [Tensor], state: (any ExecutableState)? = nil, as function: String, because reason: String = "",
+        in own: Profile? = nil, observing observer: Observer? = nil
     ) throws -> [Tensor] {
         // A backend records what it runs itself.
         guard Profile.isNeeded(own), !(self is BackendExecutable) else {
-            return try run(inputs, observing: observer)
+            return try run(inputs, with: state, observing: observer)
         }
         let plan = plan
         var steps: [Profile.Step] = []
         let start = Runtime.nanoseconds()
-        let results = try run(inputs) { step, nanoseconds, result in
+        let results = try run(inputs, with: state) { step, nanoseconds, result in
             if plan.steps.indices.contains(step) {
                 steps.append(
                     .init(plan.steps[step], on: plan.device, Runtime.nanoseconds() &- nanoseconds, nanoseconds))
@@ -191,6 +191,28 @@ extension Executable {
             duration: Runtime.nanoseconds() &- start, thread: 0)
         for profile in Profile.receivers(own) { profile.add(run, steps) }
         return results
+    }
+
+    /// Runs a batch; one by one where a profile is being recorded, so that every run leaves its steps there.
+    public func recorded(batch: [[Tensor]], as function: String, because reason: String = "") throws -> [[Tensor]] {
+        guard Profile.isNeeded(nil) else { return try run(batch: batch) }
+        return try batch.map { try recorded($0, as: function, because: reason) }
+    }
+
+    /// Runs it without blocking the caller's thread, likewise.
+    public func recordedAsync(
+        _ inputs: [Tensor], state: (any ExecutableState)? = nil, as function: String, because reason: String = ""
+    ) async throws -> [Tensor] {
+        guard Profile.isNeeded(nil) else { return try await runAsync(inputs, state: state) }
+        return try await Workers.shared.run {
+            try self.recorded(inputs, state: state, as: function, because: reason)
+        }
+    }
+
+    fileprivate func run(
+        _ inputs: [Tensor], with state: (any ExecutableState)?, observing observer: Observer?
+    ) throws -> [Tensor] {
+        try state.map { try run(inputs, state: $0, observing: observer) } ?? run(inputs, observing: observer)
     }
 }
 

@@ -192,6 +192,7 @@ from martlet.selector import (
     calibrate,
 )
 from martlet.sets import unique_all, unique_counts, unique_inverse, unique_values
+from martlet.state import State
 from martlet.tensor import Tensor
 from martlet.trace import TensorSpec, trace
 
@@ -239,6 +240,7 @@ __all__ = [
     "Profile",
     "Result",
     "SmartDeviceSelector",
+    "State",
     "Step",
     "Tensor",
     "TensorSpec",

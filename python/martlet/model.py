@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -15,6 +16,7 @@ from martlet._native import Process, answer, check, ffi, lib, own, ready, releas
 from martlet.errors import InvalidArgumentError, WrongTypeError
 from martlet.plan import Plan
 from martlet.ports import Image, Port, as_input, element_type
+from martlet.state import State, state_handle
 
 __all__ = ["Model", "load", "parse"]
 
@@ -79,6 +81,8 @@ class Model:
     """What goes in: name, dtype, shape, kind and description of each."""
     outputs: list[Port]
     """What comes out."""
+    states: list[Port]
+    """What the model remembers from one prediction to the next; nearly always nothing."""
     metadata: dict[str, Any]
     """`author`, `license`, `short_description`, `version` and `user_defined`, as the file has them."""
     device: str
@@ -91,6 +95,7 @@ class Model:
     ) -> None:
         Process.used = True
         self._model = handle
+        self._asked, self._backend = device, backend
         self._info: dict[str, Any] = answer(lib.mlt_model_info, handle)
         out = ffi.new("mlt_executable **")
         if backend is None:
@@ -105,10 +110,11 @@ class Model:
         declared = next(each for each in self._info["functions"] if each["name"] == self.function)
         self.inputs = [port(each, declared["inputs"]) for each in compiled["inputs"]]
         self.outputs = [port(each, declared["outputs"]) for each in compiled["outputs"]]
+        self.states = [port(each, declared["states"]) for each in compiled["states"]]
         self._slots = [Slot(each) for each in self.inputs]
         self._outlets = [Outlet(each) for each in self.outputs]
 
-    def predict(self, inputs: Mapping[str, ArrayLike]) -> dict[str, NDArray[Any]]:
+    def predict(self, inputs: Mapping[str, ArrayLike], state: State | None = None) -> dict[str, NDArray[Any]]:
         """Runs the model once.
 
         Args:
@@ -116,17 +122,82 @@ class Model:
                 inputs also PIL images and uint8 arrays [height, width, channels] of the model's size. Values are
                 converted to the declared dtype if nothing is lost but precision. Arrays that fit are used where they
                 are, without a copy.
+            state: What the model remembers, from `make_state`, which this prediction changes; a model without states
+                needs none.
 
         Returns:
             An array for every output by name. They are read-only, since they show the library's own memory; `.copy()`
             gives one to write to.
 
         Raises:
-            InvalidArgumentError: An input is missing, is not one of the model's, or has a shape it does not allow.
+            InvalidArgumentError: An input is missing, is not one of the model's, or has a shape it does not allow. The
+                model has states and none is given, or the state is in use by another prediction.
             WrongTypeError: An input's values do not fit the declared dtype, or `inputs` is no dictionary.
         """
         if Process.forked:
             ready()
+        return self._run(self._accept(inputs), None if state is None else state_handle(state))
+
+    def predict_batch(self, inputs: Iterable[Mapping[str, ArrayLike]]) -> list[dict[str, NDArray[Any]]]:
+        """Runs the model once for each of several dictionaries of inputs, in one call.
+
+        Args:
+            inputs: Dictionaries as `predict` takes them; with flexible shapes, each may have its own.
+
+        Returns:
+            As many dictionaries as `predict` gives, in the same order, with the same values.
+
+        Raises:
+            InvalidArgumentError: As from `predict`; the message names the element. The model has states: those make
+                each prediction depend on the one before.
+        """
+        ready()
+        batch = []
+        for index, each in enumerate(inputs):
+            try:
+                batch.append(self._accept(each))
+            except (InvalidArgumentError, WrongTypeError) as error:
+                raise type(error)(f"Element {index}: {error}") from error
+        width, height = len(self._slots), len(self._outlets)
+        tensors = new(TENSORS, len(batch) * width)
+        results = new(TENSORS, len(batch) * height)
+        try:
+            spans = [self._wrap(arrays, tensors, index * width) for index, arrays in enumerate(batch)]
+            check(lib.mlt_run_batch(results, height, self._executable, tensors, width, len(batch)))
+        finally:
+            release_all(tensors)
+        return [self._named(results[index * height : (index + 1) * height], each) for index, each in enumerate(spans)]
+
+    async def predict_async(
+        self, inputs: Mapping[str, ArrayLike], state: State | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """`predict` on another thread, so that an event loop goes on meanwhile: `await model.predict_async(inputs)`.
+
+        Any number of calls may be under way, each with its own state where the model has states. The inputs are held
+        until the prediction is over and must not change before. A call that is cancelled gives no result; if it had
+        begun it is finished on its thread, and its state is in use until then.
+        """
+        return await asyncio.to_thread(self.predict, inputs, state)
+
+    def make_state(self, values: Mapping[str, ArrayLike] | None = None) -> State:
+        """A new place for what the model remembers, to be given to each `predict`: zeros, or the values given."""
+        ready()
+        state = State(self)
+        state.update(values or {})
+        return state
+
+    @property
+    def functions(self) -> list[str]:
+        """The names of all functions of the model."""
+        return [each["name"] for each in self._info["functions"]]
+
+    def select(self, function: str, device: str | None = None) -> Model:
+        """Another function of the same model, compiled for the same device unless one is named. Weights are shared."""
+        ready()
+        return Model(self._model, device or self._asked, function, backend=self._backend)
+
+    def _accept(self, inputs: Mapping[str, ArrayLike]) -> list[NDArray[Any] | None]:
+        """The inputs as the library reads them, in its order."""
         slots = self._slots
         given: list[Any] | None = None
         try:
@@ -137,7 +208,7 @@ class Model:
         if given is None:
             self._check_names(inputs)
             given = [inputs.get(slot.name) for slot in slots]
-        return self._run([slot.accept(value) for slot, value in zip(slots, given, strict=True)])
+        return [slot.accept(value) for slot, value in zip(slots, given, strict=True)]
 
     def __call__(self, /, **inputs: ArrayLike) -> dict[str, NDArray[Any]]:
         """`predict`, with the inputs as keyword arguments: `model(x=array)`."""
@@ -160,29 +231,41 @@ class Model:
         """
         check(lib.mlt_model_save(self._model, encoded(path, "path")))
 
-    def _run(self, arrays: Sequence[NDArray[Any] | None]) -> dict[str, NDArray[Any]]:
+    def _run(self, arrays: Sequence[NDArray[Any] | None], state: Any = None) -> dict[str, NDArray[Any]]:
         """Calls the library. It reads the arrays in place, so they stay referenced here until it is done."""
         tensors = new(TENSORS, len(arrays))
         results = new(TENSORS, len(self._outlets))
-        spans = []
         try:
-            for index, (slot, array) in enumerate(zip(self._slots, arrays, strict=True)):
-                if array is None:
-                    continue  # NULL takes the default of an optional input
-                memory = from_buffer(array)
-                size = array.nbytes
-                status = wrap(
-                    tensors + index, slot.code, array.ndim, slot.shape(array), memory, size, ffi.NULL, ffi.NULL
-                )
-                if status:
-                    check(status)
-                spans.append((memory, memory + size))
-            check(lib.mlt_run(results, len(results), self._executable, tensors, len(arrays)))
+            spans = self._wrap(arrays, tensors, 0)
+            if state is None:
+                check(lib.mlt_run(results, len(results), self._executable, tensors, len(arrays)))
+            else:
+                check(lib.mlt_run_with_state(results, len(results), self._executable, state, tensors, len(arrays)))
         finally:
-            for tensor in tensors:
-                if tensor:
-                    lib.mlt_release(tensor)
+            release_all(tensors)
+        return self._named(results, spans)
+
+    def _wrap(self, arrays: Sequence[NDArray[Any] | None], tensors: Any, first: int) -> list[tuple[Any, Any]]:
+        """Makes tensors over the arrays of one run; returns where their memory begins and ends."""
+        spans = []
+        for index, (slot, array) in enumerate(zip(self._slots, arrays, strict=True), first):
+            if array is None:
+                continue  # NULL takes the default of an optional input
+            memory = from_buffer(array)
+            size = array.nbytes
+            status = wrap(tensors + index, slot.code, array.ndim, slot.shape(array), memory, size, ffi.NULL, ffi.NULL)
+            if status:
+                check(status)
+            spans.append((memory, memory + size))
+        return spans
+
+    def _named(self, results: Any, spans: list[tuple[Any, Any]]) -> dict[str, NDArray[Any]]:
+        """The results of one run by name."""
         return {outlet.name: outlet.array(result, spans) for outlet, result in zip(self._outlets, results, strict=True)}
+
+    def _outlet(self, port: Port) -> Outlet:
+        """The way out of what a state holds."""
+        return Outlet(port)
 
     def _check_names(self, inputs: Mapping[str, Any]) -> None:
         """Raises if the names are not the model's."""
@@ -200,7 +283,8 @@ class Model:
 
     def __repr__(self) -> str:
         sides = (", ".join(f"{each.name} {each.dtype} {each.shape_text}" for each in side) for side in self._sides)
-        return f"<Model {self.function} on {self.device}: {' -> '.join(sides)}>"
+        kept = f"; remembers {', '.join(each.name for each in self.states)}" if self.states else ""
+        return f"<Model {self.function} on {self.device}: {' -> '.join(sides)}{kept}>"
 
     @property
     def _sides(self) -> tuple[list[Port], list[Port]]:
@@ -210,7 +294,7 @@ class Model:
         rows = "".join(
             f"<tr><td>{side}</td><td>{escape(each.name)}</td><td>{escape(each.kind)}</td><td>{each.dtype.name}</td>"
             f"<td>{each.shape_text}</td><td style='text-align:left'>{escape(each.description)}</td></tr>"
-            for side, ports in zip(("input", "output"), self._sides, strict=True)
+            for side, ports in zip(("input", "output", "state"), (*self._sides, self.states), strict=True)
             for each in ports
         )
         head = "".join(f"<th>{name}</th>" for name in ("", "name", "kind", "dtype", "shape", "description"))
@@ -284,6 +368,13 @@ class Outlet:
                 array = array.copy()
         array.setflags(write=False)
         return array
+
+
+def release_all(tensors: Any) -> None:
+    """Ends the handles of an array that are not NULL."""
+    for tensor in tensors:
+        if tensor:
+            lib.mlt_release(tensor)
 
 
 def encoded(value: str | os.PathLike[str], what: str) -> bytes:

@@ -88,6 +88,38 @@ class Port:
         """The shape for people: `[1, 3, ?]`."""
         return "[" + ", ".join("?" if size < 0 else str(size) for size in self.shape) + "]"
 
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return f"The {'state' if self.kind == 'state' else 'input'} {self.name!r}"
+
+    def to_pil(self, value: ArrayLike) -> Any:
+        """What an image output gave as a PIL image: levels are rounded and held between 0 and 255.
+
+            picture = model.outputs[0].to_pil(model.predict(inputs)["stylized"])
+
+        Raises:
+            InvalidArgumentError: This is no image, or the value is not of its shape.
+            ModuleNotFoundError: Pillow is not installed.
+        """
+        from PIL import Image as pillow
+
+        array = np.asarray(value)
+        if (
+            self.image is None
+            or array.shape[-3:-2] != (self.image.channels,)
+            or array.size != np.prod(array.shape[-3:])
+        ):
+            raise InvalidArgumentError(
+                f"{self.name!r} is {self.kind} {self.shape_text}; {list(array.shape)} is no image."
+            )
+        planes = np.clip(np.rint(array.astype(np.float32)), 0, 255).astype(np.uint8).reshape(array.shape[-3:])
+        if self.image.channels == 1:
+            return pillow.fromarray(planes[0])
+        return pillow.fromarray(
+            np.ascontiguousarray((planes[::-1] if self.image.color_space == "bgr" else planes).transpose(1, 2, 0))
+        )
+
     def allows(self, shape: tuple[int, ...]) -> bool:
         """Whether a value of that shape may come in."""
         flexibility = self.flexibility or {}
@@ -120,24 +152,22 @@ def as_input(port: Port, value: ArrayLike) -> NDArray[Any]:
     """The value as a contiguous array of the declared type and an allowed shape; the same array where it is one."""
     array = image_array(port, port.image, value) if port.image else any_array(port, value)
     if array.dtype.kind not in "biufc":
-        raise WrongTypeError(f"The input {port.name!r} is {array.dtype}; it must be {port.dtype}.")
+        raise WrongTypeError(f"{port.title} is {array.dtype}; it must be {port.dtype}.")
     if array.shape in {(), (1,)} and port.shape in {(), (1,)}:
         array = array.reshape(port.shape)  # Core ML has no rank 0: a lone number comes and goes as (1,)
     if not port.allows(array.shape):
-        raise InvalidArgumentError(
-            f"The input {port.name!r} has shape {list(array.shape)}; it must be {wanted_shape(port)}."
-        )
+        raise InvalidArgumentError(f"{port.title} has shape {list(array.shape)}; it must be {wanted_shape(port)}.")
     try:
         return np.require(converted(port, array), requirements=["C", "A"])
     except MemoryError as error:
-        raise OutOfMemoryError(f"The input {port.name!r} of shape {list(array.shape)}: {error}.") from error
+        raise OutOfMemoryError(f"{port.title} of shape {list(array.shape)}: {error}.") from error
 
 
 def any_array(port: Port, value: ArrayLike) -> NDArray[Any]:
     try:
         return np.asarray(value)
     except (ValueError, TypeError) as error:  # ragged lists, for one
-        raise InvalidArgumentError(f"The input {port.name!r} is not an array: {error}") from error
+        raise InvalidArgumentError(f"{port.title} is not an array: {error}") from error
 
 
 def wanted_shape(port: Port) -> str:
@@ -163,8 +193,8 @@ def converted(port: Port, array: NDArray[Any]) -> NDArray[Any]:
             whole = array.astype(port.dtype)
         if np.array_equal(whole, array) and within(array, port.dtype):
             return whole
-        raise WrongTypeError(f"The input {port.name!r} is {array.dtype} with values that {port.dtype} cannot hold.")
-    raise WrongTypeError(f"The input {port.name!r} is {array.dtype}; it must be {port.dtype}.")
+        raise WrongTypeError(f"{port.title} is {array.dtype} with values that {port.dtype} cannot hold.")
+    raise WrongTypeError(f"{port.title} is {array.dtype}; it must be {port.dtype}.")
 
 
 def within(array: NDArray[Any], dtype: np.dtype[Any]) -> bool:
@@ -178,26 +208,37 @@ def within(array: NDArray[Any], dtype: np.dtype[Any]) -> bool:
 def image_array(port: Port, image: Image, value: Any) -> NDArray[Any]:
     """A PIL image or a uint8 array [height, width, channels] as [1, channels, height, width] with levels 0 to 255.
 
-    Arrays that have the tensor's own rank pass as they are.
+    Arrays that have the tensor's own rank and shape pass as they are.
     """
     pillow = sys.modules.get("PIL.Image")
     if pillow is not None and isinstance(value, pillow.Image):
         value = np.asarray(value.convert("L" if image.channels == 1 else "RGB"))
     array = any_array(port, value)
-    if array.ndim == len(port.shape):
+    if array.ndim == len(port.shape) and (array.ndim > 3 or port.allows(array.shape)):
         return array
     if array.dtype != np.uint8 or array.ndim not in (2, 3):
         raise WrongTypeError(
-            f"The input {port.name!r} is an image: give a PIL image or a uint8 array [height, width, channels],"
+            f"{port.title} is an image: give a PIL image or a uint8 array [height, width, channels],"
             f" not {array.dtype} {list(array.shape)}."
         )
-    pixels = array.reshape(*array.shape[:2], -1)
-    if pixels.shape != (image.height, image.width, image.channels):
+    pixels = array[:, :, np.newaxis] if array.ndim == 2 else array
+    planes = (pixels[:, :, ::-1] if image.color_space == "bgr" else pixels).transpose(2, 0, 1)
+    planes = planes.reshape((1,) * (len(port.shape) - 3) + planes.shape)
+    if pixels.shape[2] != image.channels or not port.allows(planes.shape):
         height, width, channels = pixels.shape
         raise InvalidArgumentError(
-            f"The input {port.name!r} is {width} x {height} with {channels} channels; it must be"
-            f" {image.width} x {image.height} with {image.channels} ({image.color_space}): resize it first."
+            f"{port.title} is {width} x {height} with {channels} channels; it must be"
+            f" {wanted_size(port, image)} with {image.channels} ({image.color_space}): resize it first."
         )
-    if image.color_space == "bgr":
-        pixels = pixels[:, :, ::-1]
-    return pixels.transpose(2, 0, 1)[np.newaxis]
+    return planes
+
+
+def wanted_size(port: Port, image: Image) -> str:
+    """The allowed widths and heights in words."""
+    flexibility = port.flexibility or {}
+    if choices := flexibility.get("enumerated"):
+        return "one of " + ", ".join(f"{shape[-1]} x {shape[-2]}" for shape in choices)
+    if ranges := flexibility.get("ranges"):
+        height, width = (str(low) if low == high else f"{low}..{'' if high < 0 else high}" for low, high in ranges[-2:])
+        return f"{width} x {height}"
+    return f"{image.width} x {image.height}"

@@ -3,7 +3,7 @@
 // Status   Functions that can fail return mlt_status and write their result to the leading `out`. On failure `out` is
 //          untouched and mlt_last_error() tells why, on the same thread, until the next failure there.
 // Handles  Whatever arrives through `**out` is owned by the caller: end it with mlt_release. Handles never change what
-//          they stand for: share them between threads freely. A handle that is NULL, released or of another kind gives
+//          they stand for (mlt_state does, see there): share them between threads freely. A handle that is NULL, released or of another kind gives
 //          MLT_BAD_HANDLE, never a crash. Releasing a handle that another thread is using is safe.
 // Borrows  Every other pointer belongs to the handle it came from, or to the library. Never free it.
 // Inputs   Strings and arrays are read during the call only, except the data of mlt_tensor_wrap.
@@ -48,6 +48,7 @@ typedef struct mlt_trace mlt_trace;            // a function that is being writt
 typedef struct mlt_backend mlt_backend;        // devices in order, with what was compiled for them
 typedef struct mlt_recording mlt_recording;    // runs, step by step
 typedef struct mlt_selector mlt_selector;      // the rule that chooses devices
+typedef struct mlt_state mlt_state;            // what a model remembers between runs
 
 // What a tensor holds. Shape and data belong to the tensor.
 typedef struct mlt_view {
@@ -134,6 +135,21 @@ mlt_status mlt_executable_info(mlt_text **out, const mlt_executable *executable)
 mlt_status mlt_plan(mlt_text **out, const mlt_executable *executable);
 mlt_status mlt_run(mlt_tensor **outputs, int32_t output_count, const mlt_executable *executable,
                    const mlt_tensor *const *inputs, int32_t input_count);
+
+// mlt_run_batch runs `batch` times: inputs and outputs are those of the first run, then those of the second, and so on;
+// results are those of as many single runs. On failure there are no outputs at all.
+mlt_status mlt_run_batch(mlt_tensor **outputs, int32_t output_count, const mlt_executable *executable,
+                         const mlt_tensor *const *inputs, int32_t input_count, int32_t batch);
+
+// States: what a model remembers from one run to the next, all zeros at first. A model that has states (`states` in
+// mlt_executable_info) runs with one of them, which the run changes; mlt_run refuses it. A state belongs to one call at a
+// time: a second one at the same moment gives MLT_INVALID_ARGUMENT, and nothing is mixed up. mlt_state_get gives what a
+// state holds now, which does not change with it; mlt_state_set keeps the tensor, which must be of exactly its type.
+mlt_status mlt_state_make(mlt_state **out, const mlt_executable *executable);
+mlt_status mlt_state_get(mlt_tensor **out, const mlt_state *state, const char *name);
+mlt_status mlt_state_set(const mlt_state *state, const char *name, const mlt_tensor *value);
+mlt_status mlt_run_with_state(mlt_tensor **outputs, int32_t output_count, const mlt_executable *executable,
+                              const mlt_state *state, const mlt_tensor *const *inputs, int32_t input_count);
 
 // Backends ask the devices of the smart selector in turn, keep what was compiled by content, and count; where the device that
 // its table wants is missing or refuses, that is a counted fallback. `config` is a JSON object, NULL for the defaults:
