@@ -1,16 +1,15 @@
 import MIL
+import ModelFiles
+import Passes
 import Runtime
 
 #if canImport(CoreML)
     import CoreML
 #endif
 
-/// Apple's Core ML: all its processors together, or one kind alone. It says whether the hardware is there; running
-/// programs on it comes in a later version.
+/// Apple's Core ML: all its processors together, or one kind beside the CPU, which Core ML falls back to by itself.
 public struct CoreMLDevice: Device {
     public static let all: [any Device] = Processors.allCases.map(CoreMLDevice.init)
-
-    private static let refusal = "The Core ML engine comes in a later version; the device 'cpu' runs this op."
 
     /// What Core ML may use.
     public enum Processors: String, Sendable, CaseIterable {
@@ -41,7 +40,7 @@ public struct CoreMLDevice: Device {
     /// Processors that Core ML may use: CPU, GPU and Neural Engine count as one each; nil without Core ML.
     public var computeUnits: Int? {
         #if canImport(CoreML)
-            return MLComputeDevice.allComputeDevices.count { isMine($0) }
+            return MLModel.availableComputeDevices.count { isMine($0) }
         #else
             return nil
         #endif
@@ -56,19 +55,25 @@ public struct CoreMLDevice: Device {
         }
     }
 
-    public var availability: Availability {
-        #if canImport(CoreML)
-            return isPresent
-                ? .unavailable(reason: "The Core ML engine comes in a later version.")
-                : .unavailable(reason: "This machine has no such processor that Core ML can use.")
-        #else
-            return .unavailable(reason: "Core ML exists only on Apple's systems.")
-        #endif
+    /// An operation is taken as it stands, or said with others that are.
+    public func assess(_ call: Call) -> Verdict {
+        guard let reason = CoreMLRules.refusal(of: call) else { return .native }
+        guard call.op.expansion != nil else { return .refused(reason: reason) }
+        do {
+            var function = try call.alone()
+            try function.sayInCoreML()
+            return .expands
+        } catch {
+            return .refused(reason: "\(reason) Said with other ops: \(error)")
+        }
     }
 
+    public func compile(_ function: Function) throws -> any Executable { try compile(function, keeping: nil) }
+
     #if canImport(CoreML)
-        private var isPresent: Bool {
-            MLComputeDevice.allComputeDevices.contains(where: isMine)
+        public var availability: Availability {
+            MLModel.availableComputeDevices.contains(where: isMine)
+                ? .available : .unavailable(reason: "This machine has no such processor that Core ML can use.")
         }
 
         private func isMine(_ device: MLComputeDevice) -> Bool {
@@ -77,11 +82,85 @@ public struct CoreMLDevice: Device {
             default: false
             }
         }
+
+        private var units: MLComputeUnits {
+            switch processors {
+            case .all: .all
+            case .cpu: .cpuOnly
+            case .gpu: .cpuAndGPU
+            case .neuralEngine: .cpuAndNeuralEngine
+            }
+        }
+
+        public func compile(_ function: Function, keeping disk: DiskCache?) throws -> any Executable {
+            let wrapped = try CoreMLFunction(function)
+            let model = try CompiledModels(units: units, disk: disk).load(wrapped.function.digest) { folder in
+                let path = folder + "/model.mlpackage"
+                try writeModel(wrapped.model, to: path)
+                return path
+            }
+            return CoreMLExecutable(
+                model: model, features: (wrapped.inputs, wrapped.outputs), states: [],
+                computePlan: ComputePlan(name, model, wrapped.function, titles: wrapped.titles))
+        }
+
+        public func open(
+            _ source: ModelSource, _ function: Function, _ interface: Interface, keeping disk: DiskCache?
+        ) throws -> (any Executable)? {
+            guard source.isCurrent else {
+                throw Failure(.unsupported, "'\(source.path)' was written after it was read.")
+            }
+            let bind = { try BoundFeature($0, interface.classifier, in: function) }
+            let features = (try interface.inputs.map(bind), try interface.outputs.map(bind))
+            let states = interface.states.map { Port(name: $0.name, type: $0.stateType) }
+            let other = function.name == source.defaultFunction ? nil : function.name
+            let model = try CompiledModels(units: units, disk: disk).load(source.digest(keeping: disk), function: other)
+            {
+                _ in source.path
+            }
+            return CoreMLExecutable(
+                model: model, features: features, states: states, computePlan: ComputePlan(name, model, function))
+        }
+    #else
+        public var availability: Availability { .unavailable(reason: CoreMLDevice.absence) }
+        private static let absence = "Core ML exists only on Apple's systems."
+
+        public func compile(_ function: Function, keeping disk: DiskCache?) throws -> any Executable {
+            throw Failure(.unsupported, CoreMLDevice.absence)
+        }
     #endif
-
-    public func assess(_ call: Call) -> Verdict { .refused(reason: CoreMLDevice.refusal) }
-
-    public func compile(_ function: Function) throws -> any Executable {
-        throw Failure(.unsupported, CoreMLDevice.refusal)
-    }
 }
+
+#if canImport(CoreML)
+    extension ModelSource {
+        /// Files from this size on are not read again to find what was made from them.
+        private static let large = 16 << 20
+
+        /// A hash of the files. For large ones the cache keeps it, by what changes whenever a file is written.
+        func digest(keeping disk: DiskCache?) throws -> String {
+            let contents = try files.map { try Data(contentsOf: URL(fileURLWithPath: $0), options: .alwaysMapped) }
+            guard let disk, contents.reduce(0, { $0 + $1.count }) >= ModelSource.large else {
+                return digest(of: contents)
+            }
+            let entry = try disk.entry(for: "digest-" + SHA256.hexadecimal(of: version)) { folder in
+                try Data(digest(of: contents).utf8).write(to: URL(fileURLWithPath: folder + "/digest"))
+            }
+            return try String(contentsOfFile: entry.path + "/digest", encoding: .utf8)
+        }
+
+        private func digest(of contents: [Data]) -> String {
+            var hash = SHA256()
+            for content in contents {
+                withUnsafeBytes(of: UInt64(content.count).littleEndian) { hash.update($0) }
+                content.withUnsafeBytes { hash.update($0) }
+            }
+            return SHA256.hexadecimal(hash.finished())
+        }
+    }
+
+    extension Feature {
+        fileprivate var stateType: TensorType {
+            if case .state(let array) = kind { TensorType(array.dtype, array.shape) } else { TensorType(.float16, []) }
+        }
+    }
+#endif

@@ -35,9 +35,8 @@ public final class Predictor: Sendable {
     /// Inputs and outputs need no conversion and stand in the program's order.
     private let takesInputsAsGiven: Bool
     private let givesOutputsAsRun: Bool
+    /// The executable for all shapes: for the only ones there are, or one that a device made of the model's file.
     private let only: (any Executable)?
-    /// What a device that runs model files itself made of the file: it answers for all shapes.
-    private let opened: (any Executable)?
     private let cache = ShapeCache()
     private let evaluate: @Sendable (Call) throws -> [Tensor]?
 
@@ -89,10 +88,10 @@ public final class Predictor: Sendable {
         let fixed = all.compactMap(\.shapes.fixed)
         let isFixed = fixed.count == all.count
         let opened = try open(model.source, function, interface, on: device)
-        let takesFunction = opened != nil || isFixed && device.keepsStates
-        let runnable = try takesFunction ? function : stateless.get()
+        let isOpened = opened != nil
+        let runnable = try isOpened || isFixed && device.keepsStates ? function : stateless.get()
         let only =
-            try opened == nil && isFixed ? compile(runnable, for: all.types(fixed), on: device, evaluate) : nil
+            try !isOpened && isFixed ? compile(runnable, for: all.types(fixed), on: device, evaluate) : opened
         let entries = all.filter { !$0.isState }
         self.device = device
         choice = reason
@@ -105,19 +104,20 @@ public final class Predictor: Sendable {
         states = stateEntries.map { Port(name: $0.name, type: $0.programType) }
         self.results = results
         self.only = only
-        self.opened = opened
         self.evaluate = evaluate
         inputs = entries.map { Port(name: $0.name, type: TensorType($0.dtype, $0.shapes.common)) }
-        outputs = results.map { result in
-            let shape = only?.outputs[result.position].type.shape ?? result.programType.shape
+        outputs = results.enumerated().map { index, result in
+            let shape = only?.outputs[isOpened ? index : result.position].type.shape ?? result.programType.shape
             return Port(name: result.name, type: TensorType(result.dtype, result.labels == nil ? shape : []))
         }
-        takesInputsAsGiven = entries.enumerated().allSatisfy { $1.position == $0 && $1.dtype == $1.programType.dtype }
+        takesInputsAsGiven =
+            isOpened || entries.enumerated().allSatisfy { $1.position == $0 && $1.dtype == $1.programType.dtype }
         givesOutputsAsRun =
-            results.count == function.outputs.count
-            && results.enumerated().allSatisfy {
-                $1.position == $0 && $1.labels == nil && $1.dtype == $1.programType.dtype
-            }
+            isOpened
+            || results.count == function.outputs.count
+                && results.enumerated().allSatisfy {
+                    $1.position == $0 && $1.labels == nil && $1.dtype == $1.programType.dtype
+                }
     }
 
     /// Predicts from inputs by name; an optional input may be left out. A model with states needs a `state`, which it
@@ -166,7 +166,7 @@ public final class Predictor: Sendable {
         _ given: [Tensor], state: State? = nil, observing observer: Observer? = nil
     ) throws -> [Tensor] {
         let arranged = try accepted(given)
-        let executable = try executable(for: given.map(\.shape))
+        let executable = try only ?? executable(for: given.map(\.shape))
         guard let state = try needed(state) else {
             return try finished(
                 executable.recorded(arranged, as: function.name, because: choice, observing: observer))
@@ -205,7 +205,7 @@ public final class Predictor: Sendable {
         }
         var results = [[Tensor]](repeating: [], count: batch.count)
         for (shapes, indices) in Dictionary(grouping: batch.indices, by: { batch[$0].map(\.shape) }) {
-            let executable = try executable(for: shapes)
+            let executable = try only ?? executable(for: shapes)
             let raw = try executable.recorded(
                 batch: indices.map { arranged[$0] }, as: function.name, because: choice)
             guard raw.count == indices.count else {
@@ -223,7 +223,7 @@ public final class Predictor: Sendable {
                 .invalidArgument, "\(given.count) inputs are given where \(entries.count) are needed: \(names).")
         }
         for index in entries.indices { try entries[index].check(given[index]) }
-        if opened != nil || takesInputsAsGiven { return given }
+        if takesInputsAsGiven { return given }
         return try zip(entries, given).sorted { $0.0.position < $1.0.position }.map { entry, tensor in
             try tensor.converted(to: entry.programType.dtype)
         }
@@ -231,7 +231,7 @@ public final class Predictor: Sendable {
 
     /// Results as an app takes them; what a state holds afterwards is not among them.
     private func finished(_ raw: [Tensor]) throws -> [Tensor] {
-        guard opened != nil || givesOutputsAsRun else { return try results.map { try $0.tensor(from: raw) } }
+        guard givesOutputsAsRun else { return try results.map { try $0.tensor(from: raw) } }
         return raw.count == results.count ? raw : Array(raw.prefix(results.count))
     }
 
@@ -239,7 +239,7 @@ public final class Predictor: Sendable {
 
     /// A place for what the model remembers: zeros, or the values given. A model without states needs none.
     public func makeState(_ values: [String: Tensor] = [:]) throws -> State {
-        let kept = try (opened ?? only)?.makeState()
+        let kept = try only?.makeState()
         let content = try kept.map(State.Content.kept) ?? .tensors(stateEntries.map { try $0.defaultTensor() })
         let state = State(states, content)
         for (name, value) in values { try state.set(value, for: name) }
@@ -289,13 +289,13 @@ public final class Predictor: Sendable {
     }
 
     /// The device that runs it: that of the plan, where there is only one plan.
-    public var deviceName: String { only?.plan.device ?? device.name }
+    public var deviceName: String { only?.place.device ?? device.name }
 
     /// Why that device.
-    public var reason: String { only.map { reason(of: $0.plan) } ?? choice }
+    public var reason: String { only.map { reason($0.place.reason) } ?? choice }
 
     /// The plan's own reason, which a backend gives, or the one for the whole model.
-    private func reason(of plan: Plan) -> String { plan.reason.isEmpty ? choice : plan.reason }
+    private func reason(_ own: String) -> String { own.isEmpty ? choice : own }
 
     /// Whether the input of this index may be left out.
     public func isOptional(_ index: Int) -> Bool { entries[index].isOptional }
@@ -313,21 +313,20 @@ public final class Predictor: Sendable {
                 .invalidArgument, "\(shapes.count) shapes are given where \(entries.count) are needed: \(names).")
         }
         for (entry, shape) in zip(entries, shapes) { try entry.check(shape) }
-        var plan = try executable(for: shapes).plan
-        plan.reason = reason(of: plan)
+        var plan = try (only ?? executable(for: shapes)).plan
+        plan.reason = reason(plan.reason)
         return plan
     }
 
     private func executable(for shapes: [[Int]]) throws -> any Executable {
-        if let made = opened ?? only { return made }
-        return try cache.executable(for: shapes) {
+        try cache.executable(for: shapes) {
             let all = entries + stateEntries
             return try compile(runnable, for: all.types(shapes + stateEntries.map(\.usual)), on: device, evaluate)
         }
     }
 
     private func prepared(for shapes: [[Int]]) async throws -> any Executable {
-        if let made = opened ?? only { return made }
+        if let only { return only }
         return try await Workers.shared.run { try self.executable(for: shapes) }
     }
 

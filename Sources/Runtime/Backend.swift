@@ -438,6 +438,8 @@ struct BackendExecutable: Executable {
         return plan
     }
 
+    var place: (device: String, reason: String) { (prepared.device, prepared.reason) }
+
     func run(_ inputs: [Tensor], observing observer: Observer?) throws -> [Tensor] {
         try prepared.run(inputs, observing: observer)
     }

@@ -104,6 +104,8 @@ public protocol Executable: Sendable {
     var inputs: [Port] { get }
     var outputs: [Port] { get }
     var plan: Plan { get }
+    /// The plan's device and reason, for those who want no more than that: a whole plan may take long to make.
+    var place: (device: String, reason: String) { get }
 
     /// Runs the function on inputs in the order of `inputs`; each must have the port's type exactly.
     /// `observing` is called after each step with what it did.
@@ -161,6 +163,10 @@ extension Executable {
 
 extension Executable {
     public var isBrief: Bool { false }
+    public var place: (device: String, reason: String) {
+        let plan = plan
+        return (plan.device, plan.reason)
+    }
 
     public func run(
         from inputs: UnsafePointer<UnsafeMutableRawPointer>, into outputs: UnsafePointer<UnsafeMutableRawPointer>

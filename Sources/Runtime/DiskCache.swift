@@ -240,6 +240,11 @@ public final class DiskCache: Sendable {
     /// Makes an entry that only this process will see.
     private func unkept(because reason: String, _ make: (String) throws -> Void) throws -> Entry {
         Log.write(.warning, "The cache on disk is not used: \(reason).")
+        return try DiskCache.temporary(make)
+    }
+
+    /// An entry that no cache holds: its folder goes with it.
+    public static func temporary(_ make: (_ folder: String) throws -> Void) throws -> Entry {
         guard let folder = System.temporaryFolder() else {
             throw Failure(.invalidArgument, "No temporary folder can be made: \(System.lastError).")
         }

@@ -37,6 +37,17 @@ public struct Plan: Sendable {
         }
     }
 
+    /// What an observer is told instead of a step where a device knows the time of a whole run alone.
+    public static let wholeRun = -1
+
+    /// The plan as one step, for the time of a whole run.
+    public var whole: Step {
+        let last = steps.last
+        return Step(
+            ops: steps.flatMap(\.ops), output: last?.output ?? "", type: last?.type ?? TensorType(.float32, []),
+            kernel: last?.kernel ?? "", reason: "the whole run", bytes: steps.reduce(0) { $0 &+ $1.bytes })
+    }
+
     /// How it is known where an operation runs.
     public enum Knowledge: String, Sendable, Hashable, CaseIterable {
         /// Core ML says that it intends to; it need not keep to that.

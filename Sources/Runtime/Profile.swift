@@ -180,9 +180,9 @@ extension Executable {
         var steps: [Profile.Step] = []
         let start = Runtime.nanoseconds()
         let results = try run(inputs, with: state) { step, nanoseconds, result in
-            if plan.steps.indices.contains(step) {
-                steps.append(
-                    .init(plan.steps[step], on: plan.device, Runtime.nanoseconds() &- nanoseconds, nanoseconds))
+            let known = step == Plan.wholeRun ? plan.whole : plan.steps.indices.contains(step) ? plan.steps[step] : nil
+            if let known {
+                steps.append(.init(known, on: plan.device, Runtime.nanoseconds() &- nanoseconds, nanoseconds))
             }
             observer?(step, nanoseconds, result)
         }

@@ -14,13 +14,13 @@ MAY_IMPORT = {
     "Runtime": {"MIL", "Passes"},
     "CPUEngine": {"Runtime", "MIL", "Passes", "CKernels", "COneDNN"},
     "MetalEngine": {"Runtime", "MIL"},
-    "CoreMLEngine": {"Runtime", "MIL", "ModelFiles"},
+    "CoreMLEngine": {"Runtime", "MIL", "ModelFiles", "Passes"},
     "Martlet": {"MIL", "Passes", "ModelFiles", "Runtime", "CPUEngine", "MetalEngine", "CoreMLEngine"},
     "CInterface": {"MIL", "ModelFiles", "Runtime", "CPUEngine", "Martlet", "CHeader"},
 }
 # Of the system, anybody may import the C library and atomics; Apple's frameworks belong to their engines.
 SYSTEM = {"Glibc", "Musl", "Darwin", "Synchronization"}
-APPLE = {"MetalEngine": {"Metal", "MetalPerformanceShadersGraph"}, "CoreMLEngine": {"CoreML"}}
+APPLE = {"MetalEngine": {"Metal", "MetalPerformanceShadersGraph"}, "CoreMLEngine": {"CoreML", "CoreVideo"}}
 
 
 @pytest.mark.parametrize("module", MAY_IMPORT)

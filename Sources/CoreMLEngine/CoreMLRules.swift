@@ -1,0 +1,121 @@
+import MIL
+import Passes
+
+/// What Core ML's language can say, and how what it cannot say directly is said with other ops.
+enum CoreMLRules {
+    static let mostDimensions = 5
+
+    /// Why Core ML would not take an operation as it stands; nil where it would.
+    static func refusal(of call: Call) -> String? {
+        guard call.op.isCoreML else { return "Core ML has no op '\(call.op.name)'." }
+        if let reason = special[call.op.name]?(call) { return reason }
+        for argument in call.operation.arguments {
+            guard let parameter = call.op.parameter(argument.name) else { continue }
+            for id in argument.values {
+                if let reason = refusal(of: call.function[id], as: parameter, of: call.op.name) { return reason }
+            }
+        }
+        return call.operation.outputs.lazy.compactMap { refusal(of: call.function[$0]) }.first
+    }
+
+    static func refusal(_ operation: Operation, _ function: Function) -> String? {
+        do { return refusal(of: try Call(operation, in: function)) } catch { return "\(error)" }
+    }
+
+    private static func refusal(of value: Value, as parameter: Op.Parameter, of op: String) -> String? {
+        // Numbers and words that only say how are given the type that Core ML wants.
+        if value.constant != nil, parameter.isConstant { return nil }
+        if let reason = refusal(of: value) { return reason }
+        guard let dtype = value.type.tensor?.dtype else { return nil }
+        if value.constant != nil, dtype.isInteger, CoreMLTypes.wholeNumbers(op, parameter) != nil { return nil }
+        let allowed = CoreMLTypes.allowed(op, parameter.name)
+        guard !allowed.contains(dtype) else { return nil }
+        let names = DataType.allCases.filter(allowed.contains).map(\.name).joined(separator: ", ")
+        return "Core ML's '\(op)' takes \(names) as '\(parameter.name)', not \(dtype.name)."
+    }
+
+    /// What holds for every value.
+    private static func refusal(of value: Value) -> String? {
+        guard let type = value.type.tensor else { return nil }
+        guard CoreMLTypes.moved.contains(type.dtype) || type.dtype == .string || value.constant != nil else {
+            return
+                "'\(value.name)' is \(type.dtype.name); Core ML has fp16, fp32, int32 and bool, and moves smaller numbers."
+        }
+        guard type.rank <= mostDimensions else {
+            return "'\(value.name)' has \(type.rank) dimensions; Core ML has \(mostDimensions) at most."
+        }
+        return type.shape.contains(0) ? "'\(value.name)' has no elements; Core ML has no empty tensors." : nil
+    }
+
+    /// What is refused beyond element types and shapes.
+    private static let special: [String: @Sendable (Call) -> String?] = [
+        "constexpr_lut_to_dense": { $0.has("shape") ? "Core ML 8 has no indices packed in bytes." : nil },
+        "constexpr_sparse_to_dense": { _ in masks },
+        "constexpr_lut_to_sparse": { _ in masks },
+        "constexpr_sparse_blockwise_shift_scale": { _ in masks },
+    ]
+    private static let masks = "Masks of single bits cannot be written to a model file yet."
+}
+
+extension Function {
+    /// Says with other ops what Core ML lacks, and fails with the reason where that does not help.
+    mutating func sayInCoreML() throws {
+        do { try expand { CoreMLRules.refusal($0, $1) != nil } } catch let failure as Failure {
+            // Not every expansion takes every type that its op has.
+            throw Failure(.unsupported, "Core ML lacks an op, and others cannot say it: \(failure.message)")
+        }
+        removeDead()
+        for operation in operations {
+            guard let reason = CoreMLRules.refusal(operation, self) else { continue }
+            throw Failure(.unsupported, "op '\(operation.op)': \(reason)")
+        }
+        for index in operations.indices { try adaptConstants(ofOperation: index) }
+    }
+
+    /// Gives what says how an op works the element type that Core ML wants: int32, and numbers like those they meet.
+    private mutating func adaptConstants(ofOperation index: Int) throws {
+        let call = try Call(operations[index], in: self)
+        let like = operations[index].arguments.lazy.filter { call.op.parameter($0.name)?.isConstant == false }
+            .flatMap(\.values).compactMap { call.function[$0].type.tensor?.dtype }.first { $0.isFloat }
+        for position in operations[index].arguments.indices {
+            let argument = operations[index].arguments[position]
+            guard let parameter = call.op.parameter(argument.name), let id = argument.values.first,
+                let constant = self[id].constant, let dtype = call.wanted(constant, as: parameter, like: like)
+            else { continue }
+            guard let adapted = constant.exactly(dtype) else {
+                throw Failure(
+                    .unsupported,
+                    "op '\(call.op.name)': The parameter '\(parameter.name)' holds what \(dtype.name), Core ML's type, cannot."
+                )
+            }
+            block.operations[index].arguments[position].values = [self.constant(adapted, name: self[id].name)]
+        }
+    }
+}
+
+extension Call {
+    /// The element type that a constant must get; nil where it has the right one.
+    fileprivate func wanted(_ constant: Tensor, as parameter: Op.Parameter, like: DataType?) -> DataType? {
+        let dtype: DataType?
+        if constant.dtype.isInteger {
+            guard let allowed = CoreMLTypes.wholeNumbers(op.name, parameter), !allowed.contains(constant.dtype) else {
+                return nil
+            }
+            dtype = allowed.contains(.int32) ? .int32 : allowed.first
+        } else if constant.dtype.isFloat, parameter.isConstant, constant.count == 1 {
+            dtype = CoreMLTypes.alwaysSingle.contains("\(op.name).\(parameter.name)") ? .float32 : like
+        } else {
+            dtype = nil
+        }
+        return dtype == constant.dtype ? nil : dtype
+    }
+}
+
+extension Tensor {
+    /// The elements in another type; nil where whole numbers would not stay what they are.
+    fileprivate func exactly(_ dtype: DataType) -> Tensor? {
+        let numbers = (0..<count).map { double(at: $0) }
+        guard dtype.isFloat || numbers.allSatisfy({ abs($0) <= Double(Int32.max) }) else { return nil }
+        return Tensor(numbers, dtype: dtype, shape: shape)
+    }
+}
