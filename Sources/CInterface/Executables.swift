@@ -55,8 +55,8 @@ public func mlt_run(
 ) -> mlt_status {
     status {
         try handles.use(executable, as: ExecutableObject.self) { executable in
-            let tensors = try executable.inputs(inputs, inputCount)
             try executable.checkPlace(outputs, outputCount)
+            let tensors = try executable.inputs(inputs, inputCount)
             try give(outputs, try executable.predictor.run(tensors).map { TensorObject($0) })
         }
     }
@@ -70,8 +70,8 @@ public func mlt_run_with_state(
     status {
         let state = try handles.use(state, as: StateObject.self) { $0.state }
         try handles.use(executable, as: ExecutableObject.self) { executable in
-            let tensors = try executable.inputs(inputs, inputCount)
             try executable.checkPlace(outputs, outputCount)
+            let tensors = try executable.inputs(inputs, inputCount)
             try give(outputs, try executable.predictor.run(tensors, state: state).map { TensorObject($0) })
         }
     }

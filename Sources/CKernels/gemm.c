@@ -7,6 +7,8 @@
 
 // Block sizes: a panel of B of 256 steps fits the L1, a block of A of 20 panels the L2.
 enum { most_depth = 256, block_panels = 20, most_pack_bytes = 16 << 20 };
+// Where A is read in place, a block of B of 512 steps and 256 columns stays in the L2.
+enum { most_rows_depth = 512, block_columns = 256 };
 
 struct product {
     int64_t M, N, K;
@@ -20,6 +22,12 @@ struct product {
     int64_t first_column;  // of C in the matrix the epilogue speaks of
     int across, down;      // parts along N and M
     char *scratch;
+};
+
+struct rows {
+    struct product product;
+    const float *B;
+    int64_t b_row, b_column;
 };
 
 struct few {
@@ -36,6 +44,8 @@ struct few {
 
 // K in equal blocks; both the packing of B and the product go by it.
 static int64_t block_depth(int64_t K) { return K ? divide_up(K, divide_up(K, most_depth)) : 1; }
+
+static int64_t rows_depth(int64_t K) { return K ? divide_up(K, divide_up(K, most_rows_depth)) : 1; }
 
 static float widen_half(uint16_t bits) {
     union { uint32_t bits; float value; } half = {(uint32_t)(bits & 0x7fff) << 13};
@@ -113,16 +123,37 @@ size_t mk_gemm_serial_scratch(int64_t K) {
     return (size_t)round_up((block_panels * tile_rows() * block_depth(K) + 16) * 4, 64);
 }
 
-static void multiply_part(void *context, int part, int parts) {
-    const struct product *p = context;
+// Rows and columns of C: whole tiles, all but the last.
+struct region {
+    int64_t m0, m1, n0, n1;
+};
+
+static struct region region_of(const struct product *p, int part) {
     int64_t rows = tile_rows(), columns = tile_columns();
     int64_t tall = divide_up(p->M, rows), wide = divide_up(p->N, columns);
     int i = part / p->across, j = part % p->across;
+    return (struct region){
+        part_start(tall, i, p->down) * rows, least(part_start(tall, i + 1, p->down) * rows, p->M),
+        part_start(wide, j, p->across) * columns, least(part_start(wide, j + 1, p->across) * columns, p->N)};
+}
+
+static void multiply_part(void *context, int part, int parts) {
+    const struct product *p = context;
+    struct region r = region_of(p, part);
     (void)parts;
-    MK_PICK(multiply)(p, part_start(tall, i, p->down) * rows, least(part_start(tall, i + 1, p->down) * rows, p->M),
-                      part_start(wide, j, p->across) * columns,
-                      least(part_start(wide, j + 1, p->across) * columns, p->N),
-                      (float *)(p->scratch + (size_t)part * mk_gemm_serial_scratch(p->K)));
+    MK_PICK(multiply)(p, r.m0, r.m1, r.n0, r.n1, (float *)(p->scratch + (size_t)part * mk_gemm_serial_scratch(p->K)));
+}
+
+static size_t rows_scratch(int64_t N, int64_t K) {
+    return (size_t)round_up((rows_depth(K) * round_up(least(N, block_columns), tile_columns()) + 16) * 4, 64);
+}
+
+static void rows_part(void *context, int part, int parts) {
+    const struct rows *p = context;
+    struct region r = region_of(&p->product, part);
+    (void)parts;
+    MK_PICK(multiply_rows)(&p->product, p->B, p->b_row, p->b_column, r.m0, r.m1, r.n0, r.n1,
+                           (float *)(p->product.scratch + (size_t)part * rows_scratch(p->product.N, p->product.K)));
 }
 
 // K = 0, or a matrix without elements: there is nothing to multiply, but C still gets its epilogue.
@@ -139,17 +170,22 @@ static int parts_for(int64_t M, int64_t N, int64_t K) {
     return (double)M * (double)N * (double)K < 65536 ? 1 : mk_threads();
 }
 
-// Splits so that the largest part is smallest; among equals the one that packs A least often.
-static void multiply(struct product *p) {
-    if (is_empty(p)) return;
+// Splits so that the largest part is smallest; among equals the one with the fewest columns a part, where `narrow` is
+// set (each part packs its own of B), else with the fewest rows (each packs its own of A).
+static int split(struct product *p, int narrow) {
     int64_t tall = divide_up(p->M, tile_rows()), wide = divide_up(p->N, tile_columns()), best = INT64_MAX;
     int threads = parts_for(p->M, p->N, p->K);
     for (int across = 1; across <= threads; across++) {
         int down = threads / across;
         int64_t work = divide_up(tall, down) * divide_up(wide, across);
-        if (work < best) best = work, p->across = across, p->down = down;
+        if (work < best || (narrow && work == best)) best = work, p->across = across, p->down = down;
     }
-    mk_parallel(p->across * p->down, multiply_part, p);
+    return p->across * p->down;
+}
+
+static void multiply(struct product *p) {
+    if (is_empty(p)) return;
+    mk_parallel(split(p, 0), multiply_part, p);
 }
 
 void mk_gemm_packed(int64_t M, int64_t N, int64_t K, const float *A, int64_t a_row, int64_t a_column,
@@ -180,6 +216,8 @@ int mk_gemm_is_small(int64_t M, int64_t N, int64_t K) {
     return M > 0 && K > 0 && N > 0 && N % MK_PICK(small_step)() == 0 && (double)M * (double)N * (double)K <= 96.0 * 96 * 96;
 }
 
+int mk_gemm_is_quick(void) { return mk_isa() == MK_AVX512; }
+
 void mk_gemm(int64_t M, int64_t N, int64_t K, const float *A, int64_t a_row, int64_t a_column, const float *B,
              int64_t b_row, int64_t b_column, float *C, int64_t c_row, int accumulate, const mk_epilogue *epilogue,
              void *workspace) {
@@ -190,6 +228,12 @@ void mk_gemm(int64_t M, int64_t N, int64_t K, const float *A, int64_t a_row, int
     }
     if (a_column == 1 && b_column == 1 && !accumulate && !epilogue && mk_gemm_is_small(M, N, K)) {
         MK_PICK(multiply_small)(M, N, K, A, a_row, B, b_row, C, c_row);
+        return;
+    }
+    if (a_column == 1 || K <= 1) {
+        struct rows rows = {{M, N, K, A, a_row, 1, NULL, C, c_row, accumulate, epilogue, 0, 1, 1, workspace}, B, b_row,
+                            b_column};
+        if (!is_empty(&rows.product)) mk_parallel(split(&rows.product, 1), rows_part, &rows);
         return;
     }
     int64_t step = columns_at_once(N, K);
@@ -205,7 +249,8 @@ void mk_gemm(int64_t M, int64_t N, int64_t K, const float *A, int64_t a_row, int
 
 size_t mk_gemm_workspace(int64_t M, int64_t N, int64_t K) {
     int64_t step = columns_at_once(N, K);
-    return mk_gemm_pack_size(K, step) + mk_gemm_packed_workspace(M, step, K);
+    size_t packed = mk_gemm_pack_size(K, step) + mk_gemm_packed_workspace(M, step, K);
+    return greatest(packed, (size_t)parts_for(M, N, K) * rows_scratch(N, K));
 }
 
 // MARK: Few rows

@@ -199,6 +199,8 @@ struct Parser {
         return operation
     }
 
+    private var isFlexible: Bool { !function.values.allSatisfy(\.type.isFixed) }
+
     /// The types of the outputs: as declared, checked against the op's row where the inputs are known.
     private func outputTypes(_ operation: Operation, declared: [Output], _ place: Token) throws -> [ValueType] {
         func located<T>(_ body: () throws -> T) throws -> T {
@@ -215,7 +217,15 @@ struct Parser {
             try located { try call.check() }
             return given
         }
-        let inferred = try located { try call.infer() }
+        let inferred: [ValueType]
+        do {
+            inferred = try located { try call.infer() }
+        } catch let failure as Failure
+            where failure.kind == .unsupported && given.count == declared.count && isFlexible
+        {
+            // A number that must be known may follow from a shape that is not known yet.
+            return given
+        }
         guard inferred.count == declared.count else {
             throw failure(
                 place,

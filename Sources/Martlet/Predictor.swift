@@ -80,17 +80,18 @@ public final class Predictor: Sendable {
         let interface = try model.interface(function.name)
         let all = try InputFeature.all(of: interface, in: function)
         let results = try OutputFeature.all(of: interface, in: function)
-        var runnable = try function.withoutStates()
+        let stateless = Result { try function.withoutStates() }
         let (device, reason) = try choose {
-            (try? ready(runnable, for: all.types(all.map(\.usual)), evaluate)) ?? runnable
+            let function = (try? stateless.get()) ?? function
+            return (try? ready(function, for: all.types(all.map(\.usual)), evaluate)) ?? function
         }
         let fixed = all.compactMap(\.shapes.fixed)
-        var only = try open(model.source, function, interface, on: device)
-        let isOpened = only != nil
-        if !isOpened, fixed.count == all.count {
-            if device.keepsStates { runnable = function }
-            only = try compile(runnable, for: all.types(fixed), on: device, evaluate)
-        }
+        let isFixed = fixed.count == all.count
+        let opened = try open(model.source, function, interface, on: device)
+        let isOpened = opened != nil
+        let runnable = try isOpened || isFixed && device.keepsStates ? function : stateless.get()
+        let only =
+            try !isOpened && isFixed ? compile(runnable, for: all.types(fixed), on: device, evaluate) : opened
         let entries = all.filter { !$0.isState }
         self.device = device
         choice = reason
@@ -112,10 +113,11 @@ public final class Predictor: Sendable {
         takesInputsAsGiven =
             isOpened || entries.enumerated().allSatisfy { $1.position == $0 && $1.dtype == $1.programType.dtype }
         givesOutputsAsRun =
-            isOpened || results.count == function.outputs.count
-            && results.enumerated().allSatisfy {
-                $1.position == $0 && $1.labels == nil && $1.dtype == $1.programType.dtype
-            }
+            isOpened
+            || results.count == function.outputs.count
+                && results.enumerated().allSatisfy {
+                    $1.position == $0 && $1.labels == nil && $1.dtype == $1.programType.dtype
+                }
     }
 
     /// Predicts from inputs by name; an optional input may be left out. A model with states needs a `state`, which it
@@ -352,9 +354,11 @@ private func open(
     _ source: ModelSource?, _ function: Function, _ interface: Interface, on device: any Device
 ) throws -> (any Executable)? {
     guard let source else { return nil }
-    do { return try device.open(source, function, interface, keeping: .standard) } catch let failure as Failure
-        where failure.kind == .unsupported
-    {
+    do {
+        let opened = try device.open(source, function, interface, keeping: .standard)
+        // States that it does not keep itself would be lost.
+        return opened?.states.isEmpty == function.states.isEmpty ? opened : nil
+    } catch let failure as Failure where failure.kind == .unsupported {
         Log.write(.warning, "'\(source.path)' is not run as the file has it: \(failure.message)")
         return nil
     }

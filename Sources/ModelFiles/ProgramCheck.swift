@@ -51,6 +51,9 @@ enum ProgramCheck {
             let inferred: [ValueType]
             do {
                 inferred = try call.infer()
+            } catch let failure as Failure where failure.kind == .unsupported && isFlexible(function) {
+                // A number that must be known may follow from a shape that is not known yet; compiling for one tells.
+                continue
             } catch let failure as Failure {
                 // What a file says wrongly is the file's fault; what we cannot do stays as it is.
                 let isOurs = [.unsupported, .outOfMemory, .bug].contains(failure.kind)
@@ -68,6 +71,10 @@ enum ProgramCheck {
                         + "\(type) follows from the inputs.")
             }
         }
+    }
+
+    private static func isFlexible(_ function: Function) -> Bool {
+        function.inputs.contains { !isFixed(function[$0].type) }
     }
 
     private static func isFixed(_ type: ValueType) -> Bool {

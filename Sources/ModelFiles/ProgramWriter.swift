@@ -74,6 +74,17 @@ struct FunctionWriter {
         try writer.message(2) { try $0.type(function[id].type) }
     }
 
+    /// A result of compressed weights; masks are lists of single bits there.
+    private func namedMask(_ id: ValueID, to writer: inout ProtobufWriter) throws {
+        guard let type = function[id].type.tensor, type.dtype == .bool, opset >= 3 else {
+            return try namedType(id, to: &writer)
+        }
+        writer.string(1, name(id))
+        try writer.message(2) { wire in
+            try wire.message(1) { try $0.tensorType(type, as: NarrowType.named("uint1")) }
+        }
+    }
+
     // MARK: Blocks
 
     private mutating func content(
@@ -168,6 +179,7 @@ struct FunctionWriter {
     private func compressed(
         _ operation: Operation, _ title: String, to writer: inout ProtobufWriter, _ values: inout ValueWriter
     ) throws {
+        let narrow = opset >= 3 ? NarrowType.ofArguments(operation, in: function) : [:]
         try writer.message(3) { message in
             message.string(1, operation.op)
             for argument in operation.arguments where opset >= 3 {
@@ -175,12 +187,14 @@ struct FunctionWriter {
                     for id in argument.values {
                         try bindings.message(1) { binding in
                             guard let tensor = function[id].constant else { return binding.string(1, name(id)) }
-                            try binding.message(2) { try values.write(tensor, opset, to: &$0) }
+                            try binding.message(2) {
+                                try values.write(tensor, opset, as: narrow[argument.name], to: &$0)
+                            }
                         }
                     }
                 }
             }
-            for id in operation.outputs { try message.message(3) { try namedType(id, to: &$0) } }
+            for id in operation.outputs { try message.message(3) { try namedMask(id, to: &$0) } }
             try message.entry(5, "name") { try $0.text(title) }
             for argument in operation.arguments where opset < 3 {
                 guard let tensor = argument.values.first.flatMap({ function[$0].constant }) else { continue }

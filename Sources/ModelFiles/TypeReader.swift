@@ -7,13 +7,11 @@ enum WireDataType {
         (21, .int8), (22, .int16), (23, .int32), (24, .int64),
         (31, .uint8), (32, .uint16), (33, .uint32), (34, .uint64),
     ]
-    private static let unsupported: [Int: String] = [
-        13: "bf16", 25: "int4", 35: "uint4", 36: "uint2", 37: "uint1", 38: "uint6", 39: "uint3",
-        40: "fp8e4m3fn", 41: "fp8e5m2",
-    ]
+    private static let unsupported: [Int: String] = [13: "bf16", 40: "fp8e4m3fn", 41: "fp8e5m2"]
 
     static func dtype(_ code: Int) throws -> DataType {
         if let match = codes.first(where: { $0.0 == code }) { return match.1 }
+        if let narrow = NarrowType.of(code: code) { return narrow.dtype }
         if let name = unsupported[code] {
             throw Failure(.unsupported, "The element type \(name) is not one this version of Martlet runs.")
         }

@@ -38,6 +38,7 @@ enum Upgrade {
     // MARK: Reading
 
     static func apply(to function: inout Function) throws {
+        function.takeBitsAsIndices()
         try apply(to: &function.block, in: function)
     }
 

@@ -29,12 +29,15 @@ struct ValueReader {
         switch (type, immediate, blob) {
         case (.tensor(let tensor), nil, let blob?):
             try Self.checkFixed(tensor)
-            return (type, try self.blob(blob, tensor), wire)
+            return (type, try self.blob(blob, tensor, try Self.narrow(tensor, wire)), wire)
         case (.tensor(let tensor), let immediate?, nil):
             try Self.checkFixed(tensor)
             var content: ProtobufReader?
             try immediate.each(1) { content = try $0.message() }
             guard let content else { throw Failure(.malformed, "A constant of type \(tensor) holds no tensor.") }
+            if let narrow = try Self.narrow(tensor, wire) {
+                return (type, try Self.unpack(content, tensor, narrow), wire)
+            }
             return (type, try pool.tensor(tensor, content), wire)
         case (.list(.tensor(let element), let length), let immediate?, nil):
             let constant = try list(immediate, element)
@@ -54,7 +57,20 @@ struct ValueReader {
         }
     }
 
-    private mutating func blob(_ reader: ProtobufReader, _ type: TensorType) throws -> Tensor {
+    /// The type of fewer than eight bits that the elements have in the file; nil where they take whole bytes.
+    private static func narrow(_ type: TensorType, _ wire: ProtobufReader) throws -> NarrowType? {
+        [.int8, .uint8, .bool].contains(type.dtype) ? try NarrowType(wire) : nil
+    }
+
+    /// Elements of fewer than eight bits that are written out: a list of bytes.
+    private static func unpack(_ reader: ProtobufReader, _ type: TensorType, _ narrow: NarrowType) throws -> Tensor {
+        var bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+        try reader.each(7) { field in try field.message().each(1) { bytes = try $0.bytes() } }
+        _ = try type.checkedByteCount()
+        return try narrow.unpack(bytes, as: type)
+    }
+
+    private mutating func blob(_ reader: ProtobufReader, _ type: TensorType, _ narrow: NarrowType?) throws -> Tensor {
         var reader = reader
         var name = UnsafeRawBufferPointer(start: nil, count: 0)
         var offset: UInt64 = 0
@@ -65,12 +81,12 @@ struct ValueReader {
             default: try reader.skip()
             }
         }
-        if let latest, latest.name.elementsEqual(name) { return try latest.file.tensor(type, at: offset) }
+        if let latest, latest.name.elementsEqual(name) { return try latest.file.tensor(type, narrow, at: offset) }
         let text = String(decoding: name, as: UTF8.self)
         let file = try weights[text] ?? WeightFile(blobPath(text))
         weights[text] = file
         latest = (Array(name), file)
-        return try file.tensor(type, at: offset)
+        return try file.tensor(type, narrow, at: offset)
     }
 
     /// A list of scalars becomes one tensor of rank 1.

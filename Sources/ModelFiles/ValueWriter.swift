@@ -13,24 +13,34 @@ struct ValueWriter {
         let address: UnsafeMutableRawPointer
         let byteCount: Int
         let dtype: DataType
+        let narrow: NarrowType?
     }
 
     init(weightsPath: String) throws { weights = try WeightWriter(weightsPath) }
 
     func finish() throws -> Digest { try weights.finish() }
 
-    mutating func write(_ tensor: Tensor, _ opset: Int, to writer: inout ProtobufWriter) throws {
-        try writer.message(2) { try $0.type(.tensor(tensor.type)) }
-        guard tensor.count >= Self.large, Self.weightTypes(opset).contains(tensor.dtype) else {
-            try writer.message(3) { try $0.message(1) { try $0.elements(tensor) } }
+    /// Writes a constant, packed where its elements take fewer than eight bits.
+    mutating func write(
+        _ tensor: Tensor, _ opset: Int, as narrow: NarrowType? = nil, to writer: inout ProtobufWriter
+    ) throws {
+        try writer.message(2) { type in try type.message(1) { try $0.tensorType(tensor.type, as: narrow) } }
+        guard tensor.count >= Self.large, narrow != nil || Self.weightTypes(opset).contains(tensor.dtype) else {
+            try writer.message(3) { immediate in
+                try immediate.message(1) { content in
+                    guard let narrow else { return try content.elements(tensor) }
+                    content.message(7) { if tensor.count > 0 { $0.raw(1, narrow.pack(tensor)) } }
+                }
+            }
             return
         }
-        let place = Place(address: tensor.pointer, byteCount: tensor.bytes.count, dtype: tensor.dtype)
+        let place = Place(
+            address: tensor.pointer, byteCount: tensor.bytes.count, dtype: tensor.dtype, narrow: narrow)
         let offset: Int
         if let known = offsets[place] {
             offset = known
         } else {
-            offset = try weights.write(tensor)
+            offset = try weights.write(tensor, as: narrow)
             offsets[place] = offset
         }
         writer.message(5) { blob in
@@ -68,8 +78,8 @@ extension ProtobufWriter {
         }
     }
 
-    private mutating func tensorType(_ type: TensorType) throws {
-        int(1, try WireDataType.code(of: type.dtype))
+    mutating func tensorType(_ type: TensorType, as narrow: NarrowType? = nil) throws {
+        int(1, try narrow?.code ?? WireDataType.code(of: type.dtype))
         int(2, type.rank)
         for size in type.shape { message(3) { $0.dimension(size) } }
     }

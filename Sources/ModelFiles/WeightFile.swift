@@ -9,7 +9,7 @@ struct WeightFile {
     static let mark: UInt32 = 0xDEAD_BEEF
     static let alignment = 64
 
-    /// The codes of element types; the types below a byte stand only in `name(ofCode:)`.
+    /// The codes of element types; `NarrowType` has those of fewer than eight bits.
     private static let codes: [(dtype: DataType, code: UInt32)] = [
         (.float16, 1), (.float32, 2), (.uint8, 3), (.int8, 4), (.int16, 6), (.uint16, 7), (.int32, 14), (.uint32, 15),
     ]
@@ -18,10 +18,8 @@ struct WeightFile {
 
     private static func name(ofCode code: UInt32) -> String {
         if let match = codes.first(where: { $0.code == code }) { return match.dtype.name }
-        let others: [UInt32: String] = [
-            5: "bf16", 8: "int4", 9: "uint1", 10: "uint2", 11: "uint4", 12: "uint3", 13: "uint6",
-        ]
-        return others[code] ?? "unknown (code \(code))"
+        if let narrow = NarrowType.all.first(where: { $0.weightCode == code }) { return narrow.name }
+        return code == 5 ? "bf16" : "unknown (code \(code))"
     }
 
     init(_ path: String) throws {
@@ -39,8 +37,9 @@ struct WeightFile {
         UInt64(littleEndian: file.bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
     }
 
-    /// The tensor whose record lies at an offset, over the mapped bytes. Its record must agree with the declared type.
-    func tensor(_ type: TensorType, at offset: UInt64) throws -> Tensor {
+    /// The tensor whose record lies at an offset, over the mapped bytes, or unpacked from them where its elements have
+    /// fewer than eight bits. Its record must agree with the declared type.
+    func tensor(_ type: TensorType, _ narrow: NarrowType? = nil, at offset: UInt64) throws -> Tensor {
         func malformed(_ what: String) -> Failure {
             Failure(.malformed, "The weight file '\(file.path)' has \(what) (record at offset \(offset)).")
         }
@@ -55,13 +54,15 @@ struct WeightFile {
         let record = Int(offset)
         guard word(record) == Self.mark else { throw malformed("no record there: its mark is missing") }
         let (code, size, data) = (word(record + 4), long(record + 8), long(record + 16))
-        guard let wanted = Self.code(of: type.dtype) else {
+        guard let wanted = narrow?.weightCode ?? Self.code(of: type.dtype) else {
             throw Failure(.unsupported, "Weight files cannot hold \(type.dtype.name) values.")
         }
         guard code == wanted else {
-            throw malformed("\(Self.name(ofCode: code)) values where the model declares \(type.dtype.name)")
+            throw malformed(
+                "\(Self.name(ofCode: code)) values where the model declares \(narrow?.name ?? type.dtype.name)")
         }
-        let expected = try type.checkedByteCount()
+        let whole = try type.checkedByteCount()
+        let expected = narrow?.byteCount(type.count) ?? whole
         guard size == UInt64(expected) else {
             throw malformed("\(size) bytes where \(type) takes \(expected)")
         }
@@ -71,7 +72,8 @@ struct WeightFile {
         guard data <= count, size <= count - data else {
             throw malformed("data from \(data) on that does not fit its \(count) bytes; it is cut off")
         }
-        return Tensor(type, storage: file.storage, byteOffset: Int(data))
+        guard let narrow else { return Tensor(type, storage: file.storage, byteOffset: Int(data)) }
+        return try narrow.unpack(UnsafeRawBufferPointer(rebasing: file.bytes[Int(data)...].prefix(expected)), as: type)
     }
 }
 
@@ -87,16 +89,23 @@ struct WeightWriter {
     }
 
     /// Writes one tensor and returns the offset of its record.
-    mutating func write(_ tensor: Tensor) throws -> Int {
-        guard let code = WeightFile.code(of: tensor.dtype) else {
+    mutating func write(_ tensor: Tensor, as narrow: NarrowType? = nil) throws -> Int {
+        guard let code = narrow?.weightCode ?? WeightFile.code(of: tensor.dtype) else {
             throw Failure(.unsupported, "Weight files cannot hold \(tensor.dtype.name) values.")
         }
         let record = file.count
-        let (size, data) = (UInt64(tensor.bytes.count), UInt64(record + WeightFile.alignment))
+        let packed = narrow?.pack(tensor)
+        let (size, data) = (UInt64(packed?.count ?? tensor.bytes.count), UInt64(record + WeightFile.alignment))
+        let filling = narrow.map { UInt32(truncatingIfNeeded: Int(size) * 8 - tensor.count * $0.bits) } ?? 0
         let fields = [WeightFile.mark, code, UInt32(truncatingIfNeeded: size), UInt32(size >> 32)]
-        try file.write(Self.words(fields + [UInt32(truncatingIfNeeded: data), UInt32(data >> 32)], fill: 40))
-        digest.add(tensor.bytes)
-        try file.write(tensor.bytes)
+        try file.write(Self.words(fields + [UInt32(truncatingIfNeeded: data), UInt32(data >> 32), filling], fill: 36))
+        if let packed {
+            digest.add(packed)
+            try file.write(packed)
+        } else {
+            digest.add(tensor.bytes)
+            try file.write(tensor.bytes)
+        }
         count += 1
         let rest = file.count % WeightFile.alignment
         if rest > 0 { try file.write(Self.words([], fill: WeightFile.alignment - rest)) }

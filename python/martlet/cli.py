@@ -171,7 +171,7 @@ def inspect(path: Path, plan: bool, device: str | None, function: str | None, as
             ("", "name", "kind", "dtype", "shape", "description"),
             [
                 (side, port["name"], port["kind"], port["dtype"], sizes(port), port["description"] or "")
-                for side, ports in (("input", each["inputs"]), ("output", each["outputs"]))
+                for side, ports in (("input", each["inputs"]), ("output", each["outputs"]), ("state", each["states"]))
                 for port in ports
             ],
         )
@@ -214,7 +214,7 @@ def run(
     if seed is not None:
         inputs = random_inputs(model, seed) | inputs
     start = time.perf_counter()
-    outputs = model.predict(inputs)
+    outputs = model.predict(inputs, fresh(model))
     milliseconds = (time.perf_counter() - start) * 1e3
     if output:
         with output.open("wb") as file:
@@ -305,13 +305,13 @@ def bench_model(
     loaded = time.perf_counter()
     inputs = random_inputs(model, seed)
     began = time.perf_counter()
-    model.predict(inputs)
+    model.predict(inputs, fresh(model))
     first = time.perf_counter() - began
-    times = []
+    state, times = fresh(model), []
     with tqdm(total=warmup + runs, unit="run", leave=False, disable=True if as_json else None) as progress:
         for turn in range(warmup + runs):
             began = time.perf_counter()
-            model.predict(inputs)
+            model.predict(inputs, state)
             took = time.perf_counter() - began
             if turn >= warmup:
                 times.append(took * 1e3)
@@ -358,11 +358,11 @@ def profile(
 ) -> None:
     """Show where the time of a model goes, on random inputs."""
     model = open_model(path, device, function, threads)
-    inputs = random_inputs(model, seed)
-    model.predict(inputs)
+    inputs, state = random_inputs(model, seed), fresh(model)
+    model.predict(inputs, state)
     with martlet.profile() as found:
         for _ in range(runs):
-            model.predict(inputs)
+            model.predict(inputs, state)
     if trace:
         found.save(trace)
     if as_json:
@@ -453,6 +453,11 @@ def read_image(file: str) -> Any:
     except ImportError:
         raise martlet.UnsupportedError(f"{file} is no .npy file; to read images, install pillow.") from None
     return Image.open(file)
+
+
+def fresh(model: martlet.Model) -> martlet.State | None:
+    """A new state for a model that has any."""
+    return model.make_state() if model.states else None
 
 
 def random_inputs(model: martlet.Model, seed: int) -> dict[str, NDArray[Any]]:

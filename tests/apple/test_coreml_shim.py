@@ -156,6 +156,13 @@ REFUSED = {
     "rank 0": ("tensor<fp32, []> x) { result = exp(x = x); } -> (result)", "rank must be 1 to 5"),
     "rank 6": ("tensor<fp32, [1, 1, 1, 1, 1, 2]> x) { result = exp(x = x); } -> (result)", "rank must be 1 to 5"),
     "empty": ("tensor<fp32, [2, 0]> x) { result = exp(x = x); } -> (result)", "without empty dimensions"),
+    "no inputs": (") { result = exp(x = tensor<fp32, [2]>([1, 2])); } -> (result)", "has no inputs"),
+    "a word of MIL as a name": ("tensor<fp32, [2]> list) { result = exp(x = list); } -> (result)", "called 'list'"),
+    "a result that nobody computes in Core ML": (
+        'tensor<int32, [2]> x) { y = cast(x = x, dtype = string("int64")); '
+        'result = cast(x = y, dtype = string("int32")); } -> (result)',
+        "is int64",
+    ),
     "a weight that is no constant": (
         "tensor<fp32, [2, 3]> x, tensor<fp32, [4, 3]> w) { result = linear(x = x, weight = w); } -> (result)",
         "'weight' must be constant",

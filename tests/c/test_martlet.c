@@ -256,6 +256,89 @@ static void runs(void) {
     FAILS(MLT_BAD_HANDLE, mlt_run(outputs, 2, executable, bad, 2));
 }
 
+// Two runs at once, then states: what one run leaves, the next one finds.
+static void batches(void) {
+    mlt_executable *executable = compiled();
+    if (!executable) return;
+    const float c[2][6] = {{2, 3, 4, 5, 6, 7}, {2, 2, 2, 2, 2, 2}}, d[2][6] = {{2, 6, 12, 20, 30, 42}, {2, 2, 2, 2, 2, 2}};
+    mlt_tensor *inputs[4], *outputs[4] = {NULL, NULL, NULL, NULL};
+    for (int index = 0; index < 4; index++)
+        OK(mlt_tensor_copy(&inputs[index], MLT_FLOAT32, 2, shape, index ? ones : numbers, sizeof ones));
+    const mlt_tensor *const *given = (const mlt_tensor *const *)inputs;
+    OK(mlt_run_batch(outputs, 2, executable, given, 2, 2));
+    for (int run = 0; run < 2; run++) {
+        CHECK(holds(outputs[2 * run], d[run], 6));
+        CHECK(holds(outputs[2 * run + 1], c[run], 6));
+        OK(mlt_release(outputs[2 * run]));
+        OK(mlt_release(outputs[2 * run + 1]));
+        outputs[2 * run] = outputs[2 * run + 1] = NULL;
+    }
+    OK(mlt_run_batch(NULL, 0, executable, NULL, 2, 0));
+    const mlt_tensor *bad[4] = {inputs[0], inputs[1], inputs[2], NULL};
+    FAILS(MLT_BAD_HANDLE, mlt_run_batch(outputs, 2, executable, bad, 2, 2));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_run_batch(outputs, 2, executable, given, 2, -1));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_run_batch(outputs, 1, executable, given, 2, 2));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_run_batch(outputs, 2, executable, given, -1, 2));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_run_batch(NULL, 2, executable, given, 2, 2));
+    CHECK(!outputs[0] && !outputs[1] && !outputs[2] && !outputs[3]);
+    for (int index = 0; index < 4; index++) OK(mlt_release(inputs[index]));
+    OK(mlt_release(executable));
+}
+
+static void states(void) {
+    const char *text =
+        "program(1.3) { func main<ios18>(state<tensor<fp32, [2, 3]>> total, tensor<fp32, [2, 3]> x) {"
+        "  tensor<fp32, [2, 3]> before = read_state(input = total)[name = string(\"before\")];"
+        "  tensor<fp32, [2, 3]> sum = add(x = before, y = x)[name = string(\"sum\")];"
+        "  write_state(input = total, data = sum);"
+        "} -> (before); }";
+    const float zeros[6] = {0}, twice[6] = {2, 4, 6, 8, 10, 12};
+    const int64_t turned[2] = {3, 2};
+    mlt_model *model = NULL;
+    mlt_executable *executable = NULL, *other = compiled();
+    mlt_state *state = NULL, *foreign = NULL;
+    mlt_tensor *x = NULL, *y = NULL, *wrong = NULL;
+    if (!OK(mlt_model_parse(&model, text)) || !OK(mlt_compile(&executable, model, "cpu", NULL))) return;
+    OK(mlt_release(model));
+    TEXT("\"states\": [{\"name\": \"total\"", mlt_executable_info(&text, executable));
+    OK(mlt_state_make(&state, executable));
+    OK(mlt_tensor_copy(&x, MLT_FLOAT32, 2, shape, numbers, sizeof numbers));
+    OK(mlt_tensor_copy(&wrong, MLT_FLOAT32, 2, turned, ones, sizeof ones));
+    const mlt_tensor *given[1] = {x};
+    const float *expected[3] = {zeros, numbers, twice};
+    for (int step = 0; step < 3; step++) {
+        OK(mlt_run_with_state(&y, 1, executable, state, given, 1));
+        CHECK(holds(y, expected[step], 6));
+        OK(mlt_release(y));
+    }
+    OK(mlt_state_set(state, "total", x));
+    OK(mlt_state_get(&y, state, "total"));
+    CHECK(holds(y, numbers, 6));
+    OK(mlt_release(y));
+    y = NULL;
+    FAILS(MLT_INVALID_ARGUMENT, mlt_run(&y, 1, executable, given, 1));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_run_batch(&y, 1, executable, given, 1, 1));
+    FAILS(MLT_BAD_HANDLE, mlt_run_with_state(&y, 1, executable, NULL, given, 1));
+    FAILS(MLT_BAD_HANDLE, mlt_run_with_state(&y, 1, executable, (mlt_state *)x, given, 1));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_state_set(state, "total", wrong));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_state_set(state, "other", x));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_state_set(state, NULL, x));
+    FAILS(MLT_BAD_HANDLE, mlt_state_set(state, "total", NULL));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_state_get(&y, state, "other"));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_state_get(NULL, state, "total"));
+    FAILS(MLT_BAD_HANDLE, mlt_state_make(&foreign, NULL));
+    OK(mlt_state_make(&foreign, other));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_run_with_state(&y, 1, executable, foreign, given, 1));
+    CHECK(y == NULL);
+    OK(mlt_release(foreign));
+    OK(mlt_release(state));
+    FAILS(MLT_BAD_HANDLE, mlt_run_with_state(&y, 1, executable, state, given, 1));
+    OK(mlt_release(x));
+    OK(mlt_release(wrong));
+    OK(mlt_release(executable));
+    OK(mlt_release(other));
+}
+
 enum { THREADS = 8, TURNS = 500 };
 
 static mlt_executable *shared;
@@ -685,6 +768,8 @@ int main(int count, char **arguments) {
     handles();
     models(getenv("TEST_FOLDER"));
     runs();
+    batches();
+    states();
     selection();
     threads();
     eager();

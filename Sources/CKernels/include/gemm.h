@@ -43,6 +43,9 @@ void mk_gemm(int64_t M, int64_t N, int64_t K, const float *A, int64_t a_row, int
 // Whether a product is one that mk_gemm does without packing, where the columns of A and B are neighbours.
 int mk_gemm_is_small(int64_t M, int64_t N, int64_t K);
 
+// Whether mk_gemm is as quick on this processor as the best libraries, where the columns of A are neighbours.
+int mk_gemm_is_quick(void);
+
 // Bytes of workspace for mk_gemm on this thread's number of threads. Workspaces are 64-byte aligned, everywhere.
 size_t mk_gemm_workspace(int64_t M, int64_t N, int64_t K);
 

@@ -216,11 +216,11 @@ struct MatrixProduct {
             }
         }
         let (m, n, k) = (target.shape[rank - 2], target.shape[rank - 1], left.shape[rank - 1])
+        let hasRows = !isTyped && target.count == m * n && left.strides[rank - 1] == 1
         let isSmall =
-            !isTyped && target.count == m * n && left.strides[rank - 1] == 1 && right.strides[rank - 1] == 1
-            && mk_gemm_is_small(Int64(m), Int64(n), Int64(k)) != 0
+            hasRows && right.strides[rank - 1] == 1 && mk_gemm_is_small(Int64(m), Int64(n), Int64(k)) != 0
         #if ONEDNN
-            if lowerer.usesOneDNN, rank <= 6, !isTyped, !isSmall {
+            if lowerer.usesOneDNN, rank <= 6, !isTyped, !isSmall, !(hasRows && mk_gemm_is_quick() != 0) {
                 let (source, weights, destination) = (
                     try Descriptor(left), try Descriptor(right), try Descriptor(target)
                 )
@@ -277,7 +277,8 @@ struct MatrixProduct {
         }
         let (kernel, reason) =
             isSmall
-            ? ("small gemm", "small matrices, multiplied where they lie") : ("gemm", "portable matrix product")
+            ? ("small gemm", "small matrices, multiplied where they lie")
+            : ("gemm", hasRows ? "matrix product, x read where it lies" : "portable matrix product")
         lowerer.emit(call, kernel: kernel, reason: reason, reads: [left, right], writes: [target]) { frame in
             for (x, y, z) in offsets {
                 mk_gemm(
