@@ -1,0 +1,8 @@
+#if canImport(Metal) && canImport(MetalPerformanceShadersGraph)
+    import MIL
+    import MetalPerformanceShadersGraph
+
+    extension MetalLowerings {
+        static let shape: [Lowering] = []
+    }
+#endif
