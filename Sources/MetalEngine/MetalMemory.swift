@@ -51,7 +51,11 @@
         /// A buffer with the elements of a tensor: the memory it lies in where Metal can use that, else a copy.
         func buffer(for tensor: Tensor) throws -> MetalBuffer {
             if let known = state.withLock({ $0.lent[UInt(bitPattern: tensor.pointer)]?.buffer }) { return known }
-            if let mapped = map(tensor) { return mapped }
+            return try map(tensor) ?? copy(of: tensor)
+        }
+
+        /// A buffer of its own with the elements of a tensor.
+        func copy(of tensor: Tensor) throws -> MetalBuffer {
             let copy = try take(tensor.type.byteCount)
             copy.contents.copyMemory(from: tensor.pointer, byteCount: tensor.type.byteCount)
             return copy
