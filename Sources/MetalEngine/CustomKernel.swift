@@ -64,7 +64,7 @@
         /// What is bound to each index.
         private let bindings: [Binding]
 
-        private enum Binding: Sendable {
+        fileprivate enum Binding: Sendable {
             case value(ValueID)
             /// Elements that are known before the run.
             case memory(MetalBuffer)
