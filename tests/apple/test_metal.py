@@ -89,9 +89,9 @@ def test_a_program_is_one_graph():
     got = model(a=A, b=B)
     np.testing.assert_array_equal(got["s"], A + B)
     np.testing.assert_array_equal(got["y"], np.maximum(A + B, 0))
-    (step,) = model.plan()["steps"]
-    assert step["ops"] == ["add", "relu"]
-    assert model.plan()["device"] == "metal"
+    (step,) = model.plan().steps
+    assert list(step.ops) == ["add", "relu"]
+    assert model.plan().device == "metal"
 
 
 @pytest.mark.usefixtures("manners")
@@ -154,7 +154,7 @@ def test_steps_are_recorded():
     model = martlet.parse(SUM, device="metal")
     with martlet.profile() as profile:
         model(a=A, b=B)
-    (step,) = profile.steps
+    (step,) = profile.ops
     assert step.device == "metal"
     assert step.kernel == "graph"
     assert step.duration_ns > 0
