@@ -5,6 +5,7 @@ Run with MARTLET_LIBRARY = the library built with them, plain and with MARTLET_S
 from __future__ import annotations
 
 import ctypes
+import json
 import mmap
 import os
 import threading
@@ -15,6 +16,7 @@ import pytest
 
 import martlet
 from martlet import CoreMLBackend, CoreMLBackendConfig
+from martlet._native import check, ffi, lib
 
 SHIMS = ctypes.CDLL(os.environ["MARTLET_LIBRARY"])
 SHIMS.shim_control.argtypes = [ctypes.c_char_p, ctypes.c_long]
@@ -319,3 +321,158 @@ def test_executables_are_kept_per_shape_up_to_a_number():
     assert grown("graph_compiled", lambda: ours.run("relu", x=shapes[2])) == 0
     assert grown("graph_compiled", lambda: ours.run("relu", x=shapes[0])) == 1
     assert ours.get_stats().cache_entries == 2
+
+
+# Custom ops that bring a kernel
+
+TWICE = """
+#include <metal_stdlib>
+using namespace metal;
+kernel void twice(device const float *x [[buffer(0)]], device float *out [[buffer(1)]],
+                  uint i [[thread_position_in_grid]]) {
+    out[i] = 2 * x[i];
+}
+"""
+
+TENSORS = [{"name": "x", "dtypes": ["fp32"]}]
+ROW_SUMS = """
+#include <metal_stdlib>
+using namespace metal;
+kernel void row_sums(device const float *x [[buffer(0)]], device float *out [[buffer(1)]],
+                     constant float &scale [[buffer(2)]], constant uint &columns [[buffer(3)]],
+                     threadgroup float *parts [[threadgroup(0)]], uint t [[thread_position_in_threadgroup]],
+                     uint row [[threadgroup_position_in_grid]], uint width [[threads_per_threadgroup]]) {
+    float sum = 0;
+    for (uint i = t; i < columns; i += width) sum += x[row * columns + i];
+    parts[t] = sum;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    for (uint step = width / 2; step > 0; step /= 2) {
+        if (t < step) parts[t] += parts[t + step];
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+    }
+    if (t == 0) out[row] = parts[0] * scale;
+}
+"""
+
+
+@pytest.fixture
+def kernel() -> Iterator[Callable[..., None]]:
+    """Registers custom ops whose one work is a Metal kernel."""
+    names = []
+
+    def register(name: str, source: str, **fields: object) -> None:
+        metal = {"source": source, "grid": ["x.size"], "threadgroup": [64]} | fields.pop("metal", {})
+        declared = {"name": name, "parameters": TENSORS, "outputs": [{"shape": {"like": "x"}}], "metal": metal} | fields
+        check(lib.mlt_custom_op(json.dumps(declared).encode(), ffi.NULL, ffi.NULL, ffi.NULL, ffi.NULL))
+        names.append(name)
+
+    yield register
+    for name in names:
+        check(lib.mlt_custom_op_remove(name.encode()))
+
+
+BETWEEN = program(lines("s = add(x = a, y = b)", "t = twice(x = s)", "y = add(x = t, y = a)"), "y, t")
+
+
+@pytest.mark.usefixtures("manners")
+def test_a_kernel_runs_between_graphs(kernel):
+    kernel("twice", TWICE)
+    model = martlet.parse(BETWEEN, device="metal")
+    assert [step.kernel for step in model.plan()] == ["graph", "metal kernel", "graph"]
+    found = []
+    assert grown("kernel_run", lambda: found.append(model(a=A, b=B))) == 1
+    np.testing.assert_array_equal(found[0]["t"], 2 * (A + B))
+    np.testing.assert_array_equal(found[0]["y"], 2 * (A + B) + A)
+
+
+def test_every_step_is_observed(kernel):
+    kernel("twice", TWICE)
+    model = martlet.parse(BETWEEN, device="metal")
+    with martlet.profile() as profile:
+        model(a=A, b=B)
+    assert [step.kernel for step in profile.ops] == ["graph", "metal kernel", "graph"]
+
+
+def test_a_pipeline_is_made_once(kernel):
+    kernel("twice", TWICE + "// of this test alone")
+    assert grown("library_made", lambda: martlet.parse(BETWEEN, device="metal")) == 1
+    assert grown("library_made", lambda: martlet.parse(BETWEEN.replace("64", "32"), device="metal")) == 0
+
+
+@pytest.mark.usefixtures("manners")
+def test_groups_memory_and_numbers(kernel):
+    kernel(
+        "row_sums",
+        ROW_SUMS,
+        parameters=[*TENSORS, {"name": "scale", "dtypes": ["fp32"], "constant": True, "default": 0.5}],
+        outputs=[{"shape": ["x.shape[0]"]}],
+        metal={
+            "grid": ["x.shape[0]"],
+            "grid_counts": "threadgroups",
+            "threadgroup": [32],
+            "memory": [128],
+            "buffers": ["x", "out", "scale", {"columns": "x.shape[1]"}],
+        },
+    )
+    text = """program(1.3) { func main<ios18>(tensor<fp32, [64, 256]> a) {
+        tensor<fp32, [64]> y = row_sums(x = a%s)[name = string("y")]; } -> (y); }"""
+    for argument, scale in (("", 0.5), (", scale = 2.0", 2)):
+        got = martlet.parse(text % argument, device="metal")(a=A)["y"]
+        np.testing.assert_array_equal(got, A.sum(1) * scale)
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "message"),
+    [
+        (TWICE.replace("2 * x[i]", "2 * y[i]"), martlet.MalformedError, "'y'"),
+        (TWICE.replace("void twice", "void thrice"), martlet.MalformedError, "there are 'thrice'"),
+    ],
+)
+def test_a_source_that_is_wrong(kernel, source: str, error: type[Exception], message: str):
+    kernel("twice", source)
+    with pytest.raises(error, match=message):
+        martlet.parse(BETWEEN, device="metal")
+
+
+def test_threadgroups_that_the_kernel_cannot_have(kernel):
+    kernel("twice", TWICE)
+    control("max_threads", 32)
+    with pytest.raises(martlet.InvalidArgumentError, match="may have 32 threads"):
+        martlet.parse(BETWEEN, device="metal")
+
+
+def test_memory_that_no_threadgroup_has(kernel):
+    kernel(
+        "twice",
+        TWICE.replace("out[i] = ", "threadgroup float all[4096]; all[i % 4096] = 0; out[i] = "),
+        metal={"memory": [20480]},
+    )
+    with pytest.raises(martlet.InvalidArgumentError, match="threadgroup memory"):
+        martlet.parse(BETWEEN, device="metal")
+
+
+@pytest.mark.parametrize("fault", ["encoder", "gpu"])
+def test_a_kernel_that_fails(kernel, fault: str):
+    kernel("twice", TWICE)
+    model = martlet.parse(BETWEEN, device="metal")
+    control(fault, 1)
+    with pytest.raises(martlet.UnsupportedError):
+        model(a=A, b=B)
+    np.testing.assert_array_equal(model(a=A, b=B)["t"], 2 * (A + B))
+
+
+def test_types_that_kernels_lack(kernel):
+    kernel("twice", TWICE, parameters=[{"name": "x", "dtypes": ["fp64"]}])
+    with pytest.raises(martlet.UnsupportedError, match="fp64"):
+        martlet.parse(BETWEEN.replace("fp32", "fp64").replace("add(x = s", "add(x = s"), device="metal")
+
+
+def test_a_callback_alone_is_refused():
+    @martlet.custom_op("squared_here")
+    def squared_here(x):
+        return x * x
+
+    text = program(lines("y = squared_here(x = a)"), "y")
+    with pytest.raises(martlet.UnsupportedError, match="has no Metal kernel"):
+        martlet.parse(text, device="metal")
+    check(lib.mlt_custom_op_remove(b"squared_here"))
