@@ -8,6 +8,8 @@ import ctypes
 import json
 import mmap
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 
@@ -223,6 +225,24 @@ def test_results_come_back_as_inputs_without_a_copy():
     np.testing.assert_array_equal(model(a=first, b=first)["s"], 2 * (A + B))
 
 
+def test_when_memory_is_short_what_waits_is_given_back():
+    model = martlet.parse(
+        program(lines("s = add(x = a, y = b)", shape=(77, 777)), "s", shape=(77, 777)), device="metal"
+    )
+    a = np.ones((77, 777), np.float32)
+    control("buffer", 1)
+    np.testing.assert_array_equal(model(a=a, b=a)["s"], 2 * a)
+
+
+def test_when_there_is_no_memory():
+    model = martlet.parse(
+        program(lines("s = add(x = a, y = b)", shape=(301, 777)), "s", shape=(301, 777)), device="metal"
+    )
+    control("buffer", 2)
+    with pytest.raises(martlet.OutOfMemoryError, match="Metal has no"):
+        model(a=np.ones((301, 777), np.float32), b=np.ones((301, 777), np.float32))
+
+
 def test_what_no_buffer_holds_is_refused():
     model = martlet.parse(SUM, device="metal")
     control("max_buffer_length", 4096)
@@ -257,8 +277,35 @@ def test_what_the_graph_cannot_hold(text: str, reason: str):
 def test_without_a_gpu():
     control("gpu_absent", 1)
     martlet.DeviceCache.global_().update("metal")
+    assert not martlet.is_metal_available()
     with pytest.raises(martlet.UnsupportedError, match="no GPU"):
         martlet.parse(SUM, device="metal")
+
+
+def test_a_gpu_that_gives_no_queue():
+    """The queue is made once a process."""
+    script = f"""
+import ctypes, os, martlet
+shims = ctypes.CDLL(os.environ["MARTLET_LIBRARY"])
+shims.shim_control(b"queue", 1)
+try:
+    martlet.parse({SUM!r}, device="metal")
+except martlet.UnsupportedError as error:
+    print(error)
+print(martlet.parse({SUM!r}, device="metal").device)
+"""
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    first, second = found.stdout.splitlines()
+    assert "no command queue" in first
+    assert second == "metal"
+
+
+def test_a_gpu_that_goes_away():
+    """What was compiled before ends in an error that a backend falls back from."""
+    ours = backend()
+    control("gpu_absent", 1)
+    martlet.DeviceCache.global_().update("metal")
+    np.testing.assert_array_equal(ours.run("relu", x=HUGE), np.maximum(HUGE, 0))
 
 
 # Errors
