@@ -41,7 +41,7 @@
 
         init(_ function: Function, on gpu: GPU) throws {
             func ports(_ ids: [ValueID]) throws -> [Runtime.Port] {
-                try ids.map { Port(name: function[$0].name, type: try function.tensorType($0)) }
+                try ids.map { Runtime.Port(name: function[$0].name, type: try function.tensorType($0)) }
             }
             name = function.name
             self.gpu = gpu
