@@ -1,5 +1,6 @@
-"""The Metal engine on stand-ins for Apple's frameworks: memory, order, errors. Run with MARTLET_LIBRARY = the library that
-was built with them, plain and with MARTLET_SHIMS_HOSTILE=1."""
+"""The Metal engine on stand-ins for Apple's frameworks: memory, order, errors.
+
+Run with MARTLET_LIBRARY = the library built with them, plain and with MARTLET_SHIMS_HOSTILE=1."""
 
 from __future__ import annotations
 
@@ -39,8 +40,9 @@ def no_faults_left() -> Iterator[None]:
     yield
     for name in ("gpu", "gpu_memory", "gpu_absent", "nocopy", "buffer", "queue", "command_buffer", "encoder"):
         control(name, -1)
-    for name in ("max_buffer_length", "max_threads", "hostile"):
+    for name in ("max_buffer_length", "max_threads", "working_set", "hostile"):
         control(name, -1)
+    martlet.DeviceCache.global_().update("metal")
 
 
 @pytest.fixture(params=["plain", "hostile"])
@@ -113,7 +115,8 @@ def test_inputs_go_where_the_executable_wants_them():
 @pytest.mark.usefixtures("manners")
 def test_results_that_nothing_computes():
     text = program(
-        lines("s = add(x = a, y = b)") + 'tensor<fp32, [2]> k = const()[name = string("k"), val = tensor<fp32, [2]>([3, 4])];',
+        lines("s = add(x = a, y = b)")
+        + 'tensor<fp32, [2]> k = const()[name = string("k"), val = tensor<fp32, [2]>([3, 4])];',
         "s, a, k",
     )
     given = A.copy()
@@ -227,6 +230,12 @@ def test_what_no_buffer_holds_is_refused():
     np.testing.assert_array_equal(model(a=A, b=B)["s"], A + B)
 
 
+def test_what_the_gpu_cannot_work_with_is_refused():
+    control("working_set", A.nbytes * 2)
+    with pytest.raises(martlet.OutOfMemoryError, match="the GPU works with"):
+        martlet.parse(SUM, device="metal")
+
+
 # What is refused
 
 
@@ -245,6 +254,7 @@ def test_what_the_graph_cannot_hold(text: str, reason: str):
 
 def test_without_a_gpu():
     control("gpu_absent", 1)
+    martlet.DeviceCache.global_().update("metal")
     with pytest.raises(martlet.UnsupportedError, match="no GPU"):
         martlet.parse(SUM, device="metal")
 
@@ -270,19 +280,20 @@ def test_memory_that_the_gpu_lacks():
 
 
 def backend(**config: object) -> CoreMLBackend:
-    """A backend whose selector wants the GPU for a few thousand elements."""
+    martlet.DeviceCache.global_().update("metal")
     return CoreMLBackend(CoreMLBackendConfig(**config))
 
 
-SMALL = np.linspace(-1, 1, 900, dtype=np.float32).reshape(30, 30)
+# What is larger than this goes to the GPU, and not to Core ML, before anything is measured.
+HUGE = np.linspace(-1, 1, 1030 * 1030, dtype=np.float32).reshape(1030, 1030)
 
 
 @pytest.mark.usefixtures("manners")
 def test_a_backend_falls_back_and_counts():
     ours = backend()
-    assert grown("graph_run", lambda: ours.run("relu", x=SMALL * 4)) >= 1
+    assert grown("graph_run", lambda: ours.run("relu", x=HUGE)) >= 1
     control("gpu", 1)
-    np.testing.assert_array_equal(ours.run("relu", x=SMALL * 4), np.maximum(SMALL * 4, 0))
+    np.testing.assert_array_equal(ours.run("relu", x=HUGE), np.maximum(HUGE, 0))
     stats = ours.get_stats()
     assert stats.fallback_operations == 1
     (reason,) = stats.fallbacks["metal"]
@@ -293,12 +304,12 @@ def test_a_backend_without_fallback_says_why():
     ours = backend(auto_fallback=False)
     control("gpu", 1)
     with pytest.raises(martlet.UnsupportedError, match="GPU did not finish"):
-        ours.run("relu", x=SMALL)
+        ours.run("relu", x=HUGE)
 
 
 def test_executables_are_kept_per_shape_up_to_a_number():
     ours = backend(max_cache_size=2)
-    shapes = [np.ones((count, 40), np.float32) for count in (30, 31, 32)]
+    shapes = [HUGE[:, :count].copy() for count in (1028, 1029, 1030)]
 
     def work() -> None:
         for each in shapes:
