@@ -108,9 +108,15 @@
 
         var sinh: Parts {
             let isLost = re.isInfinite && !im.isFinite
-            let x = isLost.choose(re, (re == 0).choose(re, re.sinh * im.cos))
+            let x = isLost.choose(.infinity, (re == 0).choose(re, re.sinh * im.cos))
             let y = (im == 0).choose(im, re.cosh * im.sin)
             return Parts(x, y)
+        }
+
+        var sin: Parts {
+            let turned = self.turned.sinh.turnedBack
+            let isLost = im.isInfinite && !re.isFinite
+            return Parts(turned.re, isLost.choose(.infinity, turned.im))
         }
 
         var cosh: Parts {
@@ -228,7 +234,7 @@
             "sinh": { z, _ in z.sinh.joined },
             "cosh": { z, _ in z.cosh.joined },
             "tanh": { z, _ in z.tanh.joined },
-            "sin": { z, _ in z.turned.sinh.turnedBack.joined },
+            "sin": { z, _ in z.sin.joined },
             "cos": { z, _ in z.turned.cosh.joined },
             "tan": { z, _ in z.turned.tanh.turnedBack.joined },
             "asinh": { z, _ in z.asinh.joined },

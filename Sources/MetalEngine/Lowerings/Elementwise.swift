@@ -47,9 +47,9 @@
                 let up = (x > 0).cast(to: x.type)
                 return x.isSigned ? up - (x < 0).cast(to: x.type) : up
             },
-            parted("is_nan", .graphNumbers) { x, _ in x.isFloat ? x.isNaN : x != x },
-            parted("is_inf", .graphNumbers) { x, _ in x.isFloat ? x.isInfinite : x != x },
-            parted("is_finite", .graphNumbers) { x, _ in x.isFloat ? x.isFinite : x == x },
+            parted("is_nan", .graph) { x, _ in x.isFloat ? x.isNaN : x != x },
+            parted("is_inf", .graph) { x, _ in x.isFloat ? x.isInfinite : x != x },
+            parted("is_finite", .graph) { x, _ in x.isFloat ? x.isFinite : x == x },
             Lowering("sign_bit", .graph) { call, builder in [try builder.term("x", call).isMinus.tensor] },
         ]
 
