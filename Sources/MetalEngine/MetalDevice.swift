@@ -33,7 +33,9 @@ public struct MetalDevice: Device {
 
         public func assess(_ call: Call) -> Verdict {
             guard let refusal = call.graphRefusal else { return .native }
-            guard call.op.expansion != nil, call.operation.blocks.isEmpty else { return .refused(reason: refusal) }
+            guard call.op.expansion != nil, call.isHeld, call.operation.blocks.isEmpty else {
+                return .refused(reason: refusal)
+            }
             return call.expandedRefusal.map { .refused(reason: $0) } ?? .expands
         }
 
@@ -71,6 +73,14 @@ public struct MetalDevice: Device {
             return lowering.refuses(self)
         }
 
+        /// Whether the graph has the element types that it takes and gives: if not, no expansion helps.
+        fileprivate var isHeld: Bool {
+            (operation.inputs + operation.outputs).allSatisfy { id in
+                guard let dtype = function[id].type.tensor?.dtype, function[id].constant == nil else { return true }
+                return Set.graphAndComplex.contains(dtype)
+            }
+        }
+
         /// Why the operations that it expands into do not all run; nil where they do.
         fileprivate var expandedRefusal: String? {
             do {
@@ -89,7 +99,7 @@ public struct MetalDevice: Device {
         fileprivate mutating func expandForGraph() throws {
             do {
                 try expand { operation, function in
-                    (try? Call(operation, in: function)).map { $0.graphRefusal != nil } ?? false
+                    (try? Call(operation, in: function)).map { $0.graphRefusal != nil && $0.isHeld } ?? false
                 }
             } catch let failure as Failure {
                 // An expansion for other types than these: the op is right, and not for this device.
