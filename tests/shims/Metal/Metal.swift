@@ -154,7 +154,9 @@ public protocol MTLFunction: NSObjectProtocol, Sendable {
     var name: String { get }
 }
 
-public protocol MTLComputePipelineState: NSObjectProtocol, Sendable {
+public protocol MTLAllocation: NSObjectProtocol {}
+
+public protocol MTLComputePipelineState: MTLAllocation, Sendable {
     var maxTotalThreadsPerThreadgroup: Int { get }
     var threadExecutionWidth: Int { get }
     var staticThreadgroupMemoryLength: Int { get }
