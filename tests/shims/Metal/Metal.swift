@@ -124,6 +124,7 @@ public protocol MTLComputeCommandEncoder: MTLCommandEncoder {
     func setBytes(_ bytes: UnsafeRawPointer, length: Int, index: Int)
     func setThreadgroupMemoryLength(_ length: Int, index: Int)
     func dispatchThreads(_ threadsPerGrid: MTLSize, threadsPerThreadgroup: MTLSize)
+    func dispatchThreadgroups(_ threadgroupsPerGrid: MTLSize, threadsPerThreadgroup: MTLSize)
 }
 
 public enum MTLMathMode: Int, Sendable {

@@ -41,11 +41,12 @@ package final class StandDevice: NSObject, MTLDevice {
     }
 
     package func makeLibrary(source: String, options: MTLCompileOptions?) throws -> any MTLLibrary {
-        throw MTLLibraryError(code: .unsupported, words: "The stand-in compiles no kernels yet.")
+        try StandLibrary(source)
     }
 
     package func makeComputePipelineState(function: any MTLFunction) throws -> any MTLComputePipelineState {
-        throw MTLLibraryError(code: .unsupported, words: "The stand-in compiles no kernels yet.")
+        guard let function = function as? StandFunction else { fatalError("Metal: a foreign function.") }
+        return StandPipeline(function.compiled)
     }
 }
 
