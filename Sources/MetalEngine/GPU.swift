@@ -4,8 +4,14 @@
     import MetalPerformanceShadersGraph
     import Synchronization
 
+    #if canImport(CoreGraphics)
+        // On a Mac, a process that does not link this has no default GPU.
+        import CoreGraphics
+    #endif
+
     /// What the engine keeps of the GPU for as long as the process lives: the queue, the memory, the compiled kernels.
-    final class GPU: Sendable {
+    /// Threads share a queue by Apple's words, but not every SDK declares it so.
+    final class GPU: @unchecked Sendable {
         let device: any MTLDevice
         private let queue: any MTLCommandQueue
         let memory: MetalMemory

@@ -40,9 +40,7 @@ public struct MetalDevice: Device {
         public func compile(_ function: Function) throws -> any Executable {
             let gpu = try GPU.current()
             var ready = function
-            try ready.expand { operation, function in
-                (try? Call(operation, in: function)).map { $0.graphRefusal != nil } ?? false
-            }
+            try ready.expandForGraph()
             try ready.foldConstants { try fold($0) }
             ready.removeDead()
             return try MetalExecutable(ready, on: gpu)
@@ -77,14 +75,26 @@ public struct MetalDevice: Device {
         fileprivate var expandedRefusal: String? {
             do {
                 var function = try alone()
-                try function.expand { operation, function in
-                    (try? Call(operation, in: function)).map { $0.graphRefusal != nil } ?? false
-                }
+                try function.expandForGraph()
                 for operation in function.operations {
                     if let refusal = try Call(operation, in: function).graphRefusal { return refusal }
                 }
                 return nil
             } catch { return "\(error)" }
+        }
+    }
+
+    extension Function {
+        /// Says with simpler ops what the graph does not hold as it is.
+        fileprivate mutating func expandForGraph() throws {
+            do {
+                try expand { operation, function in
+                    (try? Call(operation, in: function)).map { $0.graphRefusal != nil } ?? false
+                }
+            } catch let failure as Failure {
+                // An expansion for other types than these: the op is right, and not for this device.
+                throw Failure(.unsupported, "MPSGraph lacks an op, and what it expands into fails: \(failure.message)")
+            }
         }
     }
 #else

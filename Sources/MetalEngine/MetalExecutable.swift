@@ -24,43 +24,50 @@
         let inputs: [Runtime.Port]
         let outputs: [Runtime.Port]
         let plan: Plan
-        private let function: Function
+        private let name: String
         private let gpu: GPU
         private let steps: [any MetalStep]
-        /// The inputs that a step reads, by position.
-        private let fed: [Int]
+        /// The inputs that a step reads, by position, and what they are called.
+        private let fed: [(position: Int, id: ValueID)]
+        private let written: [(id: ValueID, type: TensorType)]
+        private let results: [Result]
+
+        /// Where a result comes from.
+        private enum Result: Sendable {
+            case step(ValueID)
+            case input(Int)
+            case constant(Tensor)
+        }
 
         init(_ function: Function, on gpu: GPU) throws {
             func ports(_ ids: [ValueID]) throws -> [Runtime.Port] {
                 try ids.map { Port(name: function[$0].name, type: try function.tensorType($0)) }
             }
+            name = function.name
             self.gpu = gpu
             inputs = try ports(function.inputs)
             outputs = try ports(function.outputs)
             steps = try Segments(function).steps(on: gpu)
-            let read = Set(steps.flatMap(\.reads))
-            fed = function.inputs.indices.filter { read.contains(function.inputs[$0]) }
-            // Lines and constants are the graphs' now.
-            var frame = Function(name: function.name)
-            frame.block = Block(inputs: function.inputs, outputs: function.outputs)
-            frame.values = function.values.enumerated().map { index, value in
-                let isOutput = function.outputs.contains(ValueID(index))
-                return Value(name: value.name, type: value.type, constant: isOutput ? value.constant : nil)
+            written = steps.flatMap(\.writes)
+            results = function.outputs.map { id in
+                if let position = function.inputs.firstIndex(of: id) { return .input(position) }
+                return function[id].constant.map { .constant($0) } ?? .step(id)
             }
-            self.function = frame
-            let bytes = steps.flatMap(\.writes).map(\.type.byteCount).reduce(0, +)
+            let read = Set(steps.flatMap(\.reads))
+            fed = function.inputs.enumerated().filter { read.contains($1) }.map { ($0, $1) }
+            let bytes = written.map(\.type.byteCount).reduce(0, +)
             plan = Plan(device: "metal", steps: steps.map(\.plan), workspaceBytes: bytes, packedBytes: 0)
             try checkMemory(bytes)
         }
 
         /// Fails where the GPU could not hold what the run needs at the least.
-        private func checkMemory(_ results: Int) throws {
-            let needed = fed.map { inputs[$0].type.byteCount }.reduce(results, +)
-            guard needed <= Int(clamping: gpu.device.recommendedMaxWorkingSetSize) else {
+        private func checkMemory(_ written: Int) throws {
+            let needed = fed.map { inputs[$0.position].type.byteCount }.reduce(written, +)
+            let most = Int(clamping: gpu.device.recommendedMaxWorkingSetSize)
+            guard needed <= most else {
                 throw Failure(
                     .outOfMemory,
-                    "A run of '\(function.name)' needs \(needed >> 20) MiB; the GPU works with "
-                        + "\(gpu.device.recommendedMaxWorkingSetSize >> 20) MiB.")
+                    "A run of '\(name)' needs \(needed >> 20) MiB; the GPU works with \(most >> 20) MiB.")
             }
         }
 
@@ -73,7 +80,7 @@
                 } else {
                     try gpu.run(steps, on: values)
                 }
-                return try function.outputs.map { try result($0, values, inputs) }
+                return try zip(results, outputs).map { try tensor($0, $1.type, values, inputs) }
             }
         }
 
@@ -91,8 +98,8 @@
         /// Memory for everything that a step reads or writes.
         private func bind(_ inputs: [Tensor]) throws -> MetalValues {
             var values: MetalValues = [:]
-            for index in fed { values[function.inputs[index]] = try gpu.memory.buffer(for: inputs[index]) }
-            for (id, type) in steps.flatMap(\.writes) { values[id] = try gpu.memory.take(type.byteCount) }
+            for (position, id) in fed { values[id] = try gpu.memory.buffer(for: inputs[position]) }
+            for (id, type) in written { values[id] = try gpu.memory.take(type.byteCount) }
             return values
         }
 
@@ -107,14 +114,16 @@
             }
         }
 
-        private func result(_ id: ValueID, _ values: MetalValues, _ inputs: [Tensor]) throws -> Tensor {
-            let type = try function.tensorType(id)
-            if let input = function.inputs.firstIndex(of: id) { return try inputs[input].copied() }
-            if let constant = function[id].constant { return try constant.copied() }
-            guard let buffer = values[id] else {
-                throw Failure(.bug, "No step computes the result '\(function[id].name)'.")
+        private func tensor(
+            _ result: Result, _ type: TensorType, _ values: MetalValues, _ inputs: [Tensor]
+        ) throws -> Tensor {
+            switch result {
+            case .input(let position): return try inputs[position].copied()
+            case .constant(let constant): return try constant.copied()
+            case .step(let id):
+                guard let buffer = values[id] else { throw Failure(.bug, "A result of '\(name)' has no memory.") }
+                return try buffer.tensor(type)
             }
-            return try buffer.tensor(type)
         }
     }
 

@@ -13,14 +13,15 @@ MAY_IMPORT = {
     "ModelFiles": {"MIL", "Passes"},
     "Runtime": {"MIL", "Passes"},
     "CPUEngine": {"Runtime", "MIL", "Passes", "CKernels", "COneDNN"},
-    "MetalEngine": {"Runtime", "MIL"},
+    "MetalEngine": {"Runtime", "MIL", "Passes"},
     "CoreMLEngine": {"Runtime", "MIL", "ModelFiles"},
     "Martlet": {"MIL", "Passes", "ModelFiles", "Runtime", "CPUEngine", "MetalEngine", "CoreMLEngine"},
     "CInterface": {"MIL", "ModelFiles", "Runtime", "CPUEngine", "Martlet", "CHeader"},
 }
 # Of the system, anybody may import the C library and atomics; Apple's frameworks belong to their engines.
 SYSTEM = {"Glibc", "Musl", "Darwin", "Synchronization"}
-APPLE = {"MetalEngine": {"Metal", "MetalPerformanceShadersGraph"}, "CoreMLEngine": {"CoreML"}}
+GPU = {"Metal", "MetalPerformanceShadersGraph", "Foundation", "CoreGraphics"}
+APPLE = {"MetalEngine": GPU, "CoreMLEngine": {"CoreML"}}
 
 
 @pytest.mark.parametrize("module", MAY_IMPORT)

@@ -92,7 +92,7 @@ public protocol MTLCommandBuffer: NSObjectProtocol {
 
 public typealias CFTimeInterval = Double
 
-public struct MTLCommandBufferError: Error, Sendable {
+public struct MTLCommandBufferError: LocalizedError, Sendable {
     public enum Code: UInt, Sendable {
         case none = 0
         case `internal` = 1
@@ -109,9 +109,14 @@ public struct MTLCommandBufferError: Error, Sendable {
 
     public let code: Code
 
-    public init(_ code: Code) { self.code = code }
+    private let words: String
 
-    public var localizedDescription: String { "The stand-in's GPU failed on demand: \(code)." }
+    package init(_ code: Code, _ words: String = "a fault that a test ordered") {
+        self.code = code
+        self.words = words
+    }
+
+    public var errorDescription: String? { "\(words) (\(code))" }
 }
 
 public protocol MTLCommandEncoder: NSObjectProtocol {
@@ -155,7 +160,7 @@ public protocol MTLComputePipelineState: NSObjectProtocol, Sendable {
     var staticThreadgroupMemoryLength: Int { get }
 }
 
-public struct MTLLibraryError: Error, Sendable {
+public struct MTLLibraryError: LocalizedError, Sendable {
     public enum Code: UInt, Sendable {
         case unsupported = 1
         case `internal` = 2
@@ -168,5 +173,5 @@ public struct MTLLibraryError: Error, Sendable {
     public let code: Code
     let words: String
 
-    public var localizedDescription: String { words }
+    public var errorDescription: String? { words }
 }

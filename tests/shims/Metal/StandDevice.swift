@@ -9,7 +9,7 @@ package final class StandDevice: NSObject, MTLDevice {
 
     package let name = "Stand-in GPU"
     package let hasUnifiedMemory = true
-    package let recommendedMaxWorkingSetSize: UInt64 = 4 << 30
+    package var recommendedMaxWorkingSetSize: UInt64 { UInt64(ShimControl.value("working_set") ?? 4 << 30) }
     package var maxBufferLength: Int { ShimControl.value("max_buffer_length") ?? 2 << 30 }
     package var maxThreadsPerThreadgroup: MTLSize { MTLSize(width: 1024, height: 1024, depth: 1024) }
     package let maxThreadgroupMemoryLength = 32 << 10

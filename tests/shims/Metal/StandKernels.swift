@@ -98,10 +98,12 @@ final class StandEncoder: NSObject, MTLComputeCommandEncoder {
                 return copy
             }
             defer { for copy in copies { copy.deallocate() } }
-            try function.run(
-                grid: GridSize(grid.width, grid.height, grid.depth), countsThreads: countsThreads,
-                threadgroup: GridSize(group.width, group.height, group.depth), buffers: places,
-                threadgroupMemory: memory)
+            do {
+                try function.run(
+                    grid: GridSize(grid.width, grid.height, grid.depth), countsThreads: countsThreads,
+                    threadgroup: GridSize(group.width, group.height, group.depth), buffers: places,
+                    threadgroupMemory: memory)
+            } catch { throw MTLCommandBufferError(.timeout, "\(error)") }
             withExtendedLifetime(buffers) {}
         }
     }

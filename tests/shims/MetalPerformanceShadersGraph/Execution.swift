@@ -9,22 +9,26 @@ extension MPSGraph {
         targetOperations: [MPSGraphOperation]?, compilationDescriptor: MPSGraphCompilationDescriptor?
     ) -> MPSGraphExecutable {
         var function = record
-        // Apple promises no order of the feeds: whoever relies on one is found out.
+        // The executable's order is its own: whoever relies on another one is found out.
         var order = feeds.keys.sorted { $0.id < $1.id }
-        if ShimControl.isHostile { order.reverse() }
+        var targets = targetTensors
+        if ShimControl.isHostile {
+            order.reverse()
+            targets.reverse()
+        }
         for (tensor, type) in feeds {
             guard type.shape == tensor.shape, type.dataType == tensor.dataType else {
                 graphAbort("a feed of \(type.shape ?? []) for a placeholder of \(tensor.shape ?? [])")
             }
         }
         function.block.inputs = order.map { ValueID($0.id) }
-        function.block.outputs = targetTensors.map { ValueID($0.id) }
+        function.block.outputs = targets.map { ValueID($0.id) }
         if let missing = unfed(function) { graphAbort("the placeholder \(missing) is not fed") }
         if ShimControl.strikes("graph_compile_slow") { Thread.sleep(forTimeInterval: 0.2) }
         ShimControl.count("graph_compiled")
         do {
             let compiled = try CPUDevice.declared.compile(function)
-            return MPSGraphExecutable(compiled, feeds: order, targets: targetTensors)
+            return MPSGraphExecutable(compiled, feeds: order, targets: targets)
         } catch { graphAbort("\(error)") }
     }
 
