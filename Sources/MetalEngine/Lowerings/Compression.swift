@@ -23,7 +23,8 @@
             },
             Lowering("constexpr_sparse_to_dense", refusal: { packedRefusal($0, "mask") }) { call, builder in
                 let shape = try call.result().shape
-                let mask = try call.has("shape")
+                let mask =
+                    try call.has("shape")
                     ? unpacked(call.known("mask"), 1, shape.reduce(1, *)).map { $0 != 0 } : call.mask("mask")
                 return [try builder.term("nonzero_data", call).spread(over: mask).reshaped(shape).tensor]
             },

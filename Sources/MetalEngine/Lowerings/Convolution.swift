@@ -82,7 +82,8 @@
                 let result = try builder.function.tensorType(call.operation.outputs[0])
                 let shape = try call.type("x").shape
                 let image = try builder.term("x", call).reshaped([shape[0] * shape[1]] + window.input)
-                let pooled = try name == "max_pool" ? pool(image, window, call) : image.inSingle { try pool($0, window, call) }
+                let pooled =
+                    try name == "max_pool" ? pool(image, window, call) : image.inSingle { try pool($0, window, call) }
                 return [pooled.reshaped(result.shape).tensor]
             }
         }
@@ -198,7 +199,8 @@
             let whole = Array(sizes[2...])
             let lengths = whole.indices.map { min(output[$0], whole[$0] - before[$0]) }
             guard lengths.allSatisfy({ $0 > 0 }) else {
-                throw Failure(.unsupported, "The pads leave nothing of an axis of \(whole); MPSGraph has no empty tensors.")
+                throw Failure(
+                    .unsupported, "The pads leave nothing of an axis of \(whole); MPSGraph has no empty tensors.")
             }
             let part = sliced(
                 begin: [0, 0] + before, stride: sizes.map { _ in 1 }, length: Array(sizes[..<2]) + lengths)

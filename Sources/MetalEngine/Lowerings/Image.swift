@@ -7,7 +7,9 @@
 
     extension MetalLowerings {
         static let image: [Lowering] = [
-            resizing("upsample_nearest_neighbor") { _ in .nearest { size, count in (0..<count).map { $0 * size / count } } },
+            resizing("upsample_nearest_neighbor") { _ in
+                .nearest { size, count in (0..<count).map { $0 * size / count } }
+            },
             resizing("resize_nearest_neighbor") { _ in .nearest(centres) },
             resizing("upsample_bilinear") { call in
                 let corners = try call.bool("align_corners")
@@ -94,7 +96,9 @@
             }
             let x = try matrix.constants(places(columns), [1, 1, columns])
             let y = try matrix.constants(places(rows), [1, rows, 1])
-            func coefficient(_ index: Int) -> Term { matrix.sliced(1, begin: index, 1).reshaped([matrix.sizes[0], 1, 1]) }
+            func coefficient(_ index: Int) -> Term {
+                matrix.sliced(1, begin: index, length: 1).reshaped([matrix.sizes[0], 1, 1])
+            }
             let points = [0, 3].map { first in
                 coefficient(first) * x + coefficient(first + 1) * y + coefficient(first + 2)
             }
@@ -205,10 +209,10 @@
         func of(_ x: Term, at points: Term) throws -> Term {
             let sizes = [x.sizes[3], x.sizes[2]].map(Double.init)
             let (factor, shift) = (sizes.map { pixels($0).factor }, sizes.map { pixels($0).shift })
-            var pixels = try points * points.constants(factor, [1, 1, 1, 2]) + points.constants(shift, [1, 1, 1, 2])
-            if isNearest { pixels = pixels.rint }
+            var places = try points * points.constants(factor, [1, 1, 1, 2]) + points.constants(shift, [1, 1, 1, 2])
+            if isNearest { places = places.rint }
             let parts =
-                try pixels * points.constants(sizes.map { 2 / $0 }, [1, 1, 1, 2])
+                try places * points.constants(sizes.map { 2 / $0 }, [1, 1, 1, 2])
                 + points.constants(sizes.map { 1 / $0 - 1 }, [1, 1, 1, 2])
             return x.inFloats { image in
                 Term(
@@ -261,7 +265,9 @@
         /// [boxes, count]: where the new pixels of each box lie along one axis.
         private func points(_ column: Int, _ size: Int, _ count: Int) throws -> Term {
             let scale = try call.bool("normalized_coordinates") ? Double(size - 1) : 1
-            let (a, b) = (boxes.sliced(1, begin: column, 1) * scale, boxes.sliced(1, begin: column + 2, 1) * scale)
+            let (a, b) = (
+                boxes.sliced(1, begin: column, length: 1) * scale, boxes.sliced(1, begin: column + 2, length: 1) * scale
+            )
             let isCentred = try call.text("box_coordinate_mode").hasPrefix("CENTER")
             let (start, end) = isCentred ? (a - b * 0.5, a + b * 0.5) : (a, b)
             let length = end - start
@@ -283,7 +289,7 @@
         /// The image of each box.
         private func images(_ x: Term) throws -> Term {
             let count = try call.type("boxes").shape[0]
-            guard call.has("box_indices") else { return x.sliced(0, begin: 0, count) }
+            guard call.has("box_indices") else { return x.sliced(0, begin: 0, length: count) }
             return x.gathered(try builder.term("box_indices", call).positions(below: [x.sizes[0]]), axis: 0)
         }
     }

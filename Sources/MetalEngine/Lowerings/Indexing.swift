@@ -90,7 +90,7 @@
                 let values = try builder.term("v", call).reshaped([call.type("v").shape.reduce(1, *), 1])
                 let line = x.reshaped([1, x.sizes.reduce(1, *)])
                 let comes = try call.text("side") == "left" ? line.isBefore(values) : !values.isBefore(line)
-                let count = x.graph.reductionSum(with: comes.cast(to: .int32).tensor, axis: 1, name: nil)
+                let count = x.graph.reductionSum(with: comes.cast(to: .int32).tensor, axes: [1].numbers, name: nil)
                 return [try builder.cast(Term(count, x.graph).reshaped(type.shape).tensor, to: type.dtype)]
             },
         ]
@@ -102,9 +102,10 @@
         /// A scatter, whose data and updates come in a type that MPSGraph combines.
         private static func scatter(
             _ name: String,
-            _ combine: @escaping @Sendable (
-                _ call: Call, _ builder: GraphBuilder, _ data: Term, _ updates: Term, _ mode: MPSGraphScatterMode
-            ) throws -> MPSGraphTensor
+            _ combine:
+                @escaping @Sendable (
+                    _ call: Call, _ builder: GraphBuilder, _ data: Term, _ updates: Term, _ mode: MPSGraphScatterMode
+                ) throws -> MPSGraphTensor
         ) -> Lowering {
             Lowering(name, .graphAndComplex, refusal: { unchecked($0) ?? scatterRefusal($0) }) { call, builder in
                 let (data, updates) = (try builder.term("data", call), try builder.term("updates", call))

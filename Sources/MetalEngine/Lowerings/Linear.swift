@@ -44,7 +44,8 @@
             // One right matrix for all left ones multiplies their rows at once.
             if y.dropLast(2).allSatisfy({ $0 == 1 }), !transposeX {
                 let rows = left.reshaped([batch * shape.rows, shape.inner])
-                return multiplied(rows, turned(right.reshaped([1] + sizes(y, isRight: true)), transposeY).reshaped(inner))
+                return multiplied(
+                    rows, turned(right.reshaped([1] + sizes(y, isRight: true)), transposeY).reshaped(inner))
             }
             return multiplied(
                 turned(matrices(left, sizes(x, isRight: false), batch), transposeX),

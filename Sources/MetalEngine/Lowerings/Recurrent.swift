@@ -74,16 +74,16 @@
             let bound = try call.has("clip") ? call.number("clip") : nil
             var (h, c) = (try state("initial_h", part), try state("initial_c", part))
             func peep(_ gate: Int, _ cell: Term) -> Term? {
-                peephole.map { $0.sliced(1, begin: gate * hidden, hidden) * cell }
+                peephole.map { $0.sliced(1, begin: gate * hidden, length: hidden) * cell }
             }
-            let states = try scanned { step in
+            let states = scanned { step in
                 let sum = self.step(inputs, step) + h.product(weight)
                 func part(_ gate: Int, _ cell: Term) -> Term {
-                    let own = sum.sliced(1, begin: gate * hidden, hidden)
+                    let own = sum.sliced(1, begin: gate * hidden, length: hidden)
                     return peep(gate, cell).map { own + $0 } ?? own
                 }
                 let kept = gate(part(1, c)) * c
-                let added = gate(part(0, c)) * candidate(sum.sliced(1, begin: 3 * hidden, hidden))
+                let added = gate(part(0, c)) * candidate(sum.sliced(1, begin: 3 * hidden, length: hidden))
                 c = kept + added
                 if let bound { c = c.held(from: -bound, to: bound) }
                 h = gate(part(2, c)) * output(c)
@@ -97,10 +97,10 @@
             let inputs = try products("weight_ih", offset: "input_bias")
             let (weight, isAfter) = (try turned("weight_hh"), try call.bool("reset_after"))
             let bias = try parameter("bias").map { $0.reshaped([1, 3 * hidden]) }
-            func part(_ term: Term, _ index: Int) -> Term { term.sliced(1, begin: index * hidden, hidden) }
+            func part(_ term: Term, _ index: Int) -> Term { term.sliced(1, begin: index * hidden, length: hidden) }
             func shifted(_ term: Term, _ index: Int) -> Term { bias.map { term + part($0, index) } ?? term }
             var h = try state("initial_h", 0)
-            let states = try scanned { step in
+            let states = scanned { step in
                 let input = self.step(inputs, step)
                 let reset = gate(shifted(part(input, 0) + h.product(part(weight, 0)), 0))
                 let update = gate(shifted(part(input, 2) + h.product(part(weight, 2)), 2))
@@ -117,7 +117,7 @@
             let (inputs, weight) = (try products("weight_ih", offset: "bias"), try turned("weight_hh"))
             let output = try function("activation")
             var h = try state("initial_h", 0)
-            let states = try scanned { step in
+            let states = scanned { step in
                 h = output(self.step(inputs, step) + h.product(weight))
                 return h
             }
@@ -149,11 +149,11 @@
             return try parameter(offset).map { product + $0.reshaped([1, product.sizes[1]]) } ?? product
         }
 
-        private func step(_ inputs: Term, _ step: Int) -> Term { inputs.sliced(0, begin: step * batch, batch) }
+        private func step(_ inputs: Term, _ step: Int) -> Term { inputs.sliced(0, begin: step * batch, length: batch) }
 
         /// The part of a first state that is this direction's.
         private func state(_ name: String, _ part: Int) throws -> Term {
-            try builder.term(name, call).cast(to: .float32).sliced(1, begin: part * hidden, hidden)
+            try builder.term(name, call).cast(to: .float32).sliced(1, begin: part * hidden, length: hidden)
         }
 
         private func function(_ name: String) throws -> (Term) -> Term {

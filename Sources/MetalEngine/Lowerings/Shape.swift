@@ -32,7 +32,8 @@
                 let parts = value.parts
                 return Term(
                     real: x.realPart.padded(before: pad.before, after: pad.after, mode, with: parts.real),
-                    imaginary: x.imaginaryPart.padded(before: pad.before, after: pad.after, mode, with: parts.imaginary))
+                    imaginary: x.imaginaryPart.padded(before: pad.before, after: pad.after, mode, with: parts.imaginary)
+                )
             },
             moving("reverse") { x, call, type in
                 x.reversed(try call.axes(rank: type.rank) ?? Array(0..<type.rank))
@@ -43,7 +44,7 @@
                     try call.axis("seq_axis", rank: shape.count), try call.axis("batch_axis", rank: shape.count)
                 )
                 let lengths = try builder.term("lengths", call).cast(to: .int32).along(batch, rank: shape.count)
-                let places = try lengths.whole(Array(0..<shape[sequence])).along(sequence, rank: shape.count)
+                let places = lengths.whole(Array(0..<shape[sequence])).along(sequence, rank: shape.count)
                 let turned = (places < lengths).choose(lengths - places - 1, places).broadcast(shape)
                 return [x.byParts { $0.taken(turned, along: sequence) }.tensor]
             },
@@ -61,11 +62,12 @@
                     return [x.sliced(begin: begin, stride: shape.map { _ in 1 }, length: length).tensor]
                 }
                 let starts = try builder.term("begin", call)
-                let slice = try shape.indices.reduce(x) { part, axis in
+                let slice = shape.indices.reduce(x) { part, axis in
                     guard length[axis] < shape[axis] else { return part }
                     let begin = starts.sliced(begin: [axis], stride: [1], length: [1])
-                    let first = begin.positions(below: [shape[axis]]).held(from: 0, to: Double(shape[axis] - length[axis]))
-                    return part.gathered(try first + first.whole(Array(0..<length[axis])), axis: axis)
+                    let first = begin.positions(below: [shape[axis]]).held(
+                        from: 0, to: Double(shape[axis] - length[axis]))
+                    return part.gathered(first + first.whole(Array(0..<length[axis])), axis: axis)
                 }
                 return [slice.tensor]
             },
@@ -112,7 +114,8 @@
                     let isTurned = masks.stride.indices.contains(axis) && masks.stride[axis] < 0
                     let pace = masks.stride.indices.contains(axis) ? Int(masks.stride[axis].magnitude) : 1
                     let count = (shape[axis] - 1) / pace + 1
-                    return part.sliced(axis, begin: isTurned ? shape[axis] - 1 : 0, isTurned ? -pace : pace, count)
+                    return part.sliced(
+                        axis, begin: isTurned ? shape[axis] - 1 : 0, length: count, stride: isTurned ? -pace : pace)
                 }
                 let start = begin.sliced(begin: [axis], stride: [1], length: [1])
                 let isFirst = masks.begin.indices.contains(axis) && masks.begin[axis]
@@ -178,7 +181,7 @@
         }
 
         /// Elements of one axis; the others stay whole.
-        func sliced(_ axis: Int, begin: Int, _ stride: Int = 1, _ length: Int) -> Term {
+        func sliced(_ axis: Int, begin: Int, length: Int, stride: Int = 1) -> Term {
             sliced(
                 begin: sizes.indices.map { $0 == axis ? begin : 0 },
                 stride: sizes.indices.map { $0 == axis ? stride : 1 },
