@@ -51,7 +51,8 @@
     /// The Metal engine's column of the op table, by families.
     enum MetalLowerings {
         static let rows: [Lowering] =
-            activation + elementwise + reduction + linear + convolution + normalization + sequence + shape + indexing
+            activation + elementwise + reduction + linear + convolution + normalization + sequence + recurrent + shape
+            + indexing
             + image
             + random + compression + complex + fourier
 

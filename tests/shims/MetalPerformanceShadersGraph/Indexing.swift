@@ -1,0 +1,133 @@
+import MIL
+
+// Elements taken, replaced and put in order by position.
+
+public enum MPSGraphScatterMode: Int, Sendable {
+    case add = 0
+    case sub = 1
+    case mul = 2
+    case div = 3
+    case min = 4
+    case max = 5
+    case set = 6
+
+    fileprivate var mil: String {
+        switch self {
+        case .add: "add"
+        case .sub: "sub"
+        case .mul: "mul"
+        case .div: "div"
+        case .min: "min"
+        case .max: "max"
+        case .set: "update"
+        }
+    }
+}
+
+extension MPSGraph {
+    public func gather(
+        withUpdatesTensor updatesTensor: MPSGraphTensor, indicesTensor: MPSGraphTensor, axis: Int, batchDimensions: Int,
+        name: String?
+    ) -> MPSGraphTensor {
+        let indices = inside(indicesTensor, [type(updatesTensor).shape[axis]])
+        return emit(
+            "gather", ["x": plain(updatesTensor), "indices": indices, "axis": axis, "batch_dims": batchDimensions], name
+        )
+    }
+
+    public func gatherAlongAxis(
+        _ axis: Int, updates updatesTensor: MPSGraphTensor, indices indicesTensor: MPSGraphTensor, name: String?
+    ) -> MPSGraphTensor {
+        let indices = inside(indicesTensor, [type(updatesTensor).shape[axis]])
+        return emit("gather_along_axis", ["x": plain(updatesTensor), "indices": indices, "axis": axis], name)
+    }
+
+    public func gatherND(
+        withUpdatesTensor updatesTensor: MPSGraphTensor, indicesTensor: MPSGraphTensor, batchDimensions: Int,
+        name: String?
+    ) -> MPSGraphTensor {
+        let depth = type(indicesTensor).shape.last ?? 0
+        let sizes = Array(type(updatesTensor).shape[batchDimensions..<batchDimensions + depth])
+        let indices = inside(indicesTensor, sizes)
+        return emit(
+            "gather_nd", ["x": plain(updatesTensor), "indices": indices, "batch_dims": batchDimensions], name)
+    }
+
+    public func scatterWithData(
+        _ dataTensor: MPSGraphTensor, updates updatesTensor: MPSGraphTensor, indices indicesTensor: MPSGraphTensor,
+        axis: Int, mode: MPSGraphScatterMode, name: String?
+    ) -> MPSGraphTensor {
+        guard type(indicesTensor).rank == 1, type(updatesTensor).rank == type(dataTensor).rank else {
+            graphAbort("a scatter by indices \(type(indicesTensor)) of updates \(type(updatesTensor))")
+        }
+        return emit(
+            "scatter",
+            [
+                "data": plain(dataTensor), "indices": inside(indicesTensor, [type(dataTensor).shape[axis]]),
+                "updates": updatesTensor, "axis": axis, "mode": mode.mil,
+            ], name)
+    }
+
+    public func scatterAlongAxis(
+        _ axis: Int, data dataTensor: MPSGraphTensor, updates updatesTensor: MPSGraphTensor,
+        indices indicesTensor: MPSGraphTensor, mode: MPSGraphScatterMode, name: String?
+    ) -> MPSGraphTensor {
+        emit(
+            "scatter_along_axis",
+            [
+                "data": plain(dataTensor), "indices": inside(indicesTensor, [type(dataTensor).shape[axis]]),
+                "updates": updatesTensor, "axis": axis, "mode": mode.mil,
+            ], name)
+    }
+
+    public func scatterNDWithData(
+        _ dataTensor: MPSGraphTensor, updates updatesTensor: MPSGraphTensor, indices indicesTensor: MPSGraphTensor,
+        batchDimensions: Int, mode: MPSGraphScatterMode, name: String?
+    ) -> MPSGraphTensor {
+        guard batchDimensions == 0 else { graphAbort("a scatter in batches, which no stand-in plays") }
+        let depth = type(indicesTensor).shape.last ?? 0
+        let indices = inside(indicesTensor, Array(type(dataTensor).shape[..<depth]))
+        return emit(
+            "scatter_nd", ["data": plain(dataTensor), "indices": indices, "updates": updatesTensor, "mode": mode.mil],
+            name)
+    }
+
+    public func topK(_ source: MPSGraphTensor, axis: Int, k: Int, name: String?) -> [MPSGraphTensor] {
+        emitAll("topk", ["x": source, "axis": axis, "k": k, "ascending": false], name)
+    }
+
+    public func bottomK(_ source: MPSGraphTensor, axis: Int, k: Int, name: String?) -> [MPSGraphTensor] {
+        emitAll("topk", ["x": source, "axis": axis, "k": k, "ascending": true], name)
+    }
+
+    public func sort(_ tensor: MPSGraphTensor, axis: Int, descending: Bool, name: String?) -> MPSGraphTensor {
+        emit("sort", ["x": tensor, "axis": axis, "ascending": !descending], name)
+    }
+
+    public func argSort(_ tensor: MPSGraphTensor, axis: Int, descending: Bool, name: String?) -> MPSGraphTensor {
+        emit("argsort", ["x": tensor, "axis": axis, "ascending": !descending], name)
+    }
+
+    /// Elements that may be moved by position; nothing says that complex ones may.
+    private func plain(_ tensor: MPSGraphTensor) -> MPSGraphTensor {
+        guard !type(tensor).dtype.isComplex else { graphAbort("\(type(tensor)) moved by position") }
+        return tensor
+    }
+
+    /// Indices held against the sizes they count along, in turn: Apple's graph counts none from the end, and what it
+    /// reads outside is not said. Whoever asks for it here gets a failed run.
+    private func inside(_ indices: MPSGraphTensor, _ sizes: [Int]) -> MPSGraphTensor {
+        let type = type(indices)
+        guard type.dtype == .int32 || type.dtype == .int64, type.rank > 0 else { graphAbort("the indices \(type)") }
+        return host("inside", [indices], types: [type]) { outputs, inputs in
+            let tensor = Tensor(type, storage: Storage(wrapping: inputs[0].pointer, byteCount: type.byteCount) {})
+            for place in 0..<type.count {
+                let index = tensor.int(at: place) ?? -1
+                guard (0..<sizes[place % sizes.count]).contains(index) else {
+                    throw Failure(.outOfRange, "MPSGraph: the index \(index) lies outside \(sizes).")
+                }
+            }
+            outputs[0].pointer.copyMemory(from: inputs[0].pointer, byteCount: type.byteCount)
+        }[0]
+    }
+}
