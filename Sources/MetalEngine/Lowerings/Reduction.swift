@@ -30,6 +30,21 @@
                     ? x.graph.reductionMinimumPropagateNaN(with: x.tensor, axes: axes, name: nil)
                     : x.graph.reductionMinimum(with: x.tensor, axes: axes, name: nil)
             },
+            Lowering("reduce_log_sum_exp", .graphNumbers) { call, builder in
+                let (x, axes) = (try builder.term("x", call), try axes(call))
+                let wide = x.cast(to: .float32)
+                let kept = wide.sizes.indices.map { axes.contains($0) ? 1 : wide.sizes[$0] }
+                let largest = wide.reduced(along: axes, to: kept) {
+                    $0.graph.reductionMaximumPropagateNaN(with: $0.tensor, axes: $1, name: nil)
+                }
+                // Of numbers that are all infinite there is no difference.
+                let middle = largest.isInfinite.choose(0, largest)
+                let sum = (wide - middle).exp.reduced(along: axes, to: kept) {
+                    $0.graph.reductionSum(with: $0.tensor, axes: $1, name: nil)
+                }
+                let sizes = try call.function.tensorType(call.operation.outputs[0]).shape
+                return [(sum.log + middle).reshaped(sizes).converted(to: x.type).tensor]
+            },
             truth("reduce_any") { $0.graph.reductionMaximum(with: $0.tensor, axes: $1, name: nil) },
             truth("reduce_all") { $0.graph.reductionMinimum(with: $0.tensor, axes: $1, name: nil) },
             position("reduce_argmax") { $0.largest(along: $1) },
