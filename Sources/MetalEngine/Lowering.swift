@@ -106,7 +106,9 @@
         fileprivate var tensors: [(name: String, type: TensorType)] {
             let operands = operation.arguments.filter { op.parameter($0.name)?.isConstant == false }.flatMap {
                 argument in
-                argument.values.compactMap { id in function[id].type.tensor.map { (argument.name, $0) } }
+                // An empty constant is a list, such as the shape of a scalar.
+                argument.values.filter { function[$0].constant?.count != 0 }
+                    .compactMap { id in function[id].type.tensor.map { (argument.name, $0) } }
             }
             return operands
                 + operation.outputs.compactMap { id in function[id].type.tensor.map { (function[id].name, $0) } }

@@ -50,6 +50,9 @@
             return Term(graph.constant(bytes, shape: [NSNumber(value: 1)], dataType: type), graph)
         }
 
+        /// 0 in every place.
+        var zeros: Term { number(0).broadcast(sizes) }
+
         // MARK: Shapes
 
         /// The sizes, which are all known while a function is lowered.

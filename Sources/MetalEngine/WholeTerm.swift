@@ -65,8 +65,6 @@
             return (exponent < 0).choose(ofOne, result)
         }
 
-        private var zeros: Term { self - self }
-
         /// How many bits exponents have that are known.
         private static func bits(of exponent: Tensor?, within width: Int) -> Int {
             guard let largest = exponent?.ints?.map(\.magnitude).max() else { return width }

@@ -14,8 +14,11 @@
             reduction("reduce_mean", [.float16, .float32, .int32, .complex64], in: { _ in .float32 }) {
                 $0.graph.mean(of: $0.tensor, axes: $1, name: nil)
             },
-            reduction("reduce_prod", .graphNumbers, in: summable) {
-                $0.graph.reductionProduct(with: $0.tensor, axes: $1, name: nil)
+            Lowering("reduce_prod", product.dtypes.union([.complex64])) { call, builder in
+                let x = try builder.term("x", call)
+                guard x.isComplex else { return try product.lower(call, builder) }
+                let sizes = try call.function.tensorType(call.operation.outputs[0]).shape
+                return [try Parts(x).product(along: axes(call), to: sizes).joined.tensor]
             },
             reduction("reduce_max", .graphNumbers, in: comparable) { x, axes in
                 x.isFloat
@@ -27,6 +30,21 @@
                     ? x.graph.reductionMinimumPropagateNaN(with: x.tensor, axes: axes, name: nil)
                     : x.graph.reductionMinimum(with: x.tensor, axes: axes, name: nil)
             },
+            Lowering("reduce_log_sum_exp", .graphNumbers) { call, builder in
+                let (x, axes) = (try builder.term("x", call), try axes(call))
+                let wide = x.cast(to: .float32)
+                let kept = wide.sizes.indices.map { axes.contains($0) ? 1 : wide.sizes[$0] }
+                let largest = wide.reduced(along: axes, to: kept) {
+                    $0.graph.reductionMaximumPropagateNaN(with: $0.tensor, axes: $1, name: nil)
+                }
+                // Of numbers that are all infinite there is no difference.
+                let middle = largest.isInfinite.choose(0, largest)
+                let sum = (wide - middle).exp.reduced(along: axes, to: kept) {
+                    $0.graph.reductionSum(with: $0.tensor, axes: $1, name: nil)
+                }
+                let sizes = try call.function.tensorType(call.operation.outputs[0]).shape
+                return [(sum.log + middle).reshaped(sizes).converted(to: x.type).tensor]
+            },
             truth("reduce_any") { $0.graph.reductionMaximum(with: $0.tensor, axes: $1, name: nil) },
             truth("reduce_all") { $0.graph.reductionMinimum(with: $0.tensor, axes: $1, name: nil) },
             position("reduce_argmax") { $0.largest(along: $1) },
@@ -34,10 +52,24 @@
             running("cumsum", .graphNumbers.union([.complex64])) { x, axis, exclusive, reverse in
                 x.graph.cumulativeSum(x.tensor, axis: axis, exclusive: exclusive, reverse: reverse, name: nil)
             },
-            running("cumprod", .graphNumbers) { x, axis, exclusive, reverse in
-                x.graph.cumulativeProduct(x.tensor, axis: axis, exclusive: exclusive, reverse: reverse, name: nil)
+            Lowering("cumprod", runningProduct.dtypes.union([.complex64])) { call, builder in
+                let x = try builder.term("x", call)
+                guard x.isComplex else { return try runningProduct.lower(call, builder) }
+                let rows = try Parts(x).flat(around: call.axis(rank: x.sizes.count))
+                let products = try rows.runningProduct(
+                    exclusive: call.bool("exclusive"), reverse: call.bool("reverse"))
+                return [products.joined.reshaped(x.sizes).tensor]
             },
         ]
+
+        /// Of real numbers; MPSGraph multiplies no more than two complex ones.
+        private static let product = reduction("reduce_prod", .graphNumbers, in: summable) {
+            $0.graph.reductionProduct(with: $0.tensor, axes: $1, name: nil)
+        }
+
+        private static let runningProduct = running("cumprod", .graphNumbers) { x, axis, exclusive, reverse in
+            x.graph.cumulativeProduct(x.tensor, axis: axis, exclusive: exclusive, reverse: reverse, name: nil)
+        }
 
         /// The type that elements of a type are added and multiplied in.
         @Sendable private static func summable(_ type: MPSDataType) -> MPSDataType {
@@ -103,7 +135,6 @@
                 let (exclusive, reverse) = (try call.bool("exclusive"), try call.bool("reverse"))
                 func running(_ x: Term) throws -> Term {
                     let wide = x.cast(to: summable(x.type))
-                    guard try call.type("x").rank > 0 else { return exclusive ? x - x : x }
                     return try wide.alongAxis(call.axis(rank: x.sizes.count)) { x, axis in
                         Term(run(x, axis, exclusive, reverse), x.graph)
                     }.cast(to: x.type)
@@ -121,6 +152,42 @@
         }
     }
 
+    // MARK: Products of complex numbers
+
+    extension Parts {
+        fileprivate func flat(around axis: Int) -> Parts { Parts(re.flat(around: axis), im.flat(around: axis)) }
+
+        /// The products up to each element along the middle of three axes, by doubling the length that they go back.
+        fileprivate func runningProduct(exclusive: Bool, reverse: Bool) -> Parts {
+            let length = re.sizes[1]
+            func moved(_ z: Parts, by places: Int) -> Parts {
+                places >= length
+                    ? Parts(z.re.zeros + 1, z.im.zeros)
+                    : Parts(
+                        z.re.moved(by: places, back: reverse, filling: 1),
+                        z.im.moved(by: places, back: reverse, filling: 0))
+            }
+            var (result, places) = (exclusive ? moved(self, by: 1) : self, 1)
+            while places < length {
+                result = result * moved(result, by: places)
+                places *= 2
+            }
+            return result
+        }
+
+        /// The product along axes: the last of the running ones.
+        fileprivate func product(along axes: [Int], to shape: [Int]) -> Parts {
+            if axes.isEmpty { return Parts(re.reshaped(shape), im.reshaped(shape)) }
+            let (x, y) = (re.rows(of: axes), im.rows(of: axes))
+            let products = Parts(x, y).flat(around: 1).runningProduct(exclusive: false, reverse: false)
+            func last(_ x: Term) -> Term {
+                let end = x.graph.sliceTensor(x.tensor, dimension: 1, start: x.sizes[1] - 1, length: 1, name: nil)
+                return Term(end, x.graph).reshaped(shape)
+            }
+            return Parts(last(products.re), last(products.im))
+        }
+    }
+
     // MARK: Along axes
 
     extension Term {
@@ -129,7 +196,6 @@
 
         /// As [before, axis, behind].
         func flat(around axis: Int) -> Term {
-            guard axis < sizes.count else { return reshaped([1, 1, 1]) }
             func count(_ sizes: ArraySlice<Int>) -> Int { sizes.reduce(1, *) }
             return reshaped([count(sizes[..<axis]), sizes[axis], count(sizes[(axis + 1)...])])
         }
@@ -148,10 +214,25 @@
             guard sizes.count > Term.minorDimensions else {
                 return Term(reduce(self, axes.sorted().numbers), graph).reshaped(shape)
             }
+            return Term(reduce(rows(of: axes), [1].numbers), graph).reshaped(shape)
+        }
+
+        /// As [kept, reduced]: the elements along some axes become rows.
+        fileprivate func rows(of axes: [Int]) -> Term {
             let kept = sizes.indices.filter { !axes.contains($0) }
             let count = kept.reduce(1) { $0 * sizes[$1] }
-            let rows = transposed(kept + axes.sorted()).reshaped([count, sizes.reduce(1, *) / count])
-            return Term(reduce(rows, [1].numbers), graph).reshaped(shape)
+            return transposed(kept + axes.sorted()).reshaped([count, sizes.reduce(1, *) / count])
+        }
+
+        /// Moved along the middle of three axes, to the end or to the front; what comes in is a number.
+        fileprivate func moved(by places: Int, back: Bool, filling value: Double) -> Term {
+            let kept = sizes[1] - places
+            let part = graph.sliceTensor(tensor, dimension: 1, start: back ? places : 0, length: kept, name: nil)
+            let (front, behind) = ([0, back ? 0 : places, 0], [0, back ? places : 0, 0])
+            return Term(
+                graph.padTensor(
+                    part, with: .constant, leftPadding: front.numbers, rightPadding: behind.numbers,
+                    constantValue: value, name: nil), graph)
         }
 
         fileprivate func largest(along axis: Int) -> Term {
