@@ -23,10 +23,14 @@
             },
             Lowering("constexpr_sparse_to_dense", refusal: { packedRefusal($0, "mask") }) { call, builder in
                 let shape = try call.result().shape
+                let data = try builder.term("nonzero_data", call)
+                guard call.has("shape") || call.constant("mask") != nil else {
+                    return [try data.spread(over: builder.term("mask", call)).tensor]
+                }
                 let mask =
                     try call.has("shape")
                     ? unpacked(call.known("mask"), 1, shape.reduce(1, *)).map { $0 != 0 } : call.mask("mask")
-                return [try builder.term("nonzero_data", call).spread(over: mask).reshaped(shape).tensor]
+                return [try data.spread(over: mask).reshaped(shape).tensor]
             },
             Lowering("constexpr_lut_to_sparse", refusal: { maskRefusal($0, "indices_mask") }) { call, builder in
                 let (mask, shape) = (try call.mask("indices_mask"), try call.type("indices_mask").shape)
@@ -62,7 +66,7 @@
         }
 
         @Sendable private static func packedRefusal(_ call: Call, _ name: String) -> String? {
-            call.has("shape") || name == "mask" ? maskRefusal(call, name) : nil
+            call.has("shape") ? maskRefusal(call, name) : nil
         }
 
         @Sendable private static func maskRefusal(_ call: Call, _ name: String) -> String? {
@@ -123,6 +127,15 @@
             }
             let values = gathered(whole(places), axis: 0)
             return (whole(mask.map { $0 ? 1 : 0 }) != 0).choose(values, values.number(0))
+        }
+
+        /// The same where the mask comes at run time.
+        fileprivate func spread(over mask: Term) -> Term {
+            let isSet = mask.cast(to: .int32).reshaped([mask.sizes.reduce(1, *)])
+            let places = Term(
+                graph.cumulativeSum(isSet.tensor, axis: 0, exclusive: true, reverse: false, name: nil), graph)
+            let values = gathered(places.held(from: 0, to: Double(sizes.reduce(1, *) - 1)), axis: 0)
+            return (isSet != 0).choose(values, values.number(0)).reshaped(mask.sizes)
         }
 
         /// The elements where a mask is set, as a list.

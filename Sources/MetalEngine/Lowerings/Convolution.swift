@@ -7,7 +7,7 @@
 
     extension MetalLowerings {
         static let convolution: [Lowering] = [
-            Lowering("conv", .graphFloats) { call, builder in
+            Lowering("conv", .graphFloats, refusal: tooWide) { call, builder in
                 let window = try Window(convolution: call)
                 let result = try builder.function.tensorType(call.operation.outputs[0])
                 let (x, weight) = try operands(call, builder)
@@ -19,7 +19,7 @@
                         x.tensor, weights: weight.tensor, descriptor: try GraphWindow(window, 2).flat(call), name: nil)
                 return [try biased(Term(convolved, builder.graph).reshaped(result.shape), call, builder)]
             },
-            Lowering("conv_transpose", .graphFloats) { call, builder in
+            Lowering("conv_transpose", .graphFloats, refusal: tooWide) { call, builder in
                 let window = try Window(transposedConvolution: call)
                 let result = try builder.function.tensorType(call.operation.outputs[0])
                 let spread = try transposed(call, builder, GraphWindow(window, max(2, window.kernel.count)))
@@ -36,6 +36,14 @@
                 (try mean(x * x, window) * Double(window.kernel.reduce(1, *))).squareRoot
             },
         ]
+
+        /// Before macOS 15.1 a convolution's result must not be longer along any axis.
+        private static let longestAxis = 1 << 16
+
+        @Sendable private static func tooWide(_ call: Call) -> String? {
+            guard let shape = try? call.result().shape, shape.contains(where: { $0 > longestAxis }) else { return nil }
+            return "The result has the shape \(shape); MPSGraph's convolutions reach to \(longestAxis) along each axis."
+        }
 
         /// x and weight with at least two spatial axes, in the type of x.
         private static func operands(_ call: Call, _ builder: GraphBuilder) throws -> (x: Term, weight: Term) {

@@ -28,11 +28,11 @@
             Lowering("crop_resize", .graph) { call, builder in
                 [try Boxes(call, builder).cut(builder.term("x", call)).tensor]
             },
-            Lowering("resample", .graph, refusal: samplingRefusal) { call, builder in
+            Lowering("resample", .graph) { call, builder in
                 let points = try builder.term("coordinates", call).cast(to: .float32)
                 return [try Sampling(call).of(builder.term("x", call), at: points).tensor]
             },
-            Lowering("affine", .graph, refusal: samplingRefusal) { call, builder in
+            Lowering("affine", .graph) { call, builder in
                 let matrix = try builder.term("transform_matrix", call).cast(to: .float32)
                 let points = try mapped(matrix, call, batch: call.type("x").shape[0])
                 return [try Sampling(call).of(builder.term("x", call), at: points).tensor]
@@ -71,14 +71,6 @@
                     return [resized.tensor]
                 }
             }
-        }
-
-        /// Mirrors of an axis of one pixel are nowhere.
-        @Sendable private static func samplingRefusal(_ call: Call) -> String? {
-            guard (try? call.text("padding_mode").lowercased()) == "reflection", let x = try? call.type("x"),
-                x.shape.suffix(2).contains(1)
-            else { return nil }
-            return "The padding_mode is reflection, and x of shape \(x.shape) has an axis of one pixel."
         }
 
         /// [batch, rows, columns, 2]: where an affine map takes the pixels of the result.
@@ -184,44 +176,60 @@
     /// How resample and affine read an image.
     private struct Sampling {
         let isNearest: Bool
-        let padding: MPSGraphPaddingMode
+        let padding: String
         let value: Double
         let mode: String
         let corners: Bool
 
         init(_ call: Call) throws {
             isNearest = try call.text("sampling_mode").lowercased() == "nearest"
-            let paddings: [String: MPSGraphPaddingMode] = [
-                "border": .clampToEdge, "reflection": .reflect, "symmetric": .symmetric,
-            ]
-            padding = paddings[try call.text("padding_mode").lowercased()] ?? .constant
-            value = try call.number("padding_value")
+            padding = try call.text("padding_mode").lowercased()
+            value = padding == "constant" ? try call.number("padding_value") : 0
             mode = try call.text("coordinates_mode").lowercased()
             corners = try call.bool("align_corners")
         }
 
-        init(edges: MPSGraphPaddingMode) {
-            (isNearest, padding, value, mode, corners) = (false, edges, 0, "unnormalized", false)
-        }
+        /// Pixels by their positions, none outside.
+        static let inside = Sampling()
 
-        /// x at points [batch, rows, columns, 2]. Positions of pixels go in as parts of the image between its outer edges,
-        /// the one way that MPSGraph's documentation leaves no doubt of.
+        private init() { (isNearest, padding, value, mode, corners) = (false, "border", 0, "unnormalized", false) }
+
+        /// x at points [batch, rows, columns, 2].
         func of(_ x: Term, at points: Term) throws -> Term {
             let sizes = [x.sizes[3], x.sizes[2]].map(Double.init)
-            let (factor, shift) = (sizes.map { pixels($0).factor }, sizes.map { pixels($0).shift })
-            var places = try points * points.constants(factor, [1, 1, 1, 2]) + points.constants(shift, [1, 1, 1, 2])
-            if isNearest { places = places.rint }
-            let parts =
-                try places * points.constants(sizes.map { 2 / $0 }, [1, 1, 1, 2])
-                + points.constants(sizes.map { 1 / $0 - 1 }, [1, 1, 1, 2])
-            return x.inFloats { image in
-                Term(
-                    image.graph.sampleGrid(
-                        withSourceTensor: image.tensor, coordinateTensor: parts.tensor, layout: .NCHW,
-                        normalizeCoordinates: true, relativeCoordinates: false, alignCorners: false,
-                        paddingMode: padding, samplingMode: isNearest ? .nearest : .bilinear, constantValue: value,
-                        name: nil), image.graph)
+            func each(_ number: (Double) -> Double) throws -> Term {
+                try points.constants(sizes.map(number), [1, 1, 1, 2])
             }
+            var places = try points * each { pixels($0).factor } + each { pixels($0).shift }
+            if isNearest { places = places.rint }
+            places = try folded(places, each)
+            // Parts of the image from edge to edge, with 0 around it: the way of MPSGraph's sampling that others rely on.
+            let parts = try places * each { 2 / $0 } + each { 1 / $0 - 1 }
+            return x.inFloats { image in
+                let shifted = value == 0 ? image : image - value
+                let sampled = image.graph.sampleGrid(
+                    withSourceTensor: shifted.tensor, coordinateTensor: parts.tensor, layout: .NCHW,
+                    normalizeCoordinates: true, relativeCoordinates: false, alignCorners: false, paddingMode: .zero,
+                    samplingMode: isNearest ? .nearest : .bilinear, constantValue: 0, name: nil)
+                return value == 0 ? Term(sampled, image.graph) : Term(sampled, image.graph) + value
+            }
+        }
+
+        /// Positions outside the image where the padding sends them: mirrored at the outermost pixels or at their edges as
+        /// often as it takes, then held within.
+        private func folded(_ places: Term, _ each: ((Double) -> Double) throws -> Term) throws -> Term {
+            var places = places
+            if padding == "reflection" {
+                let period = try each { max(1, 2 * ($0 - 1)) }
+                let rest = places - (places / period).floor * period
+                places = try each { $0 - 1 } - (rest - each { $0 - 1 }).magnitude
+            } else if padding == "symmetric" {
+                let period = try each { 2 * $0 }
+                let rest = places + 0.5 - ((places + 0.5) / period).floor * period
+                places = try each { $0 } - (rest - each { $0 }).magnitude - 0.5
+            }
+            guard padding != "constant" else { return places }
+            return try places.larger(places.number(0)).smaller(each { $0 - 1 })
         }
 
         /// Coordinates as positions of pixels.
@@ -254,7 +262,7 @@
             func spread(_ points: Term) -> Term {
                 points.broadcast([shape[0], shape[2], shape[3]]).reshaped([shape[0], shape[2], shape[3], 1])
             }
-            let sampled = try Sampling(edges: .clampToEdge).of(
+            let sampled = try Sampling.inside.of(
                 images(x).cast(to: .float32), at: Term.joined([spread(columns), spread(rows)], 3))
             let inside = isInside(rows, height) && isInside(columns, width)
             let value = try call.number("pad_value")

@@ -14,19 +14,19 @@
                 let axis = try call.axis(rank: call.type("x").rank)
                 let indices = try positions(call, builder, below: [x.sizes[axis]])
                 let batch = try call.int("batch_dims")
-                return [try builder.shaped(x.byParts { $0.gathered(indices, axis: axis, batch: batch) }, call)]
+                return [try builder.shaped(x.gathered(indices, axis: axis, batch: batch), call)]
             },
             Lowering("gather_along_axis", .graphAndComplex, refusal: unchecked) { call, builder in
                 let x = try builder.term("x", call)
                 let axis = try call.axis(rank: call.type("x").rank)
                 let indices = try positions(call, builder, below: [x.sizes[axis]])
-                return [x.byParts { $0.taken(indices, along: axis) }.tensor]
+                return [x.taken(indices, along: axis).tensor]
             },
             Lowering("gather_nd", .graphAndComplex, refusal: unchecked) { call, builder in
                 let (x, batch) = (try builder.term("x", call), try call.int("batch_dims"))
                 let depth = try call.type("indices").shape.last ?? 0
                 let indices = try positions(call, builder, below: Array(x.sizes[batch..<batch + depth]))
-                let slices = x.byParts {
+                let slices = x.moved {
                     Term(
                         x.graph.gatherND(
                             withUpdatesTensor: $0.tensor, indicesTensor: indices.tensor, batchDimensions: batch,
@@ -61,28 +61,24 @@
                 let isKnown = call.constant("begin") != nil && call.constant("end") != nil
                 guard isKnown else { return [try written(x, update, call, builder).tensor] }
                 let bounds = try SliceBounds(call)
-                return [Term.byParts(x, update) { $0.updated($1.reshaped(bounds.length), bounds) }.tensor]
+                return [x.updated(update.reshaped(bounds.length), bounds).tensor]
             },
             Lowering("topk", .graph) { call, builder in
-                let axis = try call.axis(rank: call.type("x").rank)
                 let types = try call.operation.outputs.map(builder.function.tensorType)
-                let x = try builder.term("x", call)
-                let source = x.type == .bool ? x.cast(to: .int32) : x
-                let found = try source.first(types[0].shape[axis], along: axis, ascending: call.bool("ascending"))
+                let lines = try Lines(builder.term("x", call), along: call.axis(rank: call.type("x").rank))
+                let order = try lines.order(ascending: call.bool("ascending"))
+                    .sliced(1, begin: 0, length: types[0].shape[lines.axis])
+                let found = [lines.rows.taken(order, along: 1), order].map(lines.back)
                 return try zip(types, found).map { try builder.cast($1.tensor, to: $0.dtype) }
             },
             Lowering("argsort", .graph) { call, builder in
-                let axis = try call.axis(rank: call.type("x").rank)
-                let order = try builder.term("x", call).order(along: axis, ascending: call.bool("ascending"))
+                let lines = try Lines(builder.term("x", call), along: call.axis(rank: call.type("x").rank))
+                let order = lines.back(try lines.order(ascending: call.bool("ascending")))
                 return [try builder.cast(order.tensor, to: call.result().dtype)]
             },
             Lowering("sort", .graph) { call, builder in
-                let axis = try call.axis(rank: call.type("x").rank)
-                let x = try builder.term("x", call)
-                let source = x.type == .bool ? x.cast(to: .int32) : x
-                let sorted = x.graph.sort(
-                    source.tensor, axis: axis, descending: try !call.bool("ascending"), name: nil)
-                return [Term(sorted, x.graph).cast(to: x.type).tensor]
+                let lines = try Lines(builder.term("x", call), along: call.axis(rank: call.type("x").rank))
+                return [lines.back(try lines.sorted(ascending: call.bool("ascending"))).tensor]
             },
             Lowering("search_sorted", .graph, refusal: tooManyComparisons) { call, builder in
                 let x = try builder.term("x", call)
@@ -93,6 +89,18 @@
                 let count = x.graph.reductionSum(with: comes.cast(to: .int32).tensor, axes: [1].numbers, name: nil)
                 return [try builder.cast(Term(count, x.graph).reshaped(type.shape).tensor, to: type.dtype)]
             },
+            Lowering("non_zero", .graphAndComplex) { call, builder in
+                let x = try call.known("x")
+                let places = (0..<x.count).filter { !x.isZero(at: $0) }.flatMap { place in
+                    x.shape.indices.map { Int32(clamping: place / x.shape[($0 + 1)...].reduce(1, *) % x.shape[$0]) }
+                }
+                let positions = try builder.constant(Tensor(places, shape: call.result().shape))
+                return [try builder.cast(positions, to: call.result().dtype)]
+            },
+            Lowering(
+                "non_maximum_suppression", .graph,
+                refusal: { _ in "MPSGraph's documentation does not say what its own suppression answers." }
+            ) { call, _ in throw Failure(.unsupported, "\(call.place): MPSGraph has no such suppression.") },
         ]
 
         private static let modes: [String: MPSGraphScatterMode] = [
@@ -109,19 +117,15 @@
         ) -> Lowering {
             Lowering(name, .graphAndComplex, refusal: { unchecked($0) ?? scatterRefusal($0) }) { call, builder in
                 let (data, updates) = (try builder.term("data", call), try builder.term("updates", call))
-                var mode = modes[try call.text("mode")] ?? .set
-                // Of truth values, the greater is their sum and the smaller their product.
-                if data.type == .bool { mode = mode == .add ? .max : mode == .mul ? .min : mode }
-                let wide = data.isComplex || data.width >= 32 || data.isFloat ? data.type : .int32
-                let chosen = mode
-                return [
-                    try Term.byParts(data, updates) { data, updates in
-                        let combined = try combine(
-                            call, builder, data.cast(to: data.isFloat ? data.type : wide),
-                            updates.cast(to: data.isFloat ? data.type : wide), chosen)
-                        return Term(combined, data.graph).cast(to: data.type)
-                    }.tensor
-                ]
+                let mode = modes[try call.text("mode")] ?? .set
+                guard mode != .set else {
+                    return [
+                        try Term.moved(data, updates) {
+                            Term(try combine(call, builder, $0, $1, .set), data.graph)
+                        }.tensor
+                    ]
+                }
+                return [try data.combined(updates, mode) { try combine(call, builder, $0, $1, $2) }.tensor]
             }
         }
 
@@ -189,7 +193,7 @@
                 places = places.reshaped([places.sizes.reduce(1, *), 1]) + inside.reshaped([1, count])
             }
             let flat = places.reshaped([places.sizes.reduce(1, *)])
-            return Term.byParts(x, update) { x, update in
+            return Term.moved(x, update) { x, update in
                 Term(
                     x.graph.scatterWithData(
                         x.reshaped([shape.reduce(1, *)]).tensor, updates: update.reshaped(flat.sizes).tensor,
@@ -212,39 +216,30 @@
         private func number32(_ value: Int) -> Term { whole([value]) }
 
         func gathered(_ indices: Term, axis: Int, batch: Int = 0) -> Term {
-            Term(
-                graph.gather(
-                    withUpdatesTensor: tensor, indicesTensor: indices.tensor, axis: axis, batchDimensions: batch,
-                    name: nil), graph)
+            moved {
+                Term(
+                    graph.gather(
+                        withUpdatesTensor: $0.tensor, indicesTensor: indices.tensor, axis: axis,
+                        batchDimensions: batch, name: nil), graph)
+            }
         }
 
         /// Elements along one axis; the other axes run in step.
         func taken(_ indices: Term, along axis: Int) -> Term {
-            Term(graph.gatherAlongAxis(axis, updates: tensor, indices: indices.tensor, name: nil), graph)
+            moved { Term(graph.gatherAlongAxis(axis, updates: $0.tensor, indices: indices.tensor, name: nil), graph) }
         }
 
         /// With the slice replaced. The update is turned round where the slice goes back.
-        func updated(_ update: Term, _ bounds: SliceBounds) -> Term {
+        fileprivate func updated(_ update: Term, _ bounds: SliceBounds) -> Term {
             let last = sizes.indices.map { bounds.begin[$0] + (bounds.length[$0] - 1) * bounds.stride[$0] }
             let turned = update.reversed(sizes.indices.filter { bounds.stride[$0] < 0 && bounds.length[$0] > 1 })
-            return Term(
-                graph.sliceUpdateDataTensor(
-                    tensor, update: turned.tensor, starts: zip(bounds.begin, last).map(min).numbers,
-                    ends: zip(bounds.begin, last).map { max($0, $1) + 1 }.numbers,
-                    strides: bounds.stride.map { Int($0.magnitude) }.numbers, name: nil), graph)
-        }
-
-        /// The first k elements of each line in order, and their positions.
-        fileprivate func first(_ k: Int, along axis: Int, ascending: Bool) -> [Term] {
-            let found =
-                ascending
-                ? graph.bottomK(tensor, axis: axis, k: k, name: nil) : graph.topK(tensor, axis: axis, k: k, name: nil)
-            return found.map { Term($0, graph) }
-        }
-
-        fileprivate func order(along axis: Int, ascending: Bool) -> Term {
-            let source = type == .bool ? cast(to: .int32) : self
-            return Term(graph.argSort(source.tensor, axis: axis, descending: !ascending, name: nil), graph)
+            return Term.moved(self, turned) { data, update in
+                Term(
+                    graph.sliceUpdateDataTensor(
+                        data.tensor, update: update.tensor, starts: zip(bounds.begin, last).map(min).numbers,
+                        ends: zip(bounds.begin, last).map { max($0, $1) + 1 }.numbers,
+                        strides: bounds.stride.map { Int($0.magnitude) }.numbers, name: nil), graph)
+            }
         }
 
         /// Whether an element comes before another one; NaN counts as the greatest.
@@ -253,11 +248,122 @@
             return isFloat ? (x < y) || (y.isNaN && !x.isNaN) : x < y
         }
 
-        /// What moves elements of two operands, done to each part of complex ones.
-        fileprivate static func byParts(_ x: Term, _ y: Term, _ move: (Term, Term) throws -> Term) rethrows -> Term {
-            guard x.isComplex else { return try move(x, y) }
-            return Term(
-                real: try move(x.realPart, y.realPart), imaginary: try move(x.imaginaryPart, y.imaginaryPart))
+        /// With the updates added to it, or combined otherwise.
+        fileprivate func combined(
+            _ updates: Term, _ mode: MPSGraphScatterMode,
+            _ combine: (Term, Term, MPSGraphScatterMode) throws -> MPSGraphTensor
+        ) throws -> Term {
+            if isComplex {
+                let (x, y) = (Parts(self), Parts(updates))
+                return Parts(
+                    Term(try combine(x.re, y.re, mode), graph), Term(try combine(x.im, y.im, mode), graph)
+                ).joined
+            }
+            // Of truth values, the greater is their sum and the smaller their product. Short whole numbers wrap behind.
+            let wanted = type != .bool ? mode : mode == .add ? .max : mode == .mul ? .min : mode
+            let wide = isFloat || width >= 32 ? type : .int32
+            let result = Term(try combine(cast(to: wide), updates.cast(to: wide), wanted), graph)
+            return type == .bool ? result != 0 : result.cast(to: type)
+        }
+    }
+
+    // MARK: Terms that carry bits
+
+    extension Term {
+        /// What moves elements by position, done to their bits: on the way, MPSGraph makes fp32 of whole numbers, which keeps
+        /// 24 bits of them, and it moves neither truth values nor complex numbers.
+        func moved(_ move: (Term) throws -> Term) rethrows -> Term { Term.joined(try carriers.map(move), as: type) }
+
+        /// The same of two operands of one element type.
+        fileprivate static func moved(_ x: Term, _ y: Term, _ move: (Term, Term) throws -> Term) rethrows -> Term {
+            joined(try zip(x.carriers, y.carriers).map(move), as: x.type)
+        }
+
+        /// The elements, or their parts, in types that move unchanged.
+        private var carriers: [Term] {
+            switch type {
+            case .bool: return [cast(to: .int8)]
+            case .complexFloat32:
+                let parts = Parts(self)
+                return [parts.re, parts.im]
+            case .int32, .uInt32: return [bits(as: .float32)]
+            case .int64, .uInt64:
+                let halves = bits(as: .float32).reshaped(sizes + [2])
+                return [0, 1].map { halves.sliced(sizes.count, begin: $0, length: 1).reshaped(sizes) }
+            default: return [self]
+            }
+        }
+
+        private static func joined(_ carriers: [Term], as type: MPSDataType) -> Term {
+            switch type {
+            case .bool: return carriers[0] != 0
+            case .complexFloat32: return Parts(carriers[0], carriers[1]).joined
+            case .int32, .uInt32: return carriers[0].bits(as: type)
+            case .int64, .uInt64:
+                let sizes = carriers[0].sizes
+                let pairs = joined(carriers.map { $0.reshaped(sizes + [1]) }, sizes.count)
+                return pairs.reshaped(sizes.dropLast() + [2 * (sizes.last ?? 1)]).bits(as: type)
+            default: return carriers[0]
+            }
+        }
+
+        /// The same bits as elements of another type, of which the last axis has as many as fit.
+        fileprivate func bits(as type: MPSDataType) -> Term {
+            type == self.type ? self : Term(graph.reinterpretCast(tensor, to: type, name: nil), graph)
+        }
+    }
+
+    // MARK: Order
+
+    /// The lines of a tensor along an axis as rows of a matrix: MPSGraph sorts along the last four axes only.
+    private struct Lines {
+        let axis: Int
+        let rows: Term
+        private let order: [Int]
+        private let shape: [Int]
+
+        init(_ x: Term, along axis: Int) throws {
+            self.axis = axis
+            order = x.sizes.indices.filter { $0 != axis } + [axis]
+            let turned = x.transposed(order)
+            shape = turned.sizes
+            rows = turned.reshaped([shape.dropLast().reduce(1, *), shape.last ?? 1])
+        }
+
+        /// Rows as lines along the axis again.
+        func back(_ rows: Term) -> Term {
+            let turned = rows.reshaped(shape.dropLast() + [rows.sizes[1]])
+            return turned.transposed(order.indices.map { place in order.firstIndex(of: place) ?? place })
+        }
+
+        func order(ascending: Bool) throws -> Term {
+            Term(rows.graph.argSort(rows.key.tensor, axis: 1, descending: !ascending, name: nil), rows.graph)
+        }
+
+        func sorted(ascending: Bool) throws -> Term {
+            let sorted = rows.graph.sort(rows.key.tensor, axis: 1, descending: !ascending, name: nil)
+            return rows.from(key: Term(sorted, rows.graph))
+        }
+    }
+
+    extension Term {
+        /// Elements in the same order, of a type that MPSGraph sorts.
+        fileprivate var key: Term {
+            switch type {
+            case .bool, .int8, .uInt8, .int16, .uInt16: cast(to: .int32)
+            case .uInt32: cast(to: .int64)
+            case .uInt64: (self ^ whole(Int.min)).bits(as: .int64)
+            default: self
+            }
+        }
+
+        /// What has a key, in this element type.
+        fileprivate func from(key: Term) -> Term {
+            switch type {
+            case .bool: key != 0
+            case .uInt64: key.bits(as: .uInt64) ^ whole(Int.min)
+            default: key.cast(to: type)
+            }
         }
     }
 

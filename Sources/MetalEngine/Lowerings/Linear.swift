@@ -3,11 +3,12 @@
     import MIL
     import MetalPerformanceShadersGraph
 
-    // Matrix products. MPSGraph multiplies floating-point numbers; complex ones become four products.
+    // Matrix products. MPSGraph multiplies floating-point numbers; complex ones become four products, and whole ones sums of
+    // all products at once.
 
     extension MetalLowerings {
         static let linear: [Lowering] = [
-            Lowering("matmul", .graphFloats.union([.complex64])) { call, builder in
+            Lowering("matmul", .graphNumbers.union([.complex64]), refusal: tooLarge) { call, builder in
                 let result = try builder.function.tensorType(call.operation.outputs[0])
                 let (x, y) = (
                     try builder.term("x", call).cast(to: builder.dataType(result.dtype)),
@@ -22,6 +23,20 @@
                 return [product.of(x, y).reshaped(result.shape).tensor]
             }
         ]
+
+        /// Products of whole numbers are all held at once; no more than this.
+        private static let mostProducts = 1 << 26
+
+        @Sendable private static func tooLarge(_ call: Call) -> String? {
+            guard let x = try? call.type("x"), let y = try? call.type("y"), x.dtype.isInteger,
+                let flipX = try? call.bool("transpose_x"), let flipY = try? call.bool("transpose_y"),
+                let shape = try? MatmulShape(x.shape, y.shape, transposeX: flipX, transposeY: flipY)
+            else { return nil }
+            let count = (shape.batch + [shape.rows, shape.inner, shape.columns]).reduce(1.0) { $0 * Double($1) }
+            guard count > Double(mostProducts) else { return nil }
+            return "MPSGraph multiplies matrices of floating-point numbers; \(count) products of \(x.dtype.name) are "
+                + "more than \(mostProducts) to be summed one by one."
+        }
     }
 
     /// A matrix product brought to two matrices, or to two equally long rows of them.
@@ -34,15 +49,14 @@
 
         func of(_ x: Term, _ y: Term) -> Term {
             guard x.isComplex else { return real(x, y) }
-            let (a, b) = (x.realPart, x.imaginaryPart)
-            let (c, d) = (y.realPart, y.imaginaryPart)
-            return Term(real: real(a, c) - real(b, d), imaginary: real(a, d) + real(b, c))
+            let (a, b) = (Parts(x), Parts(y))
+            return Parts(real(a.re, b.re) - real(a.im, b.im), real(a.re, b.im) + real(a.im, b.re)).joined
         }
 
         private func real(_ left: Term, _ right: Term) -> Term {
             let batch = shape.batch.reduce(1, *)
             // One right matrix for all left ones multiplies their rows at once.
-            if y.dropLast(2).allSatisfy({ $0 == 1 }), !transposeX {
+            if left.isFloat, y.dropLast(2).allSatisfy({ $0 == 1 }), !transposeX {
                 let rows = left.reshaped([batch * shape.rows, shape.inner])
                 return multiplied(
                     rows, turned(right.reshaped([1] + sizes(y, isRight: true)), transposeY).reshaped(inner))
@@ -55,7 +69,18 @@
         private var inner: [Int] { [shape.inner, shape.columns] }
 
         private func multiplied(_ x: Term, _ y: Term) -> Term {
-            Term(x.graph.matrixMultiplication(primary: x.tensor, secondary: y.tensor, name: nil), x.graph)
+            if !x.isFloat { return summed(x, y) }
+            return Term(x.graph.matrixMultiplication(primary: x.tensor, secondary: y.tensor, name: nil), x.graph)
+        }
+
+        /// Whole numbers, which wrap as they do in their own type: the products of each row and column, then their sum.
+        private func summed(_ x: Term, _ y: Term) -> Term {
+            let wide: MPSDataType = x.width < 32 ? .int32 : x.type == .uInt32 ? .int64 : x.type
+            let (left, right) = (x.cast(to: wide), y.cast(to: wide))
+            let products =
+                left.reshaped(x.sizes + [1]) * right.reshaped([y.sizes[0], 1] + y.sizes[1...])
+            return Term(x.graph.reductionSum(with: products.tensor, axes: [2].numbers, name: nil), x.graph)
+                .cast(to: x.type)
         }
 
         /// The last two axes as they lie; a vector is a row on the left and a column on the right.

@@ -8,16 +8,16 @@
     extension MetalLowerings {
         static let normalization: [Lowering] = [
             Lowering("batch_norm", .graphFloats) { call, builder in
-                let x = try builder.term("x", call)
-                let rank = x.sizes.count
+                let (x, shape) = (try builder.term("x", call), try call.type("x").shape)
                 return [
                     try x.inSingle { x in
                         func channel(_ name: String) throws -> Term? {
                             guard call.has(name) else { return nil }
-                            return try builder.term(name, call).cast(to: x.type).along(1, rank: rank)
+                            return try builder.term(name, call).cast(to: x.type).along(1, rank: 3)
                         }
                         guard let mean = try channel("mean"), let variance = try channel("variance") else { return x }
-                        return try x.normalized(mean, variance, channel("gamma"), channel("beta"), call)
+                        return try x.reshaped([shape[0], shape[1], shape[2...].reduce(1, *)])
+                            .normalized(mean, variance, channel("gamma"), channel("beta"), call).reshaped(shape)
                     }.tensor
                 ]
             },

@@ -21,19 +21,20 @@
                     : [graph.concatTensors(tensors, dimension: axis, name: nil)]
             },
             moving("tile") { x, call, _ in
-                Term(x.graph.tileTensor(x.tensor, withMultiplier: try call.ints("reps").numbers, name: nil), x.graph)
+                let reps = try call.ints("reps").numbers
+                return x.moved { Term(x.graph.tileTensor($0.tensor, withMultiplier: reps, name: nil), x.graph) }
             },
             moving("pad", refusal: padRefusal) { x, call, _ in
                 let (pad, value) = (try Padding(call), try call.known("constant_val"))
                 let mode = try paddingMode(call)
-                guard x.isComplex else {
-                    return x.padded(before: pad.before, after: pad.after, mode, with: value.double(at: 0))
+                func padded(_ term: Term, _ value: Double) -> Term {
+                    term.padded(before: pad.before, after: pad.after, mode, with: value)
                 }
-                let parts = value.parts
-                return Term(
-                    real: x.realPart.padded(before: pad.before, after: pad.after, mode, with: parts.real),
-                    imaginary: x.imaginaryPart.padded(before: pad.before, after: pad.after, mode, with: parts.imaginary)
-                )
+                // MPSGraph pads no truth values.
+                if x.type == .bool { return padded(x.cast(to: .int8), value.isZero(at: 0) ? 0 : 1) != 0 }
+                guard x.isComplex else { return padded(x, value.double(at: 0)) }
+                let (parts, number) = (Parts(x), value.parts)
+                return Parts(padded(parts.re, number.real), padded(parts.im, number.imaginary)).joined
             },
             moving("reverse") { x, call, type in
                 x.reversed(try call.axes(rank: type.rank) ?? Array(0..<type.rank))
@@ -46,7 +47,7 @@
                 let lengths = try builder.term("lengths", call).cast(to: .int32).along(batch, rank: shape.count)
                 let places = lengths.whole(Array(0..<shape[sequence])).along(sequence, rank: shape.count)
                 let turned = (places < lengths).choose(lengths - places - 1, places).broadcast(shape)
-                return [x.byParts { $0.taken(turned, along: sequence) }.tensor]
+                return [x.taken(turned, along: sequence).tensor]
             },
             Lowering("slice_by_index", .graphAndComplex) { call, builder in
                 let x = try builder.term("x", call)
@@ -75,7 +76,7 @@
                 let axis = try call.axis(rank: type.rank - 1)
                 let (count, size, stride) = (type.shape[axis], type.shape[axis + 1], try call.int("stride"))
                 let places = (0..<count).flatMap { window in (0..<size).map { window * stride + $0 } }
-                return x.byParts { $0.gathered($0.whole(places).reshaped([count, size]), axis: axis) }
+                return x.gathered(x.whole(places).reshaped([count, size]), axis: axis)
             },
             Lowering("fill", .graphAndComplex) { call, builder in
                 let type = try builder.function.tensorType(call.operation.outputs[0])
@@ -221,22 +222,6 @@
         private func constant(_ value: MIL.Tensor, _ type: MPSDataType) -> Term {
             let data = withExtendedLifetime(value) { Data(bytes: value.pointer, count: value.type.byteCount) }
             return Term(graph.constant(data, shape: value.shape.numbers, dataType: type), graph)
-        }
-
-        // MARK: Complex numbers
-
-        init(real: Term, imaginary: Term) {
-            self.init(
-                real.graph.complexTensor(realTensor: real.tensor, imaginaryTensor: imaginary.tensor, name: nil),
-                real.graph)
-        }
-
-        var realPart: Term { Term(graph.realPartOfTensor(tensor: tensor, name: nil), graph) }
-        var imaginaryPart: Term { Term(graph.imaginaryPartOfTensor(tensor: tensor, name: nil), graph) }
-
-        /// What moves elements, done to each part of complex ones: nothing says that MPSGraph moves those by position.
-        func byParts(_ move: (Term) throws -> Term) rethrows -> Term {
-            isComplex ? Term(real: try move(realPart), imaginary: try move(imaginaryPart)) : try move(self)
         }
     }
 

@@ -294,10 +294,12 @@ extension MPSGraph {
 
     public func reinterpretCast(_ tensor: MPSGraphTensor, to type: MPSDataType, name: String?) -> MPSGraphTensor {
         let given = self.type(tensor)
-        guard let dtype = type.mil, dtype.size == given.dtype.size else {
+        guard let dtype = type.mil, let last = given.shape.last, last * given.dtype.size % dtype.size == 0 else {
             graphAbort("the bits of a \(given) as \(type)")
         }
-        return host("reinterpret", [tensor], types: [TensorType(dtype, given.shape)], name: name) { outputs, inputs in
+        // Shorter elements make the last dimension longer.
+        let shape = given.shape.dropLast() + [last * given.dtype.size / dtype.size]
+        return host("reinterpret", [tensor], types: [TensorType(dtype, Array(shape))], name: name) { outputs, inputs in
             outputs[0].pointer.copyMemory(from: inputs[0].pointer, byteCount: given.byteCount)
         }[0]
     }

@@ -30,18 +30,15 @@ extension MPSGraph {
         alignCorners: Bool, paddingMode: MPSGraphPaddingMode, samplingMode: MPSGraphResizeMode, constantValue: Double,
         name: String?
     ) -> MPSGraphTensor {
-        let paddings: [MPSGraphPaddingMode: String] = [
-            .constant: "constant", .reflect: "reflection", .symmetric: "symmetric", .clampToEdge: "border",
-        ]
-        guard let padding = paddings[paddingMode], layout == .NCHW, normalizeCoordinates, !relativeCoordinates,
+        guard paddingMode == .zero, layout == .NCHW, normalizeCoordinates, !relativeCoordinates,
             type(source).dtype == type(coordinates).dtype
         else { graphAbort("\(type(source)) sampled at \(type(coordinates)), which no stand-in plays") }
         return emit(
             "resample",
             [
                 "x": source, "coordinates": coordinates,
-                "sampling_mode": samplingMode == .nearest ? "nearest" : "bilinear", "padding_mode": padding,
-                "padding_value": Float(constantValue), "coordinates_mode": "normalized_minus_one_to_one",
+                "sampling_mode": samplingMode == .nearest ? "nearest" : "bilinear", "padding_mode": "constant",
+                "padding_value": Float(0), "coordinates_mode": "normalized_minus_one_to_one",
                 "align_corners": alignCorners,
             ], name)
     }

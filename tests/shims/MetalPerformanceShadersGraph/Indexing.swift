@@ -63,8 +63,8 @@ extension MPSGraph {
         return emit(
             "scatter",
             [
-                "data": plain(dataTensor), "indices": inside(indicesTensor, [type(dataTensor).shape[axis]]),
-                "updates": updatesTensor, "axis": axis, "mode": mode.mil,
+                "data": plain(dataTensor, mode), "indices": inside(indicesTensor, [type(dataTensor).shape[axis]]),
+                "updates": plain(updatesTensor, mode), "axis": axis, "mode": mode.mil,
             ], name)
     }
 
@@ -75,8 +75,8 @@ extension MPSGraph {
         emit(
             "scatter_along_axis",
             [
-                "data": plain(dataTensor), "indices": inside(indicesTensor, [type(dataTensor).shape[axis]]),
-                "updates": updatesTensor, "axis": axis, "mode": mode.mil,
+                "data": plain(dataTensor, mode), "indices": inside(indicesTensor, [type(dataTensor).shape[axis]]),
+                "updates": plain(updatesTensor, mode), "axis": axis, "mode": mode.mil,
             ], name)
     }
 
@@ -88,30 +88,37 @@ extension MPSGraph {
         let depth = type(indicesTensor).shape.last ?? 0
         let indices = inside(indicesTensor, Array(type(dataTensor).shape[..<depth]))
         return emit(
-            "scatter_nd", ["data": plain(dataTensor), "indices": indices, "updates": updatesTensor, "mode": mode.mil],
-            name)
-    }
-
-    public func topK(_ source: MPSGraphTensor, axis: Int, k: Int, name: String?) -> [MPSGraphTensor] {
-        emitAll("topk", ["x": source, "axis": axis, "k": k, "ascending": false], name)
-    }
-
-    public func bottomK(_ source: MPSGraphTensor, axis: Int, k: Int, name: String?) -> [MPSGraphTensor] {
-        emitAll("topk", ["x": source, "axis": axis, "k": k, "ascending": true], name)
+            "scatter_nd",
+            [
+                "data": plain(dataTensor, mode), "indices": indices, "updates": plain(updatesTensor, mode),
+                "mode": mode.mil,
+            ], name)
     }
 
     public func sort(_ tensor: MPSGraphTensor, axis: Int, descending: Bool, name: String?) -> MPSGraphTensor {
-        emit("sort", ["x": tensor, "axis": axis, "ascending": !descending], name)
+        emit("sort", ["x": sortable(tensor, axis), "axis": axis, "ascending": !descending], name)
     }
 
     public func argSort(_ tensor: MPSGraphTensor, axis: Int, descending: Bool, name: String?) -> MPSGraphTensor {
-        emit("argsort", ["x": tensor, "axis": axis, "ascending": !descending], name)
+        emit("argsort", ["x": sortable(tensor, axis), "axis": axis, "ascending": !descending], name)
     }
 
-    /// Elements that may be moved by position; nothing says that complex ones may.
-    private func plain(_ tensor: MPSGraphTensor) -> MPSGraphTensor {
-        guard !type(tensor).dtype.isComplex else { graphAbort("\(type(tensor)) moved by position") }
+    /// Sorting ends the process for axes before the last four, and knows four element types.
+    private func sortable(_ tensor: MPSGraphTensor, _ axis: Int) -> MPSGraphTensor {
+        let type = type(tensor)
+        guard type.rank - axis <= 4, [.int32, .int64, .float16, .float32].contains(type.dtype) else {
+            graphAbort("\(type) sorted along axis \(axis)")
+        }
         return tensor
+    }
+
+    /// Elements as they are moved by position: whole numbers go through fp32 on the way, as measured on Macs; truth values
+    /// and complex numbers do not arrive at all.
+    private func plain(_ tensor: MPSGraphTensor, _ mode: MPSGraphScatterMode = .set) -> MPSGraphTensor {
+        let dtype = type(tensor).dtype
+        guard dtype != .bool, !dtype.isComplex else { graphAbort("\(type(tensor)) moved by position") }
+        guard dtype.isInteger, dtype.size > 2, mode == .set else { return tensor }
+        return emit("cast", ["x": emit("cast", ["x": tensor, "dtype": "fp32"]), "dtype": dtype.name])
     }
 
     /// Indices held against the sizes they count along, in turn: Apple's graph counts none from the end, and what it

@@ -54,6 +54,7 @@ extension MPSGraph {
         ]
         guard let mode = modes[paddingMode] else { graphAbort("pads of \(paddingMode), which no stand-in plays") }
         let type = type(tensor)
+        guard type.dtype != .bool else { graphAbort("pads around truth values") }
         guard leftPadding.count == type.rank, rightPadding.count == type.rank else {
             graphAbort("pads \(leftPadding) and \(rightPadding) around \(type)")
         }
