@@ -194,6 +194,15 @@
         /// ln(1 + e^x), for large x as exact as for small ones.
         var softplus: Term { larger(number(0)) + (-magnitude).exp.log1p }
 
+        /// A power; squares and cubes are products, which are quicker and lose nothing.
+        func realPower(_ exponent: Term, exponent known: Tensor?) -> Term {
+            switch known.flatMap({ $0.count == 1 && exponent.sizes == [1] ? $0.double(at: 0) : nil }) {
+            case 2: inSingle { $0 * $0 }
+            case 3: inSingle { $0 * $0 * $0 }
+            default: applying(MPSGraph.power, exponent)
+            }
+        }
+
         /// √(x² + y²), whose squares stay within range; infinite where one is infinite.
         func hypot(_ other: Term) -> Term {
             let (x, y) = (magnitude, other.magnitude)
