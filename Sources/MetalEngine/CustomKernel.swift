@@ -118,6 +118,10 @@
         }
 
         func encode(into commands: MPSCommandBuffer, _ values: MetalValues) throws {
+            // A kernel finds zeros, so that it may add up in place; nobody else has this memory yet.
+            for (id, type) in writes {
+                values[id]?.contents.initializeMemory(as: UInt8.self, repeating: 0, count: type.byteCount)
+            }
             guard !launch.isEmpty else { return }
             guard let encoder = commands.makeComputeCommandEncoder() else {
                 throw Failure(.unsupported, "Metal has no encoder to give.")

@@ -468,6 +468,21 @@ def test_groups_memory_and_numbers(kernel):
         np.testing.assert_array_equal(got, A.sum(1) * scale)
 
 
+@pytest.mark.usefixtures("manners")
+def test_a_kernel_finds_zeros(kernel):
+    source = TWICE.replace("out[i] = 2", "if (i % 2 == 0) out[i] += 2")
+    kernel("twice", source)
+    model = martlet.parse(BETWEEN, device="metal")
+    wanted = np.where(np.arange(A.size).reshape(SHAPE) % 2 == 0, 2 * (A + B), 0)
+    for _ in range(3):
+        np.testing.assert_array_equal(model(a=A, b=B)["t"], wanted)
+
+
+def test_a_grid_of_nothing_leaves_zeros(kernel):
+    kernel("twice", TWICE, metal={"grid": ["x.size - x.size"]})
+    np.testing.assert_array_equal(martlet.parse(BETWEEN, device="metal")(a=A, b=B)["y"], A)
+
+
 @pytest.mark.parametrize(
     ("source", "error", "message"),
     [
