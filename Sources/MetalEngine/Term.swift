@@ -104,7 +104,6 @@
         static func - (x: Double, y: Term) -> Term { y.number(x) - y }
         static func * (x: Term, y: Double) -> Term { x * x.number(y) }
         static func * (x: Double, y: Term) -> Term { y.number(x) * y }
-        static func / (x: Term, y: Double) -> Term { x / x.number(y) }
         static func / (x: Double, y: Term) -> Term { y.number(x) / y }
         static prefix func - (x: Term) -> Term { x.isFloat ? x.applying(MPSGraph.negative(with:name:)) : 0 - x }
 
@@ -155,7 +154,6 @@
         var squareRoot: Term { applying(MPSGraph.squareRoot(with:name:)) }
         var exp: Term { applying(MPSGraph.exponent(with:name:)) }
         var log: Term { applying(MPSGraph.logarithm(with:name:)) }
-        var floor: Term { applying(MPSGraph.floor(with:name:)) }
         var rint: Term { applying(MPSGraph.rint(with:name:)) }
         var truncated: Term { applying(MPSGraph.truncate) }
         var sin: Term { applying(MPSGraph.sin(with:name:)) }

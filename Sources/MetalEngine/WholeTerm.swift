@@ -80,7 +80,7 @@
         /// How many bits exponents have that are known.
         private static func bits(of exponent: Tensor?, within width: Int) -> Int {
             guard let largest = exponent?.ints?.map(\.magnitude).max() else { return width }
-            return Swift.min(width, UInt.bitWidth - largest.leadingZeroBitCount)
+            return Swift.min(width, Swift.max(1, UInt.bitWidth - largest.leadingZeroBitCount))
         }
 
         /// The number of fp32 next to this one on the way to another.

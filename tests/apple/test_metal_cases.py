@@ -100,6 +100,14 @@ def test_powers_of_a_known_exponent(exponent: float) -> None:
     np.testing.assert_allclose(metal(f"y = pow(x = x, y = {float(exponent)});", x=x), x**exponent, rtol=1e-6)
 
 
+def test_whole_powers_of_known_exponents() -> None:
+    x = np.array([-3, -1, 0, 1, 2, 46341], np.int32)
+    result = metal("c = const()[val = tensor<int32, [3, 1]>([0, 1, 5])]; y = pow(x = x, y = c);", x=x)
+    np.testing.assert_array_equal(result, x ** np.array([[0], [1], [5]], np.int32))
+    ones = metal("c = const()[val = uint8(0)]; y = pow(x = x, y = c);", x=x.astype(np.uint8))
+    np.testing.assert_array_equal(ones, np.ones(6, np.uint8))
+
+
 def test_attention_over_many_rows() -> None:
     """More than MPSGraph is trusted with at once, with a mask that has a row for each target and one for all."""
     generator = np.random.default_rng(0)
