@@ -40,12 +40,15 @@ public struct MetalDevice: Device {
         }
 
         public func compile(_ function: Function) throws -> any Executable {
-            let gpu = try GPU.current()
             var ready = function
-            try ready.expandForGraph()
-            try ready.foldConstants { try fold($0) }
-            ready.removeDead()
-            return try MetalExecutable(ready, on: gpu)
+            // Apple's objects that live until a pool ends would pile up in threads that never end one.
+            return try autoreleasepool {
+                let gpu = try GPU.current()
+                try ready.expandForGraph()
+                try ready.foldConstants { try fold($0) }
+                ready.removeDead()
+                return try MetalExecutable(ready, on: gpu)
+            }
         }
 
         /// Whole numbers that sizes and axes may follow from are computed at once; all else is the graph's own business.
