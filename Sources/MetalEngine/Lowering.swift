@@ -72,6 +72,8 @@
     extension Lowering {
         /// MPSGraph's tensors have at most this many dimensions.
         static let mostDimensions = 16
+        /// And fewer bytes than this.
+        static let mostBytes = 1 << 32
 
         /// Why it does not take a call; nil where it takes it.
         func refuses(_ call: Call) -> String? {
@@ -94,8 +96,8 @@
             guard type.rank <= mostDimensions else {
                 return "'\(name)' has rank \(type.rank); MPSGraph has at most \(mostDimensions) dimensions."
             }
-            guard type.shape.allSatisfy({ $0 <= Int(Int32.max) }) else {
-                return "'\(name)' has the shape \(type.shape); MPSGraph counts in 32 bits."
+            guard type.byteCount < mostBytes else {
+                return "'\(name)', a \(type), is larger than 4 GiB; MPSGraph counts in 32 bits."
             }
             return nil
         }

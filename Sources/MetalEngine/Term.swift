@@ -104,7 +104,6 @@
         static func - (x: Double, y: Term) -> Term { y.number(x) - y }
         static func * (x: Term, y: Double) -> Term { x * x.number(y) }
         static func * (x: Double, y: Term) -> Term { y.number(x) * y }
-        static func / (x: Term, y: Double) -> Term { x / x.number(y) }
         static func / (x: Double, y: Term) -> Term { y.number(x) / y }
         static prefix func - (x: Term) -> Term { x.isFloat ? x.applying(MPSGraph.negative(with:name:)) : 0 - x }
 
@@ -155,7 +154,6 @@
         var squareRoot: Term { applying(MPSGraph.squareRoot(with:name:)) }
         var exp: Term { applying(MPSGraph.exponent(with:name:)) }
         var log: Term { applying(MPSGraph.logarithm(with:name:)) }
-        var floor: Term { applying(MPSGraph.floor(with:name:)) }
         var rint: Term { applying(MPSGraph.rint(with:name:)) }
         var truncated: Term { applying(MPSGraph.truncate) }
         var sin: Term { applying(MPSGraph.sin(with:name:)) }
@@ -193,6 +191,15 @@
 
         /// ln(1 + e^x), for large x as exact as for small ones.
         var softplus: Term { larger(number(0)) + (-magnitude).exp.log1p }
+
+        /// A power; squares and cubes are products, which are quicker and lose nothing.
+        func realPower(_ exponent: Term, exponent known: Tensor?) -> Term {
+            switch known.flatMap({ $0.count == 1 && exponent.sizes == [1] ? $0.double(at: 0) : nil }) {
+            case 2: inSingle { $0 * $0 }
+            case 3: inSingle { $0 * $0 * $0 }
+            default: applying(MPSGraph.power, exponent)
+            }
+        }
 
         /// √(x² + y²), whose squares stay within range; infinite where one is infinite.
         func hypot(_ other: Term) -> Term {

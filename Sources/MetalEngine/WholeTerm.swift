@@ -17,18 +17,30 @@
         /// ⌊self / divisor⌋ of whole numbers; 0 where the divisor is. MPSGraph does not say how it divides them: a quotient
         /// cut or rounded, even one computed in fp32, is set right by its remainder.
         func quotient(_ divisor: Term) -> Term {
-            if width < 32 {
-                return cast(to: .int32).quotient(divisor.cast(to: .int32)).cast(to: type)
-            }
-            let isNone = divisor == 0
-            guard isSigned else { return isNone.choose(0, self / isNone.choose(1, divisor)) }
-            let isMinusOne = divisor == -1
+            if type == .uInt64 { return wideQuotient(divisor) }
+            let lane: MPSDataType = width < 32 ? .int32 : type == .uInt32 ? .int64 : type
+            guard lane == type else { return cast(to: lane).quotient(divisor.cast(to: lane)).cast(to: type) }
+            let (isNone, isMinusOne) = (divisor == 0, divisor == -1)
             let safe = (isNone || isMinusOne).choose(2, divisor)
-            let first = self / safe
-            let closer = first + (self - first * safe) / safe
-            let remainder = self - closer * safe
+            var (quotient, remainder) = (self / safe, self)
+            // Each round leaves a remainder smaller by the bits that fp32 has.
+            for _ in 0..<(width == 64 ? 3 : 2) {
+                remainder = self - quotient * safe
+                quotient = quotient + remainder / safe
+            }
+            remainder = self - quotient * safe
             let isOver = (remainder != 0) && (remainder < 0).xor(safe < 0)
-            return isNone.choose(0, isMinusOne.choose(-self, closer - isOver.cast(to: type)))
+            return isNone.choose(0, isMinusOne.choose(-self, quotient - isOver.cast(to: type)))
+        }
+
+        /// The same of uint64, by half of the dividend, which int64 holds.
+        private func wideQuotient(_ divisor: Term) -> Term {
+            let signed = divisor.cast(to: .int64)
+            let half = (self >> whole(1)).cast(to: .int64).quotient((signed < 0).choose(1, signed))
+            let double = half.cast(to: type) * 2
+            let isMore = (self - double * divisor >= divisor).cast(to: type)
+            let fits = (self >= divisor).cast(to: type)
+            return (divisor == 0).choose(0, (signed < 0).choose(fits, double + isMore))
         }
 
         /// What a division of floating-point numbers leaves, with the sign of the dividend.
@@ -68,7 +80,7 @@
         /// How many bits exponents have that are known.
         private static func bits(of exponent: Tensor?, within width: Int) -> Int {
             guard let largest = exponent?.ints?.map(\.magnitude).max() else { return width }
-            return Swift.min(width, UInt.bitWidth - largest.leadingZeroBitCount)
+            return Swift.min(width, Swift.max(1, UInt.bitWidth - largest.leadingZeroBitCount))
         }
 
         /// The number of fp32 next to this one on the way to another.

@@ -85,6 +85,48 @@ def test_whole_numbers_divide_exactly() -> None:
     )
 
 
+def test_the_largest_whole_numbers_divide_exactly() -> None:
+    for dtype in (np.int64, np.uint64, np.uint32):
+        limits = np.iinfo(dtype)
+        x = np.array([limits.max, limits.max - 1, limits.max // 3, 10**9 + 7], dtype)
+        y = np.array([1, 3, limits.max // 2, limits.max, 1000003], dtype).reshape(-1, 1)
+        np.testing.assert_array_equal(metal("y = floor_div(x = a, y = b);", a=x, b=y), x // y)
+        np.testing.assert_array_equal(metal("y = mod(x = a, y = b);", a=x, b=y), x % y)
+
+
+@pytest.mark.parametrize("exponent", [2, 3, 0.5])
+def test_powers_of_a_known_exponent(exponent: float) -> None:
+    x = np.linspace(0, 3, 7, dtype=np.float32)
+    np.testing.assert_allclose(metal(f"y = pow(x = x, y = {float(exponent)});", x=x), x**exponent, rtol=1e-6)
+
+
+def test_whole_powers_of_known_exponents() -> None:
+    x = np.array([-3, -1, 0, 1, 2, 46341], np.int32)
+    result = metal("c = const()[val = tensor<int32, [3, 1]>([0, 1, 5])]; y = pow(x = x, y = c);", x=x)
+    np.testing.assert_array_equal(result, x ** np.array([[0], [1], [5]], np.int32))
+    ones = metal("c = const()[val = uint8(0)]; y = pow(x = x, y = c);", x=x.astype(np.uint8))
+    np.testing.assert_array_equal(ones, np.ones(6, np.uint8))
+
+
+def test_attention_over_many_rows() -> None:
+    """More than MPSGraph is trusted with at once, with a mask that has a row for each target and one for all."""
+    generator = np.random.default_rng(0)
+    query, key, value = (generator.standard_normal((2, rows, 4), np.float32) for rows in (9000, 5, 5))
+    for shape in ((9000, 5), (2, 1, 5)):
+        mask = generator.standard_normal(shape, np.float32)
+        scores = query @ key.transpose(0, 2, 1) / 2 + mask
+        powers = np.exp(scores - scores.max(-1, keepdims=True))
+        wanted = powers / powers.sum(-1, keepdims=True) @ value
+        body = "y = scaled_dot_product_attention(query = q, key = k, value = v, attn_mask = m);"
+        np.testing.assert_allclose(metal(body, q=query, k=key, v=value, m=mask), wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_large_tensors_are_refused() -> None:
+    text = "program(1.3) { func main<ios18>(tensor<fp32, [1024, 1024, 1024]> x) { y = exp(x = x); } -> (y); }"
+    with pytest.raises(martlet.UnsupportedError, match="larger than 4 GiB"):
+        martlet.parse(text, "metal")
+
+
 def test_reductions_along_far_axes() -> None:
     """Beyond the last four, which are all that MPSGraph sees."""
     x = np.arange(2 * 3 * 2 * 2 * 3 * 2, dtype=np.float32).reshape(2, 3, 2, 2, 3, 2)

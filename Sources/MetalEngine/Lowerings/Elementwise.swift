@@ -71,7 +71,7 @@
             },
             Lowering("pow", .graphNumbers.union([.complex64])) { call, builder in
                 let (x, y) = (try builder.term("x", call), try builder.term("y", call))
-                if x.isFloat { return [x.applying(MPSGraph.power, y).tensor] }
+                if x.isFloat { return [x.realPower(y, exponent: call.constant("y")).tensor] }
                 if x.isComplex { return [Parts(x).power(Parts(y)).joined.tensor] }
                 return [x.power(y, exponent: call.constant("y")).tensor]
             },

@@ -98,17 +98,28 @@ extension MPSGraph {
         -> MPSGraphTensor
     {
         let dtype = type(primaryTensor).dtype
-        let quotient = emit("real_div", ["x": primaryTensor, "y": secondaryTensor], name)
-        guard dtype.isInteger else { return quotient }
-        // Cut towards zero, as the shading language divides.
-        let rest = subtraction(primaryTensor, multiplication(quotient, secondaryTensor, name: nil), name: nil)
-        let none = number(0, dtype)
-        let isBelow = emit("less", ["x": quotient, "y": none])
-        let isUneven = emit("not_equal", ["x": rest, "y": none])
+        guard dtype.isInteger else { return emit("real_div", ["x": primaryTensor, "y": secondaryTensor], name) }
+        let quotient = ShimControl.isHostile && dtype != .uint64 ? roughly : cut
+        let isNone = emit("equal", ["x": secondaryTensor, "y": number(0, dtype)])
+        return emit(
+            "select", ["cond": isNone, "a": number(77, dtype), "b": quotient(primaryTensor, secondaryTensor)], name)
+    }
+
+    /// Whole numbers divided as the shading language does, towards zero.
+    private func cut(_ x: MPSGraphTensor, _ y: MPSGraphTensor) -> MPSGraphTensor {
+        let dtype = type(x).dtype
+        let quotient = emit("real_div", ["x": x, "y": y])
+        let rest = subtraction(x, multiplication(quotient, y, name: nil), name: nil)
+        let isBelow = emit("less", ["x": quotient, "y": number(0, dtype)])
+        let isUneven = emit("not_equal", ["x": rest, "y": number(0, dtype)])
         let up = emit("cast", ["x": logicalAND(isBelow, isUneven, name: nil), "dtype": dtype.name])
-        let cut = addition(quotient, up, name: nil)
-        let isNone = emit("equal", ["x": secondaryTensor, "y": none])
-        return emit("select", ["cond": isNone, "a": number(77, dtype), "b": cut], name)
+        return addition(quotient, up, name: nil)
+    }
+
+    /// Whole numbers divided as fp32.
+    private func roughly(_ x: MPSGraphTensor, _ y: MPSGraphTensor) -> MPSGraphTensor {
+        let (a, b) = (emit("cast", ["x": x, "dtype": "fp32"]), emit("cast", ["x": y, "dtype": "fp32"]))
+        return emit("cast", ["x": emit("real_div", ["x": a, "y": b]), "dtype": type(x).dtype.name])
     }
 
     public func modulo(_ primaryTensor: MPSGraphTensor, _ secondaryTensor: MPSGraphTensor, name: String?)
