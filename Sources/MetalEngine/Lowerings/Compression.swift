@@ -19,7 +19,7 @@
                 let lut = try builder.term("lut", call)
                 let bits = max(1, lut.sizes[0].trailingZeroBitCount)
                 let places = try unpacked(call.known("indices"), bits, call.result().shape.reduce(1, *))
-                return [lut.gathered(lut.whole(places), axis: 0).reshaped(try call.result().shape).tensor]
+                return [lut.gathered(lut.indices(places), axis: 0).reshaped(try call.result().shape).tensor]
             },
             Lowering("constexpr_sparse_to_dense", refusal: { packedRefusal($0, "mask") }) { call, builder in
                 let shape = try call.result().shape
@@ -95,7 +95,7 @@
             for (axis, size) in shape.enumerated() where tables[axis] > 1 {
                 let step = tables[(axis + 1)...].reduce(entries, *)
                 let starts = (0..<size).map { $0 / (size / tables[axis]) * step }
-                places = places + places.whole(starts).along(axis, rank: shape.count)
+                places = places + places.indices(starts).along(axis, rank: shape.count)
             }
             let rows = lut.reshaped([tables.reduce(entries, *), vector])
                 .gathered(places.reshaped([shape.reduce(1, *)]), axis: 0).reshaped(shape + [vector])
@@ -125,8 +125,8 @@
                 throw Failure(
                     .invalidArgument, "The mask is set \(stored) times, for \(sizes.reduce(1, *)) stored elements.")
             }
-            let values = gathered(whole(places), axis: 0)
-            return (whole(mask.map { $0 ? 1 : 0 }) != 0).choose(values, values.number(0))
+            let values = gathered(indices(places), axis: 0)
+            return (indices(mask.map { $0 ? 1 : 0 }) != 0).choose(values, values.number(0))
         }
 
         /// The same where the mask comes at run time.
@@ -140,7 +140,7 @@
 
         /// The elements where a mask is set, as a list.
         fileprivate func kept(by mask: [Bool]) -> Term {
-            reshaped([mask.count]).gathered(whole(mask.indices.filter { mask[$0] }), axis: 0)
+            reshaped([mask.count]).gathered(indices(mask.indices.filter { mask[$0] }), axis: 0)
         }
     }
 

@@ -63,7 +63,7 @@
                     let resized = (first..<shape.count).reduce(x) { image, axis in
                         let size = image.sizes[axis]
                         let found = places(size, shape[axis])
-                        return found == Array(0..<size) ? image : image.gathered(image.whole(found), axis: axis)
+                        return found == Array(0..<size) ? image : image.gathered(image.indices(found), axis: axis)
                     }
                     return [resized.tensor]
                 case .linear(let mode):
@@ -137,6 +137,14 @@
     }
 
     extension Term {
+        /// Positions mirrored at 0 and at an end until they lie between.
+        fileprivate func mirrored(at end: Term) -> Term {
+            let period = end + end
+            let rounds = Term(graph.floor(with: (self / period).tensor, name: nil), graph)
+            let rest = self - rounds * period
+            return end - (rest - end).magnitude
+        }
+
         /// Whole numbers and fp16 computed in fp32, and rounded to what they were.
         fileprivate func inFloats(_ formula: (Term) throws -> Term) rethrows -> Term {
             try formula(cast(to: .float32)).cast(to: type)
@@ -165,8 +173,8 @@
         private func mixed(_ axis: Int, _ points: [Double]) throws -> Term {
             let (size, low) = (sizes[axis], points.map { Int($0) })
             if points == (0..<size).map(Double.init) { return self }
-            let lower = gathered(whole(low), axis: axis)
-            let upper = gathered(whole(low.map { min($0 + 1, size - 1) }), axis: axis)
+            let lower = gathered(indices(low), axis: axis)
+            let upper = gathered(indices(low.map { min($0 + 1, size - 1) }), axis: axis)
             let weight = try constants(zip(points, low).map { $0 - Double($1) }, [points.count])
                 .along(axis, rank: sizes.count)
             return lower * (1 - weight) + upper * weight
@@ -219,16 +227,12 @@
         /// often as it takes, then held within.
         private func folded(_ places: Term, _ each: ((Double) -> Double) throws -> Term) throws -> Term {
             var places = places
-            if padding == "reflection" {
-                let period = try each { max(1, 2 * ($0 - 1)) }
-                let rest = places - (places / period).floor * period
-                places = try each { $0 - 1 } - (rest - each { $0 - 1 }).magnitude
-            } else if padding == "symmetric" {
-                let period = try each { 2 * $0 }
-                let rest = places + 0.5 - ((places + 0.5) / period).floor * period
-                places = try each { $0 } - (rest - each { $0 }).magnitude - 0.5
+            switch padding {
+            case "reflection": places = try places.mirrored(at: each { max(0.5, $0 - 1) })
+            case "symmetric": places = try (places + 0.5).mirrored(at: each { $0 }) - 0.5
+            case "constant": return places
+            default: break
             }
-            guard padding != "constant" else { return places }
             return try places.larger(places.number(0)).smaller(each { $0 - 1 })
         }
 

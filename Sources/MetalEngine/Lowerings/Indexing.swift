@@ -56,7 +56,7 @@
                     data.tensor, updates: updates.tensor, indices: indices.tensor, batchDimensions: 0, mode: mode,
                     name: nil)
             },
-            Lowering("slice_update", .graphAndComplex) { call, builder in
+            Lowering("slice_update", .graphAndComplex, refusal: tooLong) { call, builder in
                 let (x, update) = (try builder.term("x", call), try builder.term("update", call))
                 let isKnown = call.constant("begin") != nil && call.constant("end") != nil
                 guard isKnown else { return [try written(x, update, call, builder).tensor] }
@@ -174,12 +174,20 @@
             return Term(try builder.constant(Tensor(places, shape: known.shape)), builder.graph)
         }
 
+        /// Where the place of a slice comes at run time, positions count through all of x.
+        @Sendable private static func tooLong(_ call: Call) -> String? {
+            guard call.constant("begin") == nil, let x = try? call.type("x"), x.count > Int(Int32.max) else {
+                return nil
+            }
+            return "x has \(x.count) elements; MPSGraph counts positions in 32 bits."
+        }
+
         /// x with the update at a place that comes at run time: all in one list, by positions in it.
         private static func written(_ x: Term, _ update: Term, _ call: Call, _ builder: GraphBuilder) throws -> Term {
             let (shape, masks) = (try call.type("x").shape, try SliceMasks(call))
             let begin = try builder.term("begin", call)
             var lengths = try call.type("update").shape[...]
-            var places = x.whole([0])
+            var places = x.indices([0])
             for axis in shape.indices {
                 let isSqueezed = masks.squeeze.indices.contains(axis) && masks.squeeze[axis]
                 let isFirst = masks.begin.indices.contains(axis) && masks.begin[axis]
@@ -187,7 +195,7 @@
                 let count = isSqueezed ? 1 : lengths.popFirst() ?? 1
                 let start = begin.sliced(begin: [axis], stride: [1], length: [1]).positions(below: [shape[axis]])
                 let first = isFirst ? start * 0 + (stride < 0 ? Double(shape[axis] - 1) : 0) : start
-                let line = first + first.whole((0..<count).map { $0 * stride })
+                let line = first + first.indices((0..<count).map { $0 * stride })
                 let step = Double(shape[(axis + 1)...].reduce(1, *))
                 let inside = line.held(from: 0, to: Double(shape[axis] - 1)) * step
                 places = places.reshaped([places.sizes.reduce(1, *), 1]) + inside.reshaped([1, count])
@@ -208,12 +216,10 @@
     extension Term {
         /// Indices as int32, those from the end counted from the start, all within the sizes that the last axis runs through.
         func positions(below sizes: [Int]) -> Term {
-            let indices = cast(to: .int32)
-            let (size, last) = (whole(sizes), whole(sizes.map { $0 - 1 }))
-            return (indices < 0).choose(indices + size, indices).larger(number32(0)).smaller(last)
+            let given = cast(to: .int32)
+            let (size, last) = (indices(sizes), indices(sizes.map { $0 - 1 }))
+            return (given < 0).choose(given + size, given).larger(indices([0])).smaller(last)
         }
-
-        private func number32(_ value: Int) -> Term { whole([value]) }
 
         func gathered(_ indices: Term, axis: Int, batch: Int = 0) -> Term {
             moved {

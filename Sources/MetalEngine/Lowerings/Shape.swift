@@ -45,7 +45,7 @@
                     try call.axis("seq_axis", rank: shape.count), try call.axis("batch_axis", rank: shape.count)
                 )
                 let lengths = try builder.term("lengths", call).cast(to: .int32).along(batch, rank: shape.count)
-                let places = lengths.whole(Array(0..<shape[sequence])).along(sequence, rank: shape.count)
+                let places = lengths.indices(Array(0..<shape[sequence])).along(sequence, rank: shape.count)
                 let turned = (places < lengths).choose(lengths - places - 1, places).broadcast(shape)
                 return [x.taken(turned, along: sequence).tensor]
             },
@@ -68,7 +68,7 @@
                     let begin = starts.sliced(begin: [axis], stride: [1], length: [1])
                     let first = begin.positions(below: [shape[axis]]).held(
                         from: 0, to: Double(shape[axis] - length[axis]))
-                    return part.gathered(first + first.whole(Array(0..<length[axis])), axis: axis)
+                    return part.gathered(first + first.indices(Array(0..<length[axis])), axis: axis)
                 }
                 return [slice.tensor]
             },
@@ -76,7 +76,7 @@
                 let axis = try call.axis(rank: type.rank - 1)
                 let (count, size, stride) = (type.shape[axis], type.shape[axis + 1], try call.int("stride"))
                 let places = (0..<count).flatMap { window in (0..<size).map { window * stride + $0 } }
-                return x.gathered(x.whole(places).reshaped([count, size]), axis: axis)
+                return x.gathered(x.indices(places).reshaped([count, size]), axis: axis)
             },
             Lowering("fill", .graphAndComplex) { call, builder in
                 let type = try builder.function.tensorType(call.operation.outputs[0])
@@ -217,7 +217,7 @@
         }
 
         /// Whole numbers, such as positions, as a vector of int32.
-        func whole(_ values: [Int]) -> Term { constant(Tensor(values.map { Int32(clamping: $0) }), .int32) }
+        func indices(_ values: [Int]) -> Term { constant(Tensor(values.map { Int32(clamping: $0) }), .int32) }
 
         private func constant(_ value: MIL.Tensor, _ type: MPSDataType) -> Term {
             let data = withExtendedLifetime(value) { Data(bytes: value.pointer, count: value.type.byteCount) }
