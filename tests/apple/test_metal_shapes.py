@@ -297,6 +297,23 @@ def test_too_many_steps() -> None:
     assert "600 steps" in refusal(body, x=x, h=h)
 
 
+def test_a_long_memory() -> None:
+    """MPSGraph's own layer has as many steps as it likes."""
+    x, state = numbers(520, 1, 1), numbers(1, 1)
+    w, u = numbers(4, 1), numbers(1, 4).T
+    body = (
+        f"w = const()[val = {constant(w)}]; u = const()[val = {constant(u)}]; "
+        "s, y, z = lstm(x = x, initial_h = h, initial_c = h, weight_ih = w, weight_hh = u);"
+    )
+    h = c = state.astype(np.float64)
+    for step in x.astype(np.float64):
+        i, f, o, g = np.split(step @ w.T + h @ u.T, 4, axis=1)
+        i, f, o = (1 / (1 + np.exp(-gate)) for gate in (i, f, o))
+        c = f * c + i * np.tanh(g)
+        h = o * np.tanh(c)
+    np.testing.assert_allclose(metal(body, x=x, h=state), h, rtol=1e-4, atol=1e-4)
+
+
 def test_functions_of_recurrent_layers() -> None:
     x, h = numbers(3, 2, 1), numbers(2, 1)
     one = constant(np.ones((1, 1), np.float32))

@@ -3,15 +3,16 @@
     import MIL
     import MetalPerformanceShadersGraph
 
-    // Recurrent layers, step by step: MPSGraph's own have other orders of gates, no bound of the cell, and fewer
-    // functions. One product serves the inputs of all steps. Computed in fp32.
+    // Recurrent layers, in fp32. MPSGraph's own LSTM takes the plain ones; the others go step by step, with one product for
+    // the inputs of all steps: MPSGraph bounds no cell, has fewer functions, and says less of its other layers.
 
     extension MetalLowerings {
         static let recurrent: [Lowering] = [
-            Lowering("lstm", .graphFloats, refusal: tooManySteps) { call, builder in
+            Lowering("lstm", .graphFloats, refusal: { Layer.descriptor($0) == nil ? tooManySteps($0) : nil }) {
+                call, builder in
                 let isBoth = try call.text("direction") == "bidirectional"
                 let layers = try (isBoth ? ["", "_back"] : [""]).enumerated().map { index, end in
-                    try Layer(call, builder, end).lstm(part: index, of: isBoth ? 2 : 1)
+                    try Layer(call, builder, end).lstm(part: index)
                 }
                 let last = Term.joined(layers.map(\.last), 1)
                 let sequence = Term.joined(layers.map(\.sequence), 2)
@@ -65,7 +66,51 @@
             isReversed = try call.text("direction") == "reverse" || !end.isEmpty
         }
 
-        func lstm(part: Int, of parts: Int) throws -> (sequence: Term, last: Term, cell: Term) {
+        /// MPSGraph's own layer for a plain one; nil where the call asks for more.
+        static func descriptor(_ call: Call) -> MPSGraphLSTMDescriptor? {
+            let isPlain = !["clip", "peephole", "peephole_back"].contains { call.has($0) }
+            let functions = ["recurrent_activation", "cell_activation", "activation"].compactMap { name in
+                (try? call.text(name).lowercased()).flatMap { activations[$0] }
+            }
+            guard isPlain, functions.count == 3 else { return nil }
+            let descriptor = MPSGraphLSTMDescriptor()
+            descriptor.produceCell = true
+            descriptor.inputGateActivation = functions[0]
+            descriptor.forgetGateActivation = functions[0]
+            descriptor.outputGateActivation = functions[0]
+            descriptor.cellGateActivation = functions[1]
+            descriptor.activation = functions[2]
+            return descriptor
+        }
+
+        private static let activations: [String: MPSGraphRNNActivation] = [
+            "tanh": .tanh, "sigmoid": .sigmoid, "relu": .relu, "linear": .none,
+        ]
+
+        func lstm(part: Int) throws -> (sequence: Term, last: Term, cell: Term) {
+            guard let descriptor = Layer.descriptor(call) else { return try stepwise(part: part) }
+            let inputs = x.reshaped([steps, batch, x.sizes[1]])
+            let layer = builder.graph.LSTM(
+                (isReversed ? inputs.reversed([0]) : inputs).tensor, recurrentWeight: try gates("weight_hh").tensor,
+                inputWeight: try gates("weight_ih").tensor,
+                bias: try call.has("bias" + end) ? gates("bias").tensor : nil,
+                initState: try state("initial_h", part).tensor, initCell: try state("initial_c", part).tensor,
+                descriptor: descriptor, name: nil)
+            guard layer.count > 1 else { throw Failure(.unsupported, "MPSGraph's LSTM does not give its cells.") }
+            let (states, cells) = (Term(layer[0], builder.graph), Term(layer[1], builder.graph))
+            func last(_ sequence: Term) -> Term {
+                sequence.sliced(0, begin: steps - 1, length: 1).reshaped([batch, hidden])
+            }
+            return (isReversed ? states.reversed([0]) : states, last(states), last(cells))
+        }
+
+        /// A parameter whose gates stand in MPSGraph's order: input, forget, cell, output.
+        private func gates(_ name: String) throws -> Term {
+            let given = try builder.term(name + end, call).cast(to: .float32)
+            return Term.joined([0, 1, 3, 2].map { given.sliced(0, begin: $0 * hidden, length: hidden) }, 0)
+        }
+
+        private func stepwise(part: Int) throws -> (sequence: Term, last: Term, cell: Term) {
             let (gate, candidate) = (try function("recurrent_activation"), try function("cell_activation"))
             let output = try function("activation")
             let inputs = try products("weight_ih", offset: "bias")

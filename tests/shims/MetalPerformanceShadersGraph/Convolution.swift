@@ -130,6 +130,13 @@ public class MPSGraphPooling4DOpDescriptor: MPSGraphObject {
     }
 }
 
+@available(*, unavailable)
+extension MPSGraphConvolution2DOpDescriptor: @unchecked Sendable {}
+@available(*, unavailable)
+extension MPSGraphConvolution3DOpDescriptor: @unchecked Sendable {}
+@available(*, unavailable)
+extension MPSGraphPooling4DOpDescriptor: @unchecked Sendable {}
+
 /// What the descriptors say, one number an axis, pads before and after each axis in turn.
 private struct StandWindow {
     let strides: [Int]
