@@ -186,6 +186,13 @@ def test_matrices_of_whole_numbers() -> None:
     np.testing.assert_array_equal(metal("y = matmul(x = a, y = a, transpose_y = true);", a=a), a @ a.swapaxes(-1, -2))
 
 
+def test_long_sums() -> None:
+    a, b = numbers(2, 3, 40000), numbers(40000, 2)
+    np.testing.assert_allclose(metal("y = matmul(x = a, y = b);", a=a, b=b), a @ b, rtol=1e-3, atol=1e-2)
+    turned = metal("y = matmul(x = a, y = b, transpose_y = true);", a=a, b=np.stack([b.T, b.T]))
+    np.testing.assert_allclose(turned, a @ b, rtol=1e-3, atol=1e-2)
+
+
 def test_matrices_that_broadcast_both_ways() -> None:
     a, b = numbers(2, 1, 3, 4), numbers(5, 4, 3)
     np.testing.assert_allclose(metal("y = matmul(x = a, y = b);", a=a, b=b), a @ b, rtol=1e-5, atol=1e-5)
@@ -222,6 +229,28 @@ def test_a_result_too_wide_for_a_convolution() -> None:
     x = np.zeros((1, 1, 70000), np.float32)
     w = f"w = const()[val = {constant(np.ones((1, 1, 1), np.float32))}];"
     assert "65536" in refusal(f"{w} y = conv(x = x, weight = w);", x=x)
+
+
+def test_a_kernel_too_long_for_a_convolution() -> None:
+    w = f"w = const()[val = {constant(np.ones((1, 1, 256), np.float32))}];"
+    assert "256" in refusal(f"{w} y = conv(x = x, weight = w);", x=np.zeros((1, 1, 300), np.float32))
+
+
+def test_three_axes() -> None:
+    """Planes by planes: steps and gaps along the depth, and pads in front and behind."""
+    x, weight = numbers(2, 4, 5, 4, 6), numbers(6, 2, 3, 2, 3)
+    w = f"w = const()[val = {constant(weight)}];"
+    more = {"strides": [2, 1, 2], "dilations": [2, 1, 1], "groups": 2}
+    extra = "".join(f", {name} = {value}" for name, value in more.items())
+    pad = [3, 1, 0, 1, 2, 0]
+    y = metal(f'{w} y = conv(x = x, weight = w, pad_type = "custom", pad = {pad}{extra});', x=x)
+    wanted = conv(x, weight, pad=pad, pad_type="custom", **more)
+    np.testing.assert_allclose(y, wanted, rtol=1e-4, atol=1e-4)
+    turned = weight.reshape(4, 3, 3, 2, 3)
+    w = f"w = const()[val = {constant(turned)}];"
+    y = metal(f'{w} y = conv_transpose(x = x, weight = w, pad_type = "custom", pad = {pad}{extra});', x=x)
+    wanted = conv_transpose(x, turned, pad=pad, pad_type="custom", **more)
+    np.testing.assert_allclose(y, wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_weights_of_another_type() -> None:

@@ -7,22 +7,18 @@
 
     extension MetalLowerings {
         static let convolution: [Lowering] = [
-            Lowering("conv", .graphFloats, refusal: tooWide) { call, builder in
-                let window = try Window(convolution: call)
-                let result = try builder.function.tensorType(call.operation.outputs[0])
+            Lowering("conv", .graphFloats, refusal: tooLarge) { call, builder in
+                let (window, result) = (try Window(convolution: call), try call.result())
                 let (x, weight) = try operands(call, builder)
-                let convolved =
-                    window.kernel.count == 3
-                    ? builder.graph.convolution3D(
-                        x.tensor, weights: weight.tensor, descriptor: try GraphWindow(window, 3).deep(call), name: nil)
-                    : builder.graph.convolution2D(
-                        x.tensor, weights: weight.tensor, descriptor: try GraphWindow(window, 2).flat(call), name: nil)
-                return [try biased(Term(convolved, builder.graph).reshaped(result.shape), call, builder)]
+                let convolved = try x.convolved(
+                    weight, GraphWindow(window, max(2, window.kernel.count)), groups: call.int("groups"))
+                return [try biased(convolved.reshaped(result.shape), call, builder)]
             },
-            Lowering("conv_transpose", .graphFloats, refusal: tooWide) { call, builder in
-                let window = try Window(transposedConvolution: call)
-                let result = try builder.function.tensorType(call.operation.outputs[0])
-                let spread = try transposed(call, builder, GraphWindow(window, max(2, window.kernel.count)))
+            Lowering("conv_transpose", .graphFloats, refusal: tooLarge) { call, builder in
+                let (window, result) = (try Window(transposedConvolution: call), try call.result())
+                let (x, weight) = try operands(call, builder)
+                let spread = try x.spread(
+                    weight, GraphWindow(window, max(2, window.kernel.count)), groups: call.int("groups"))
                 return [try biased(spread.reshaped(result.shape), call, builder)]
             },
             pooling("max_pool") { x, window, _ in
@@ -30,7 +26,9 @@
             },
             pooling("avg_pool") { x, window, call in
                 let exclude = try call.bool("exclude_padding_from_average")
-                return try mean(x, window) * window.shares(x, excluding: exclude)
+                let shares = window.shares(excluding: exclude)
+                let means = try mean(x, window)
+                return shares.allSatisfy { $0 == 1 } ? means : means * (try x.constants(shares, [1] + window.output))
             },
             pooling("l2_pool") { x, window, _ in
                 (try mean(x * x, window) * Double(window.kernel.reduce(1, *))).squareRoot
@@ -39,9 +37,20 @@
 
         /// Before macOS 15.1 a convolution's result must not be longer along any axis.
         private static let longestAxis = 1 << 16
+        /// A kernel this long overruns the memory of its threads, and the result is wrong (pytorch/pytorch 188335).
+        private static let tooLongKernel = 256
 
-        @Sendable private static func tooWide(_ call: Call) -> String? {
-            guard let shape = try? call.result().shape, shape.contains(where: { $0 > longestAxis }) else { return nil }
+        @Sendable private static func tooLarge(_ call: Call) -> String? {
+            guard let shape = try? call.result().shape, let kernel = try? call.type("weight").shape.dropFirst(2) else {
+                return nil
+            }
+            if kernel.contains(where: { $0 >= tooLongKernel }) {
+                return
+                    "The kernel \(Array(kernel)) is too long: from \(tooLongKernel) on, MPSGraph's convolutions are wrong."
+            }
+            // Of three spatial axes, the first goes with the batch.
+            let batch = shape.count == 5 ? Double(shape[0]) * Double(shape[2]) : 0
+            guard shape.contains(where: { $0 > longestAxis }) || batch > Double(longestAxis) else { return nil }
             return "The result has the shape \(shape); MPSGraph's convolutions reach to \(longestAxis) along each axis."
         }
 
@@ -58,28 +67,6 @@
         private static func biased(_ x: Term, _ call: Call, _ builder: GraphBuilder) throws -> MPSGraphTensor {
             guard call.has("bias") else { return x.tensor }
             return (x + (try builder.term("bias", call).cast(to: x.type).along(1, rank: x.sizes.count))).tensor
-        }
-
-        /// The gradient of a convolution with respect to its source. Pads that no convolution has are cut off its whole
-        /// result, or added to it.
-        private static func transposed(_ call: Call, _ builder: GraphBuilder, _ window: GraphWindow) throws -> Term {
-            let (x, weight) = try operands(call, builder)
-            let channels = [x.sizes[0], weight.sizes[1] * (try call.int("groups"))]
-            func spread(_ window: GraphWindow, _ sizes: [Int]) throws -> Term {
-                let shape = (channels + sizes).numbers
-                let tensor =
-                    sizes.count == 3
-                    ? builder.graph.convolution3DDataGradient(
-                        x.tensor, weights: weight.tensor, outputShape: shape,
-                        forwardConvolutionDescriptor: try window.deep(call), name: nil)
-                    : builder.graph.convolutionTranspose2D(
-                        x.tensor, weights: weight.tensor, outputShape: shape, descriptor: try window.flat(call),
-                        name: nil)
-                return Term(tensor, builder.graph)
-            }
-            if window.isPlain { return try spread(window, window.output) }
-            let whole = try spread(window.padded(), window.full(of: Array(x.sizes[2...])))
-            return try whole.window(from: window.before, window.output, call)
         }
 
         private static func pooling(
@@ -106,12 +93,12 @@
 
     /// A window with two or three spatial axes, as MPSGraph's descriptors want it.
     private struct GraphWindow {
-        let kernel: [Int]
-        let strides: [Int]
-        let dilations: [Int]
-        var before: [Int]
-        var after: [Int]
-        let output: [Int]
+        private(set) var kernel: [Int]
+        private(set) var strides: [Int]
+        private(set) var dilations: [Int]
+        private(set) var before: [Int]
+        private(set) var after: [Int]
+        private(set) var output: [Int]
         /// The spatial axes of x; empty where nobody asked.
         let input: [Int]
 
@@ -132,8 +119,17 @@
         /// Whether each pad is one that a convolution has.
         var isPlain: Bool { zip(before + after, reach + reach).allSatisfy { $0 >= 0 && $0 < $1 } }
 
+        /// The last two of three axes.
+        var plane: GraphWindow {
+            var window = self
+            (window.kernel, window.strides) = (Array(kernel[1...]), Array(strides[1...]))
+            (window.dilations, window.output) = (Array(dilations[1...]), Array(output[1...]))
+            (window.before, window.after) = (Array(before[1...]), Array(after[1...]))
+            return window
+        }
+
         /// The same without pads.
-        func padded() -> GraphWindow {
+        func padless() -> GraphWindow {
             var window = self
             window.before = before.map { _ in 0 }
             window.after = window.before
@@ -145,25 +141,14 @@
             sizes.indices.map { (sizes[$0] - 1) * strides[$0] + reach[$0] }
         }
 
-        func flat(_ call: Call) throws -> MPSGraphConvolution2DOpDescriptor {
+        /// The descriptor of a convolution over a plane.
+        func flat(groups: Int) throws -> MPSGraphConvolution2DOpDescriptor {
             guard
                 let descriptor = MPSGraphConvolution2DOpDescriptor(
                     strideInX: strides[1], strideInY: strides[0], dilationRateInX: dilations[1],
-                    dilationRateInY: dilations[0], groups: try call.int("groups"), paddingLeft: before[1],
-                    paddingRight: after[1], paddingTop: before[0], paddingBottom: after[0], paddingStyle: .explicit,
-                    dataLayout: .NCHW, weightsLayout: .OIHW)
-            else { throw GraphWindow.refusal }
-            return descriptor
-        }
-
-        func deep(_ call: Call) throws -> MPSGraphConvolution3DOpDescriptor {
-            guard
-                let descriptor = MPSGraphConvolution3DOpDescriptor(
-                    strideInX: strides[2], strideInY: strides[1], strideInZ: strides[0],
-                    dilationRateInX: dilations[2], dilationRateInY: dilations[1], dilationRateInZ: dilations[0],
-                    groups: try call.int("groups"), paddingLeft: before[2], paddingRight: after[2],
-                    paddingTop: before[1], paddingBottom: after[1], paddingFront: before[0], paddingBack: after[0],
-                    paddingStyle: .explicit, dataLayout: .NCDHW, weightsLayout: .OIDHW)
+                    dilationRateInY: dilations[0], groups: groups, paddingLeft: before[1], paddingRight: after[1],
+                    paddingTop: before[0], paddingBottom: after[0], paddingStyle: .explicit, dataLayout: .NCHW,
+                    weightsLayout: .OIHW)
             else { throw GraphWindow.refusal }
             return descriptor
         }
@@ -185,7 +170,7 @@
         }
 
         /// What makes of a mean over the whole window one over the elements that count: those of x, or of x and its pads.
-        func shares(_ x: Term, excluding: Bool) throws -> Term {
+        func shares(excluding: Bool) -> [Double] {
             let counts = input.indices.map { axis in
                 (0..<output[axis]).map { place in
                     let start = place * strides[axis] - before[axis]
@@ -195,15 +180,93 @@
             }
             var shares = [Double(kernel.reduce(1, *))]
             for axis in counts { shares = shares.flatMap { share in axis.map { share / $0 } } }
-            return try x.constants(shares, [1] + output)
+            return shares
         }
 
         private static let refusal = Failure(.unsupported, "MPSGraph takes no such window.")
     }
 
+    // MARK: Convolutions of terms
+
+    // A convolution over three axes is a sum of convolutions over planes, one for each plane of the kernel: MPSGraph's own
+    // is wrong for many numbers of channels (pytorch/pytorch 197114).
     extension Term {
+        fileprivate func convolved(_ weight: Term, _ window: GraphWindow, groups: Int) throws -> Term {
+            guard window.kernel.count == 3 else {
+                let descriptor = try window.flat(groups: groups)
+                return Term(
+                    graph.convolution2D(tensor, weights: weight.tensor, descriptor: descriptor, name: nil), graph)
+            }
+            let (before, after) = ([0, 0, window.before[0], 0, 0], [0, 0, window.after[0], 0, 0])
+            let deep = padded(before: before, after: after, with: 0)
+            let sums = try (0..<window.kernel[0]).map { place in
+                try deep.sliced(
+                    2, begin: place * window.dilations[0], length: window.output[0], stride: window.strides[0]
+                ).planes.convolved(weight.plane(place), window.plane, groups: groups)
+            }
+            return sums.dropFirst().reduce(sums[0], +).deep(window.output[0])
+        }
+
+        /// The transposed convolution: the gradient of one with respect to its source. Pads that no convolution has are cut
+        /// off its whole result, or added to it.
+        fileprivate func spread(_ weight: Term, _ window: GraphWindow, groups: Int) throws -> Term {
+            if window.kernel.count == 2, window.isPlain {
+                return try spread(weight, window, to: window.output, groups: groups)
+            }
+            let whole = try whole(weight, window.padless(), groups: groups)
+            return try whole.window(from: window.before, window.output)
+        }
+
+        private func whole(_ weight: Term, _ window: GraphWindow, groups: Int) throws -> Term {
+            guard window.kernel.count == 3 else {
+                return try spread(weight, window, to: window.full(of: Array(sizes[2...])), groups: groups)
+            }
+            let last = (window.kernel[0] - 1) * window.dilations[0]
+            let sums = try (0..<window.kernel[0]).map { place in
+                let part = try planes.whole(weight.plane(place), window.plane, groups: groups).deep(sizes[2])
+                let first = place * window.dilations[0]
+                return part.spaced(2, by: window.strides[0])
+                    .padded(before: [0, 0, first, 0, 0], after: [0, 0, last - first, 0, 0], with: 0)
+            }
+            return sums.dropFirst().reduce(sums[0], +)
+        }
+
+        private func spread(_ weight: Term, _ window: GraphWindow, to size: [Int], groups: Int) throws -> Term {
+            let shape = [sizes[0], weight.sizes[1] * groups] + size
+            return Term(
+                graph.convolutionTranspose2D(
+                    tensor, weights: weight.tensor, outputShape: shape.numbers,
+                    descriptor: try window.flat(groups: groups), name: nil), graph)
+        }
+
+        /// [batch, channels, depth, height, width] as images [batch · depth, channels, height, width].
+        private var planes: Term {
+            transposed([0, 2, 1, 3, 4]).reshaped([sizes[0] * sizes[2], sizes[1], sizes[3], sizes[4]])
+        }
+
+        /// Images as planes of a depth again.
+        private func deep(_ depth: Int) -> Term {
+            reshaped([sizes[0] / depth, depth] + sizes[1...]).transposed([0, 2, 1, 3, 4])
+        }
+
+        /// One plane of a kernel with three spatial axes.
+        private func plane(_ place: Int) -> Term {
+            sliced(2, begin: place, length: 1).reshaped(Array(sizes[..<2] + sizes[3...]))
+        }
+
+        /// Elements of one axis with zeros between them.
+        private func spaced(_ axis: Int, by step: Int) -> Term {
+            guard step > 1 else { return self }
+            var (apart, joined, gap) = (sizes, sizes, sizes.map { _ in 0 })
+            apart.insert(1, at: axis + 1)
+            gap.insert(step - 1, at: axis + 1)
+            joined[axis] *= step
+            return reshaped(apart).padded(before: apart.map { _ in 0 }, after: gap, with: 0).reshaped(joined)
+                .sliced(axis, begin: 0, length: joined[axis] - step + 1)
+        }
+
         /// The part of a whole transposed convolution that begins behind the pads in front; 0 behind the end.
-        fileprivate func window(from before: [Int], _ output: [Int], _ call: Call) throws -> Term {
+        private func window(from before: [Int], _ output: [Int]) throws -> Term {
             let whole = Array(sizes[2...])
             let lengths = whole.indices.map { min(output[$0], whole[$0] - before[$0]) }
             guard lengths.allSatisfy({ $0 > 0 }) else {

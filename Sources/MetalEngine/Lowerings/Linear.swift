@@ -68,8 +68,22 @@
 
         private var inner: [Int] { [shape.inner, shape.columns] }
 
+        /// From 32767 rows on, MPSGraph adds what lies behind them in memory (pytorch/pytorch 195163), so that long sums are
+        /// made of parts.
+        private static let longestSum = 1 << 14
+
         private func multiplied(_ x: Term, _ y: Term) -> Term {
             if !x.isFloat { return summed(x, y) }
+            let (rank, most) = (x.sizes.count, MatrixProduct.longestSum)
+            if shape.inner > most, x.sizes[rank - 1] > most {
+                let parts = stride(from: 0, to: shape.inner, by: most).map { start in
+                    let length = min(most, shape.inner - start)
+                    return multiplied(
+                        x.sliced(rank - 1, begin: start, length: length),
+                        y.sliced(rank - 2, begin: start, length: length))
+                }
+                return parts.dropFirst().reduce(parts[0], +)
+            }
             return Term(x.graph.matrixMultiplication(primary: x.tensor, secondary: y.tensor, name: nil), x.graph)
         }
 

@@ -63,52 +63,6 @@ public class MPSGraphConvolution2DOpDescriptor: MPSGraphObject {
     }
 }
 
-public class MPSGraphConvolution3DOpDescriptor: MPSGraphObject {
-    public var strideInX = 1
-    public var strideInY = 1
-    public var strideInZ = 1
-    public var dilationRateInX = 1
-    public var dilationRateInY = 1
-    public var dilationRateInZ = 1
-    public var groups = 1
-    public var paddingLeft = 0
-    public var paddingRight = 0
-    public var paddingTop = 0
-    public var paddingBottom = 0
-    public var paddingFront = 0
-    public var paddingBack = 0
-    public var paddingStyle = MPSGraphPaddingStyle.explicit
-    public var dataLayout = MPSGraphTensorNamedDataLayout.NCDHW
-    public var weightsLayout = MPSGraphTensorNamedDataLayout.OIDHW
-
-    public override init() {}
-
-    public convenience init?(
-        strideInX: Int, strideInY: Int, strideInZ: Int, dilationRateInX: Int, dilationRateInY: Int,
-        dilationRateInZ: Int, groups: Int, paddingLeft: Int, paddingRight: Int, paddingTop: Int, paddingBottom: Int,
-        paddingFront: Int, paddingBack: Int, paddingStyle: MPSGraphPaddingStyle,
-        dataLayout: MPSGraphTensorNamedDataLayout, weightsLayout: MPSGraphTensorNamedDataLayout
-    ) {
-        self.init()
-        (self.strideInX, self.strideInY, self.strideInZ) = (strideInX, strideInY, strideInZ)
-        (self.dilationRateInX, self.dilationRateInY) = (dilationRateInX, dilationRateInY)
-        (self.dilationRateInZ, self.groups, self.paddingStyle) = (dilationRateInZ, groups, paddingStyle)
-        (self.paddingLeft, self.paddingRight, self.paddingTop) = (paddingLeft, paddingRight, paddingTop)
-        (self.paddingBottom, self.paddingFront, self.paddingBack) = (paddingBottom, paddingFront, paddingBack)
-        (self.dataLayout, self.weightsLayout) = (dataLayout, weightsLayout)
-    }
-
-    fileprivate var window: StandWindow {
-        guard paddingStyle == .explicit, dataLayout == .NCDHW, weightsLayout == .OIDHW else {
-            graphAbort("a convolution of \(dataLayout), \(weightsLayout), \(paddingStyle), which no stand-in plays")
-        }
-        return StandWindow(
-            strides: [strideInZ, strideInY, strideInX],
-            dilations: [dilationRateInZ, dilationRateInY, dilationRateInX],
-            pads: [paddingFront, paddingBack, paddingTop, paddingBottom, paddingLeft, paddingRight], groups: groups)
-    }
-}
-
 public class MPSGraphPooling4DOpDescriptor: MPSGraphObject {
     public var kernelSizes: [NSNumber] = []
     public var strides: [NSNumber] = []
@@ -133,8 +87,6 @@ public class MPSGraphPooling4DOpDescriptor: MPSGraphObject {
 @available(*, unavailable)
 extension MPSGraphConvolution2DOpDescriptor: @unchecked Sendable {}
 @available(*, unavailable)
-extension MPSGraphConvolution3DOpDescriptor: @unchecked Sendable {}
-@available(*, unavailable)
 extension MPSGraphPooling4DOpDescriptor: @unchecked Sendable {}
 
 /// What the descriptors say, one number an axis, pads before and after each axis in turn.
@@ -150,27 +102,19 @@ extension MPSGraph {
         _ source: MPSGraphTensor, weights: MPSGraphTensor, descriptor: MPSGraphConvolution2DOpDescriptor, name: String?
     ) -> MPSGraphTensor { convolution(source, weights, descriptor.window, name) }
 
-    public func convolution3D(
-        _ source: MPSGraphTensor, weights: MPSGraphTensor, descriptor: MPSGraphConvolution3DOpDescriptor, name: String?
-    ) -> MPSGraphTensor { convolution(source, weights, descriptor.window, name) }
-
     public func convolutionTranspose2D(
         _ source: MPSGraphTensor, weights: MPSGraphTensor, outputShape: [NSNumber],
         descriptor: MPSGraphConvolution2DOpDescriptor, name: String?
     ) -> MPSGraphTensor { dataGradient(source, weights, outputShape.map(\.intValue), descriptor.window, name) }
 
-    public func convolution3DDataGradient(
-        _ incomingGradient: MPSGraphTensor, weights: MPSGraphTensor, outputShape: [NSNumber],
-        forwardConvolutionDescriptor: MPSGraphConvolution3DOpDescriptor, name: String?
-    ) -> MPSGraphTensor {
-        dataGradient(
-            incomingGradient, weights, outputShape.map(\.intValue), forwardConvolutionDescriptor.window, name)
-    }
-
     private func check(_ source: MPSGraphTensor, _ weights: MPSGraphTensor, _ window: StandWindow) {
         let (x, filters, rank) = (type(source), type(weights), window.strides.count + 2)
         guard x.rank == rank, filters.rank == rank, x.dtype == filters.dtype, x.dtype.isFloat else {
             graphAbort("a convolution of \(x) with weights \(filters)")
+        }
+        // What PyTorch's issues 188335 and 129207 found on Macs.
+        guard filters.shape[2...].allSatisfy({ $0 < 256 }), filters.shape[0] <= 1 << 16 else {
+            graphAbort("weights of \(filters), with which the results are wrong")
         }
         guard (window.strides + window.dilations + [window.groups]).allSatisfy({ $0 > 0 }),
             window.pads.allSatisfy({ $0 >= 0 })
