@@ -102,6 +102,14 @@ def test_positions_outside_read_no_foreign_memory() -> None:
     np.testing.assert_array_equal(y, x + np.array([1, 0, 0, 0, 1], np.float32)[:, None])
 
 
+def test_elements_along_a_single_axis() -> None:
+    x = numbers(1, 5)
+    for data, axis, indices in [(x, 1, [[4, -4, 0]]), (x.T, 0, [[2], [-1]]), (x, 0, [[0, 0, -1, 0, 0]] * 2)]:
+        given = np.array(indices, np.int32)
+        y = metal(f"y = gather_along_axis(x = x, indices = i, axis = {axis});", x=data, i=given)
+        np.testing.assert_array_equal(y, np.take_along_axis(data, given, axis))
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -269,6 +277,15 @@ def test_means_at_the_edges(exclude: bool) -> None:
     )
     wanted = pool("average")(x, [3, 4], "custom", [2, 3], [1, 1, 2, 2], True, exclude)
     np.testing.assert_allclose(metal(body, x=x), wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(1, 3), (2, 1), (3, 2), (7, 3), (12, 5), (16, 1), (5, 5), (3, 7)])
+def test_means_feel_only_their_window(kernel: int, stride: int) -> None:
+    x = numbers(1, 2, 40)
+    x[0, 0, 4], x[0, 1, :9] = np.inf, 1e30
+    y = metal(f'y = avg_pool(x = x, kernel_sizes = [{kernel}], strides = [{stride}], pad_type = "valid");', x=x)
+    wanted = np.lib.stride_tricks.sliding_window_view(x, kernel, axis=2)[:, :, ::stride].mean(axis=-1)
+    np.testing.assert_allclose(y, wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_squares_beyond_half_precision() -> None:

@@ -26,13 +26,11 @@
             },
             pooling("avg_pool") { x, window, call in
                 let exclude = try call.bool("exclude_padding_from_average")
-                let shares = window.shares(excluding: exclude)
-                let means = try mean(x, window)
-                return shares.allSatisfy { $0 == 1 } ? means : means * (try x.constants(shares, [1] + window.output))
+                let counts = window.counts(excluding: exclude)
+                return x.windowSums(window)
+                    / (Set(counts).count == 1 ? x.number(counts[0]) : try x.constants(counts, [1] + window.output))
             },
-            pooling("l2_pool") { x, window, _ in
-                (try mean(x * x, window) * Double(window.kernel.reduce(1, *))).squareRoot
-            },
+            pooling("l2_pool") { x, window, _ in (x * x).windowSums(window).squareRoot },
         ]
 
         /// Before macOS 15.1 a convolution's result must not be longer along any axis.
@@ -81,13 +79,6 @@
                     try name == "max_pool" ? pool(image, window, call) : image.inSingle { try pool($0, window, call) }
                 return [pooled.reshaped(result.shape).tensor]
             }
-        }
-
-        /// The mean of each window, in which pads count as elements that are 0.
-        private static func mean(_ x: Term, _ window: GraphWindow) throws -> Term {
-            let descriptor = try window.pool()
-            descriptor.includeZeroPadToAverage = true
-            return Term(x.graph.avgPooling4D(x.tensor, descriptor: descriptor, name: nil), x.graph)
         }
     }
 
@@ -153,12 +144,13 @@
             return descriptor
         }
 
-        /// A pooling of [images, depth, height, width]. The pads behind are those that the last window reaches, so that
-        /// nothing is left to round up.
+        /// The pads behind that the last window reaches, so that nothing is left to round up.
+        var behind: [Int] {
+            input.indices.map { max(0, (output[$0] - 1) * strides[$0] + kernel[$0] - input[$0] - before[$0]) }
+        }
+
+        /// A pooling of [images, depth, height, width].
         func pool() throws -> MPSGraphPooling4DOpDescriptor {
-            let behind = input.indices.map {
-                max(0, (output[$0] - 1) * strides[$0] + kernel[$0] - input[$0] - before[$0])
-            }
             guard
                 let descriptor = MPSGraphPooling4DOpDescriptor(
                     kernelSizes: ([1] + kernel).numbers, strides: ([1] + strides).numbers,
@@ -169,8 +161,8 @@
             return descriptor
         }
 
-        /// What makes of a mean over the whole window one over the elements that count: those of x, or of x and its pads.
-        func shares(excluding: Bool) -> [Double] {
+        /// How many elements of each window count: those of x, or of x and its pads.
+        func counts(excluding: Bool) -> [Double] {
             let counts = input.indices.map { axis in
                 (0..<output[axis]).map { place in
                     let start = place * strides[axis] - before[axis]
@@ -178,12 +170,57 @@
                     return Double(max(1, end - (excluding ? max(start, 0) : start)))
                 }
             }
-            var shares = [Double(kernel.reduce(1, *))]
-            for axis in counts { shares = shares.flatMap { share in axis.map { share / $0 } } }
-            return shares
+            return counts.reduce([1]) { products, axis in products.flatMap { product in axis.map { product * $0 } } }
         }
 
         private static let refusal = Failure(.unsupported, "MPSGraph takes no such window.")
+    }
+
+    // MARK: Windows of terms
+
+    // MPSGraph's own means over windows keep running sums, so that a window feels what lies far in front of it
+    // (pytorch/pytorch 179608).
+    extension Term {
+        /// The sums over the windows of [images, depth, height, width], where pads are 0.
+        fileprivate func windowSums(_ window: GraphWindow) -> Term {
+            let whole = padded(before: [0] + window.before, after: [0] + window.behind, with: 0)
+            return window.kernel.indices.reduce(whole) { sums, axis in
+                let (kernel, stride, count) = (window.kernel[axis], window.strides[axis], window.output[axis])
+                return stride < kernel
+                    ? sums.sums(axis + 1, kernel).sliced(axis + 1, begin: 0, length: count, stride: stride)
+                    : sums.sumsApart(axis + 1, kernel, stride: stride, count)
+            }
+        }
+
+        /// The sums over all windows along one axis, put together from those over powers of two.
+        private func sums(_ axis: Int, _ kernel: Int) -> Term {
+            let length = sizes[axis] - kernel + 1
+            var (power, reach, parts, place) = (self, 1, [Term](), 0)
+            while true {
+                if kernel & reach != 0 {
+                    parts.append(power.sliced(axis, begin: place, length: length))
+                    place += reach
+                }
+                if 2 * reach > kernel { return parts.dropFirst().reduce(parts[0], +) }
+                let rest = power.sizes[axis] - reach
+                power = power.sliced(axis, begin: 0, length: rest) + power.sliced(axis, begin: reach, length: rest)
+                reach *= 2
+            }
+        }
+
+        /// The sums over windows of which none reaches into the next one.
+        private func sumsApart(_ axis: Int, _ kernel: Int, stride: Int, _ count: Int) -> Term {
+            var (missing, apart, result) = (sizes.map { _ in 0 }, sizes, sizes)
+            missing[axis] = max(0, count * stride - sizes[axis])
+            (apart[axis], result[axis]) = (count, count)
+            apart.insert(stride, at: axis + 1)
+            guard stride > 1 else { return sliced(axis, begin: 0, length: count) }
+            let windows = padded(before: sizes.map { _ in 0 }, after: missing, with: 0)
+                .sliced(axis, begin: 0, length: count * stride).reshaped(apart)
+                .sliced(axis + 1, begin: 0, length: kernel)
+            return Term(graph.reductionSum(with: windows.tensor, axes: [axis + 1].numbers, name: nil), graph)
+                .reshaped(result)
+        }
     }
 
     // MARK: Convolutions of terms

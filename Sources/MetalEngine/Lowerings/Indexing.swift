@@ -230,9 +230,17 @@
             }
         }
 
-        /// Elements along one axis; the other axes run in step.
+        /// Elements along one axis; the other axes run in step. Where one axis holds everything it is the only one: before
+        /// macOS 15.3 MPSGraph is wrong for those with more (pytorch/pytorch 135240).
         func taken(_ indices: Term, along axis: Int) -> Term {
-            moved { Term(graph.gatherAlongAxis(axis, updates: $0.tensor, indices: indices.tensor, name: nil), graph) }
+            if sizes.count > 1, sizes[axis] == sizes.reduce(1, *) {
+                return reshaped([sizes[axis]]).taken(indices.reshaped([indices.sizes.reduce(1, *)]), along: 0)
+                    .reshaped(indices.sizes)
+            }
+            if sizes[axis] == 1 { return moved { $0.broadcast(indices.sizes) } }
+            return moved {
+                Term(graph.gatherAlongAxis(axis, updates: $0.tensor, indices: indices.tensor, name: nil), graph)
+            }
         }
 
         /// With the slice replaced. The update is turned round where the slice goes back.

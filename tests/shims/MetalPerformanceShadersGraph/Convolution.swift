@@ -155,34 +155,10 @@ extension MPSGraph {
             ], name)
     }
 
+    /// A pooling over the last three of four axes; the first must be left alone.
     public func maxPooling4D(_ source: MPSGraphTensor, descriptor: MPSGraphPooling4DOpDescriptor, name: String?)
         -> MPSGraphTensor
     {
-        pool(source, descriptor, name) { image, kernel, strides, pads in
-            emit(
-                "max_pool",
-                ["x": image, "kernel_sizes": kernel, "strides": strides, "pad_type": "custom", "pad": pads])
-        }
-    }
-
-    public func avgPooling4D(_ source: MPSGraphTensor, descriptor: MPSGraphPooling4DOpDescriptor, name: String?)
-        -> MPSGraphTensor
-    {
-        pool(source, descriptor, name) { image, kernel, strides, pads in
-            emit(
-                "avg_pool",
-                [
-                    "x": image, "kernel_sizes": kernel, "strides": strides, "pad_type": "custom", "pad": pads,
-                    "exclude_padding_from_average": !descriptor.includeZeroPadToAverage,
-                ])
-        }
-    }
-
-    /// A pooling over the last three of four axes; the first must be left alone.
-    private func pool(
-        _ source: MPSGraphTensor, _ descriptor: MPSGraphPooling4DOpDescriptor, _ name: String?,
-        by emitted: (_ image: MPSGraphTensor, _ kernel: [Int], _ strides: [Int], _ pads: [Int]) -> MPSGraphTensor
-    ) -> MPSGraphTensor {
         let shape = type(source).shape
         let (kernel, strides) = (descriptor.kernelSizes.map(\.intValue), descriptor.strides.map(\.intValue))
         let pads = descriptor.paddingValues.map(\.intValue)
@@ -191,7 +167,12 @@ extension MPSGraph {
             descriptor.paddingStyle == .explicit
         else { graphAbort("a pooling of \(shape) by \(kernel), which no stand-in plays") }
         let image = emit("reshape", ["x": source, "shape": [1] + shape])
-        let pooled = emitted(image, Array(kernel[1...]), Array(strides[1...]), Array(pads[2...]))
+        let pooled = emit(
+            "max_pool",
+            [
+                "x": image, "kernel_sizes": Array(kernel[1...]), "strides": Array(strides[1...]),
+                "pad_type": "custom", "pad": Array(pads[2...]),
+            ])
         return emit("reshape", ["x": pooled, "shape": Array(type(pooled).shape[1...])], name)
     }
 }

@@ -38,6 +38,11 @@ extension MPSGraph {
     public func gatherAlongAxis(
         _ axis: Int, updates updatesTensor: MPSGraphTensor, indices indicesTensor: MPSGraphTensor, name: String?
     ) -> MPSGraphTensor {
+        // pytorch/pytorch 135240: wrong before macOS 15.3
+        let sizes = type(updatesTensor).shape
+        if sizes.count > 1, sizes.contains(sizes.reduce(1, *)) {
+            graphAbort("gatherAlongAxis of \(sizes), whose elements lie along one axis")
+        }
         let indices = inside(indicesTensor, [type(updatesTensor).shape[axis]])
         return emit("gather_along_axis", ["x": plain(updatesTensor), "indices": indices, "axis": axis], name)
     }
