@@ -176,6 +176,25 @@ def test_order_along_far_axes() -> None:
         np.testing.assert_array_equal(y, np.sort(given, 0)[:2])
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "int16", "uint32", "int64", "uint64"])
+def test_order_of_extremes(dtype: str) -> None:
+    """Equal elements stay in their order both ways, and NaN is above all, whatever its sign."""
+    if dtype.startswith("float"):
+        x = np.array([1, -0.0, 0.0, -np.inf, np.nan, -np.nan, np.inf, -1, 1, 6e-8, -6e-8, -1], dtype)
+        finite = np.where(np.isnan(x), np.inf, x)
+        order = np.lexsort((np.isnan(x), finite))
+        falling = np.lexsort((~np.isnan(x), -finite))
+    else:
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+        x = np.array([high, low, 3, high - 1, 3, high // 2, high // 2 + 1, low + 1, low, 2**14, 2**14 - 1], dtype)
+        order = np.argsort(x, kind="stable")
+        falling = np.array(sorted(range(x.size), key=lambda place: -int(x[place])))
+    for ascending, wanted in [("true", order), ("false", falling)]:
+        y = metal(f"y = argsort(x = x, axis = 0, ascending = {ascending});", x=x)
+        np.testing.assert_array_equal(y, wanted)
+        np.testing.assert_array_equal(metal(f"y = sort(x = x, axis = 0, ascending = {ascending});", x=x), x[wanted])
+
+
 def test_too_many_comparisons() -> None:
     x, v = np.arange(2**14, dtype=np.float32), np.zeros(2**13, np.float32)
     assert "comparisons" in refusal("y = search_sorted(x = x, v = v);", x=x, v=v)

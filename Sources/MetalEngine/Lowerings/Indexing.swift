@@ -73,12 +73,12 @@
             },
             Lowering("argsort", .graph) { call, builder in
                 let lines = try Lines(builder.term("x", call), along: call.axis(rank: call.type("x").rank))
-                let order = lines.back(try lines.order(ascending: call.bool("ascending")))
+                let order = try lines.back(lines.order(ascending: call.bool("ascending")))
                 return [try builder.cast(order.tensor, to: call.result().dtype)]
             },
             Lowering("sort", .graph) { call, builder in
                 let lines = try Lines(builder.term("x", call), along: call.axis(rank: call.type("x").rank))
-                return [lines.back(try lines.sorted(ascending: call.bool("ascending"))).tensor]
+                return [try lines.back(lines.sorted(ascending: call.bool("ascending"))).tensor]
             },
             Lowering("search_sorted", .graph, refusal: tooManyComparisons) { call, builder in
                 let x = try builder.term("x", call)
@@ -350,34 +350,53 @@
             return turned.transposed(order.indices.map { place in order.firstIndex(of: place) ?? place })
         }
 
-        func order(ascending: Bool) throws -> Term {
-            Term(rows.graph.argSort(rows.key.tensor, axis: 1, descending: !ascending, name: nil), rows.graph)
+        /// The places of the elements in order, NaN behind all others. Equal ones stay in theirs: what is to descend has its
+        /// keys turned round, as nobody says how MPSGraph leaves equal ones then.
+        func order(ascending: Bool) -> Term {
+            let keys = rows.keys.map { ascending ? $0 : $0 ^ $0.whole(-1) }
+            return keys.dropFirst().reduce(keys[0].sortedRows) { order, key in
+                order.taken(key.taken(order, along: 1).sortedRows, along: 1)
+            }
         }
 
-        func sorted(ascending: Bool) throws -> Term {
-            let sorted = rows.graph.sort(rows.key.tensor, axis: 1, descending: !ascending, name: nil)
-            return rows.from(key: Term(sorted, rows.graph))
-        }
+        func sorted(ascending: Bool) -> Term { rows.taken(order(ascending: ascending), along: 1) }
     }
 
     extension Term {
-        /// Elements in the same order, of a type that MPSGraph sorts.
-        fileprivate var key: Term {
+        /// MPSGraph takes more rows than these for fewer (pytorch/pytorch 183885).
+        private static let mostRows = 1 << 22
+
+        fileprivate var sortedRows: Term {
+            let parts = stride(from: 0, to: sizes[0], by: Term.mostRows).map { start in
+                let part = sliced(0, begin: start, length: min(Term.mostRows, sizes[0] - start))
+                return Term(graph.argSort(part.tensor, axis: 1, descending: false, name: nil), graph)
+            }
+            return parts.count == 1 ? parts[0] : Term.joined(parts, 0)
+        }
+
+        /// What has the same order in int32, the least significant first: of more bits, MPSGraph sorts 256 elements and no
+        /// more (pytorch/pytorch 155560), and NaN goes by its sign (116567).
+        fileprivate var keys: [Term] {
             switch type {
-            case .bool, .int8, .uInt8, .int16, .uInt16: cast(to: .int32)
-            case .uInt32: cast(to: .int64)
-            case .uInt64: (self ^ whole(Int.min)).bits(as: .int64)
-            default: self
+            case .float16, .float32:
+                let single = cast(to: .float32)
+                let bits = single.bits(as: .int32)
+                let rising = (bits < bits.whole(0)).choose(bits.whole(Int(Int32.min)) - bits, bits)
+                return [single.isNaN.choose(bits.whole(Int(Int32.max)), rising)]
+            case .uInt32: return [bits(as: .int32).signed]
+            case .int64, .uInt64:
+                let halves = bits(as: .int32).reshaped(sizes + [2])
+                let (low, high) = (halves.part(0, sizes), halves.part(1, sizes))
+                return [low.signed, type == .int64 ? high : high.signed]
+            default: return [cast(to: .int32)]
             }
         }
 
-        /// What has a key, in this element type.
-        fileprivate func from(key: Term) -> Term {
-            switch type {
-            case .bool: key != 0
-            case .uInt64: key.bits(as: .uInt64) ^ whole(Int.min)
-            default: key.cast(to: type)
-            }
+        /// Unsigned int32 in the order of signed ones.
+        private var signed: Term { self ^ whole(Int(Int32.min)) }
+
+        private func part(_ place: Int, _ sizes: [Int]) -> Term {
+            sliced(sizes.count, begin: place, length: 1).reshaped(sizes)
         }
     }
 

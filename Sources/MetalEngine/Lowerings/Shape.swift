@@ -190,7 +190,9 @@
         }
 
         func reversed(_ axes: [Int]) -> Term {
-            axes.isEmpty ? self : Term(graph.reverse(tensor, axes: axes.numbers, name: nil), graph)
+            // Nothing is asked of axes of one element: there, MPSGraph reverses others (pytorch/pytorch 98266).
+            let axes = axes.filter { sizes[$0] > 1 }
+            return axes.isEmpty ? self : Term(graph.reverse(tensor, axes: axes.numbers, name: nil), graph)
         }
 
         func padded(

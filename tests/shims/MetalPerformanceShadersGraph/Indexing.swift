@@ -100,18 +100,14 @@ extension MPSGraph {
             ], name)
     }
 
-    public func sort(_ tensor: MPSGraphTensor, axis: Int, descending: Bool, name: String?) -> MPSGraphTensor {
-        emit("sort", ["x": sortable(tensor, axis), "axis": axis, "ascending": !descending], name)
-    }
-
     public func argSort(_ tensor: MPSGraphTensor, axis: Int, descending: Bool, name: String?) -> MPSGraphTensor {
         emit("argsort", ["x": sortable(tensor, axis), "axis": axis, "ascending": !descending], name)
     }
 
-    /// Sorting ends the process for axes before the last four, and knows four element types.
+    /// Sorting ends the process for axes before the last four, and knows four element types; of int64, only 256 elements.
     private func sortable(_ tensor: MPSGraphTensor, _ axis: Int) -> MPSGraphTensor {
         let type = type(tensor)
-        guard type.rank - axis <= 4, [.int32, .int64, .float16, .float32].contains(type.dtype) else {
+        guard type.rank - axis <= 4, [.int32, .float16, .float32].contains(type.dtype) else {
             graphAbort("\(type) sorted along axis \(axis)")
         }
         return tensor
