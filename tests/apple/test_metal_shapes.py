@@ -200,6 +200,18 @@ def test_too_many_comparisons() -> None:
     assert "comparisons" in refusal("y = search_sorted(x = x, v = v);", x=x, v=v)
 
 
+# Shapes
+
+
+@pytest.mark.parametrize("mode", ["constant", "reflect", "replicate"])
+def test_pads_of_five_axes(mode: str) -> None:
+    x = numbers(2, 2, 3, 4, 3)
+    pad = [[0, 0], [0, 0], [0, 0], [1, 2], [2, 0]] if mode != "constant" else [[1, 0], [0, 2], [1, 1], [0, 0], [2, 1]]
+    flat = [count for pair in pad for count in pair] if mode == "constant" else [1, 2, 2, 0]
+    y = metal(f'y = pad(x = x, pad = {flat}, mode = "{mode}", constant_val = 0.0);', x=x)
+    np.testing.assert_array_equal(y, np.pad(x, pad, "edge" if mode == "replicate" else mode))
+
+
 # Matrices
 
 

@@ -210,16 +210,15 @@
 
         /// The sums over windows of which none reaches into the next one.
         private func sumsApart(_ axis: Int, _ kernel: Int, stride: Int, _ count: Int) -> Term {
-            var (missing, apart, result) = (sizes.map { _ in 0 }, sizes, sizes)
-            missing[axis] = max(0, count * stride - sizes[axis])
-            (apart[axis], result[axis]) = (count, count)
-            apart.insert(stride, at: axis + 1)
             guard stride > 1 else { return sliced(axis, begin: 0, length: count) }
+            var (missing, result) = (sizes.map { _ in 0 }, sizes)
+            missing[axis] = max(0, count * stride - sizes[axis])
+            result[axis] = count
+            let (outer, inner) = (sizes[..<axis].reduce(1, *), sizes[(axis + 1)...].reduce(1, *))
             let windows = padded(before: sizes.map { _ in 0 }, after: missing, with: 0)
-                .sliced(axis, begin: 0, length: count * stride).reshaped(apart)
-                .sliced(axis + 1, begin: 0, length: kernel)
-            return Term(graph.reductionSum(with: windows.tensor, axes: [axis + 1].numbers, name: nil), graph)
-                .reshaped(result)
+                .sliced(axis, begin: 0, length: count * stride).reshaped([outer, count, stride, inner])
+                .sliced(2, begin: 0, length: kernel)
+            return Term(graph.reductionSum(with: windows.tensor, axes: [2].numbers, name: nil), graph).reshaped(result)
         }
     }
 

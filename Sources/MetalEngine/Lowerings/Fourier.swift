@@ -67,10 +67,7 @@
             let none = sizes.map { _ in 0 }
             var behind = none
             behind[axis] = missing
-            return Term(
-                graph.padTensor(
-                    tensor, with: .constant, leftPadding: none.numbers, rightPadding: behind.numbers, constantValue: 0,
-                    name: nil), graph)
+            return padded(before: none, after: behind, with: 0)
         }
 
         /// Without the imaginary parts that the spectrum of n real numbers cannot have: of its first number, and of the one

@@ -195,14 +195,26 @@
             return axes.isEmpty ? self : Term(graph.reverse(tensor, axes: axes.numbers, name: nil), graph)
         }
 
+        /// More than four axes go one by one: MPSGraph's own pads of them overwrite the elements (pytorch/pytorch 194922).
         func padded(
             before: [Int], after: [Int], _ mode: MPSGraphPaddingMode = .constant, with value: Double
         ) -> Term {
             guard (before + after).contains(where: { $0 > 0 }) else { return self }
-            return Term(
-                graph.padTensor(
-                    tensor, with: mode, leftPadding: before.numbers, rightPadding: after.numbers, constantValue: value,
-                    name: nil), graph)
+            guard sizes.count > 4 else {
+                return Term(
+                    graph.padTensor(
+                        tensor, with: mode, leftPadding: before.numbers, rightPadding: after.numbers,
+                        constantValue: value, name: nil), graph)
+            }
+            return sizes.indices.reduce(self) { term, axis in
+                var result = term.sizes
+                let outer = result[..<axis].reduce(1, *)
+                let inner = result[(axis + 1)...].reduce(1, *)
+                let flat = term.reshaped([outer, result[axis], inner])
+                result[axis] += before[axis] + after[axis]
+                return flat.padded(before: [0, before[axis], 0], after: [0, after[axis], 0], mode, with: value)
+                    .reshaped(result)
+            }
         }
 
         static func joined(_ terms: [Term], _ axis: Int) -> Term {
