@@ -161,7 +161,9 @@
         /// By MPSGraph's own resizing, in the three ways that it shares.
         private func byGraph(_ shape: [Int], _ mode: SamplingMode) -> Term? {
             let size = Array(shape.suffix(2))
-            guard mode == .plain || mode == .unaligned || (mode == .strict && !size.contains(1)) else { return nil }
+            // Corners of one pixel come out as NaN (pytorch/pytorch 144245).
+            let isStrict = mode == .strict && !(size + sizes.suffix(2)).contains(1)
+            guard mode == .plain || mode == .unaligned || isStrict else { return nil }
             let image = reshaped([shape.dropLast(2).reduce(1, *), 1] + sizes.suffix(2))
             let resized = graph.resize(
                 image.tensor, size: size.numbers, mode: .bilinear, centerResult: mode == .unaligned,

@@ -26,13 +26,7 @@
                 let (x, batch) = (try builder.term("x", call), try call.int("batch_dims"))
                 let depth = try call.type("indices").shape.last ?? 0
                 let indices = try positions(call, builder, below: Array(x.sizes[batch..<batch + depth]))
-                let slices = x.moved {
-                    Term(
-                        x.graph.gatherND(
-                            withUpdatesTensor: $0.tensor, indicesTensor: indices.tensor, batchDimensions: batch,
-                            name: nil), x.graph)
-                }
-                return [try builder.shaped(slices, call)]
+                return [try builder.shaped(x.gatheredDeep(indices, batch: batch), call)]
             },
             scatter("scatter") { call, builder, data, updates, mode in
                 let axis = try call.axis(rank: data.sizes.count)
@@ -221,13 +215,50 @@
             return (given < 0).choose(given + size, given).larger(indices([0])).smaller(last)
         }
 
-        func gathered(_ indices: Term, axis: Int, batch: Int = 0) -> Term {
+        func gathered(_ indices: Term, axis: Int) -> Term {
             moved {
                 Term(
                     graph.gather(
-                        withUpdatesTensor: $0.tensor, indicesTensor: indices.tensor, axis: axis,
-                        batchDimensions: batch, name: nil), graph)
+                        withUpdatesTensor: $0.tensor, indicesTensor: indices.tensor, axis: axis, batchDimensions: 0,
+                        name: nil), graph)
             }
+        }
+
+        // A batch becomes part of the axis that is gathered from: a report (tillahoffmann/jax-mps 60) has MPSGraph's own
+        // batches all take from the first.
+
+        /// Elements along an axis, for each element of the batch others. The result has one axis for all of the batch and one
+        /// for all of the indices.
+        fileprivate func gathered(_ indices: Term, axis: Int, batch: Int) -> Term {
+            guard batch > 0 else { return gathered(indices, axis: axis) }
+            let others = sizes.indices.filter { $0 >= batch && $0 != axis }
+            let rest = others.map { sizes[$0] }
+            let rows = sizes[..<batch].reduce(1, *)
+            let count = indices.sizes.reduce(1, *) / rows
+            let starts = indices.indices((0..<rows).map { $0 * sizes[axis] }).reshaped([rows, 1])
+            let places = (indices.reshaped([rows, count]) + starts).reshaped([rows * count])
+            let found = transposed(Array(0..<batch) + [axis] + others).reshaped([rows * sizes[axis]] + rest)
+                .gathered(places, axis: 0).reshaped([rows, count] + rest)
+            let before = axis - batch + 2
+            return found.transposed([0] + Array(2..<before) + [1] + Array(before..<rest.count + 2))
+        }
+
+        /// Slices at the positions that the last axis of the indices holds.
+        fileprivate func gatheredDeep(_ indices: Term, batch: Int) -> Term {
+            guard batch > 0 else {
+                return moved {
+                    Term(
+                        graph.gatherND(
+                            withUpdatesTensor: $0.tensor, indicesTensor: indices.tensor, batchDimensions: 0, name: nil),
+                        graph)
+                }
+            }
+            let (rows, depth) = (sizes[..<batch].reduce(1, *), indices.sizes[indices.sizes.count - 1])
+            let count = indices.sizes.reduce(1, *) / (rows * depth)
+            let starts = (0..<rows).flatMap { row in (0..<depth).map { $0 == 0 ? row * sizes[batch] : 0 } }
+            let places = indices.reshaped([rows, count, depth]) + indices.indices(starts).reshaped([rows, 1, depth])
+            return reshaped([rows * sizes[batch]] + sizes[(batch + 1)...])
+                .gatheredDeep(places.reshaped([rows * count, depth]), batch: 0)
         }
 
         /// Elements along one axis; the other axes run in step. Where one axis holds everything it is the only one: before

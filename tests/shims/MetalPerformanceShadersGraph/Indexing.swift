@@ -29,6 +29,7 @@ extension MPSGraph {
         withUpdatesTensor updatesTensor: MPSGraphTensor, indicesTensor: MPSGraphTensor, axis: Int, batchDimensions: Int,
         name: String?
     ) -> MPSGraphTensor {
+        guard batchDimensions == 0 else { graphAbort("gather in batches, of which there are bad reports") }
         let indices = inside(indicesTensor, [type(updatesTensor).shape[axis]])
         return emit(
             "gather", ["x": plain(updatesTensor), "indices": indices, "axis": axis, "batch_dims": batchDimensions], name
@@ -51,6 +52,7 @@ extension MPSGraph {
         withUpdatesTensor updatesTensor: MPSGraphTensor, indicesTensor: MPSGraphTensor, batchDimensions: Int,
         name: String?
     ) -> MPSGraphTensor {
+        guard batchDimensions == 0 else { graphAbort("gatherND in batches, of which there are bad reports") }
         let depth = type(indicesTensor).shape.last ?? 0
         let sizes = Array(type(updatesTensor).shape[batchDimensions..<batchDimensions + depth])
         let indices = inside(indicesTensor, sizes)
