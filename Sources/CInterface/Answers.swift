@@ -38,7 +38,7 @@ func opsAnswer() -> JSON {
 }
 
 private func answer(of custom: CustomOp) -> JSON {
-    ["cpu": .bool(custom.run != nil), "pure": .bool(custom.isPure), "metal": .text(custom.metal)]
+    ["cpu": .bool(custom.run != nil), "pure": .bool(custom.isPure), "metal": custom.metal?.answer ?? .null]
 }
 
 private func answer(of parameter: Op.Parameter) -> JSON {
