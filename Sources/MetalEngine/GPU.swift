@@ -44,22 +44,22 @@
 
         /// Encodes each step into a command buffer, sends it off, and waits for all of them.
         func run(_ steps: some Collection<any MetalStep>, on values: MetalValues) throws {
-            var sent: [MPSCommandBuffer] = []
+            var sent: [any MTLCommandBuffer] = []
             // Whatever was sent must end before the memory is given back.
             defer { for commands in sent { commands.waitUntilCompleted() } }
             for step in steps {
-                guard let buffer = queue.makeCommandBuffer() else {
+                guard let first = queue.makeCommandBuffer() else {
                     throw Failure(.unsupported, "Metal has no command buffer to give.")
                 }
-                let commands = MPSCommandBuffer(commandBuffer: buffer)
+                let commands = MPSCommandBuffer(commandBuffer: first)
                 try step.encode(into: commands, values)
                 commands.commit()
-                sent.append(commands)
+                // A graph may have sent off the first one by itself, and gone on with another behind it.
+                sent += [first, commands]
             }
             for commands in sent {
                 commands.waitUntilCompleted()
-                // A graph may have sent off a first part by itself.
-                if let error = commands.rootCommandBuffer.error ?? commands.error { throw Failure(gpu: error) }
+                if let error = commands.error { throw Failure(gpu: error) }
             }
         }
     }

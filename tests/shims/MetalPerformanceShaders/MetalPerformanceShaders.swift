@@ -26,38 +26,34 @@ public enum MPSDataType: UInt32, Sendable {
 
 /// A command buffer that graphs encode into; they may commit it and go on with a new one behind it.
 public class MPSCommandBuffer: NSObject, MTLCommandBuffer {
-    public private(set) var commandBuffer: any MTLCommandBuffer
+    /// The one that is open now.
+    private var current: any MTLCommandBuffer
 
-    public let rootCommandBuffer: any MTLCommandBuffer
-
-    public init(commandBuffer: any MTLCommandBuffer) {
-        self.commandBuffer = commandBuffer
-        rootCommandBuffer = commandBuffer
-    }
+    public init(commandBuffer: any MTLCommandBuffer) { current = commandBuffer }
 
     public func commitAndContinue() {
-        commandBuffer.commit()
-        guard let next = commandBuffer.commandQueue.makeCommandBuffer() else {
+        current.commit()
+        guard let next = current.commandQueue.makeCommandBuffer() else {
             fatalError("MPS: there is no command buffer to go on with.")
         }
-        commandBuffer = next
+        current = next
     }
 
-    public var device: any MTLDevice { commandBuffer.device }
-    public var commandQueue: any MTLCommandQueue { commandBuffer.commandQueue }
-    public var status: MTLCommandBufferStatus { commandBuffer.status }
-    public var error: (any Error)? { commandBuffer.error }
-    public var gpuStartTime: CFTimeInterval { commandBuffer.gpuStartTime }
-    public var gpuEndTime: CFTimeInterval { commandBuffer.gpuEndTime }
+    public var device: any MTLDevice { current.device }
+    public var commandQueue: any MTLCommandQueue { current.commandQueue }
+    public var status: MTLCommandBufferStatus { current.status }
+    public var error: (any Error)? { current.error }
+    public var gpuStartTime: CFTimeInterval { current.gpuStartTime }
+    public var gpuEndTime: CFTimeInterval { current.gpuEndTime }
     public func makeComputeCommandEncoder() -> (any MTLComputeCommandEncoder)? {
-        commandBuffer.makeComputeCommandEncoder()
+        current.makeComputeCommandEncoder()
     }
-    public func commit() { commandBuffer.commit() }
-    public func waitUntilCompleted() { commandBuffer.waitUntilCompleted() }
+    public func commit() { current.commit() }
+    public func waitUntilCompleted() { current.waitUntilCompleted() }
 
     /// Adds work of a graph.
     package func append(_ step: @escaping () throws -> Void) {
-        guard let stand = commandBuffer as? StandCommandBuffer else { fatalError("MPS: a foreign command buffer.") }
+        guard let stand = current as? StandCommandBuffer else { fatalError("MPS: a foreign command buffer.") }
         stand.append(step)
     }
 }
