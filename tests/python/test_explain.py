@@ -475,7 +475,14 @@ def test_share_is_of_the_work():
 
 def test_where_no_device_takes_it_the_books_are_told():
     # A lookup of a Core ML file that no engine here runs: a custom op without a callback.
-    declaration = b'{"name": "only_metal", "parameters": [{"name": "x", "dtypes": ["fp32"]}], "outputs": [{}], "metal": "kernel void only_metal() {}"}'
+    declaration = json.dumps(
+        {
+            "name": "only_metal",
+            "parameters": [{"name": "x", "dtypes": ["fp32"]}],
+            "outputs": [{}],
+            "metal": "kernel void only_metal() {}",
+        }
+    ).encode()
     martlet._native.check(lib.mlt_custom_op(declaration, ffi.NULL, ffi.NULL, ffi.NULL, ffi.NULL))
     source = text("y = only_metal(x = x);", x="fp32 [4]")
     try:
