@@ -43,7 +43,8 @@ private func answer(of found: ModelExplanation, path: String?) -> JSON {
     let groups = found.groups
     return [
         "path": .text(path), "function": .string(found.function), "device": .string(found.device),
-        "reason": .string(found.reason), "runs": .integer(found.runs), "work": .number(found.work),
+        "reason": .string(found.reason), "runs": .integer(found.runs),
+        "nanoseconds": found.nanoseconds.map { .integer(Int(clamping: $0)) } ?? .null, "work": .number(found.work),
         "operations": .array(found.operations.map { answer(of: $0, whole) }),
         "groups": .array(groups.map { answer(of: $0, found) }),
         "rules": .array(groups.map { answer(of: $0.rule, of: $0.processor) }),

@@ -18,8 +18,9 @@ extension Model {
                 of: judged.function, original: flexible, plan: nil, reason: failure.message)
         }
         let plan = try predictor.plan
-        let times = try runs > 0 ? predictor.times(of: plan.steps.count, runs: runs) : []
-        return try ModelExplanation(of: judged.function, original: flexible, plan: plan, times: times, runs: runs)
+        let (times, whole) = try runs > 0 ? predictor.times(of: plan.steps.count, runs: runs) : ([], nil)
+        return try ModelExplanation(
+            of: judged.function, original: flexible, plan: plan, times: times, runs: runs, whole: whole)
     }
 
     /// A function for its usual shapes, and whether some of them may have any size within a range.
@@ -31,18 +32,26 @@ extension Model {
 }
 
 extension Predictor {
-    /// The median time of each step in nanoseconds, over runs on random values; the first run is left out.
-    fileprivate func times(of steps: Int, runs: Int) throws -> [UInt64?] {
+    /// The median time of each step and of a whole run in nanoseconds, on random values; the first run is left out. Steps
+    /// of devices that tell no times have none.
+    fileprivate func times(of steps: Int, runs: Int) throws -> (steps: [UInt64?], whole: UInt64?) {
         var generator = Numbers()
         let given = zip(inputs, usualShapes).map { port, shape in generator.tensor(TensorType(port.type.dtype, shape)) }
         var seen = [[UInt64]](repeating: [], count: steps)
+        var whole: [UInt64] = []
         for turn in 0...runs {
+            let start = Runtime.nanoseconds()
             _ = try run(given) { step, nanoseconds, _ in
                 if turn > 0, seen.indices.contains(step) { seen[step].append(nanoseconds) }
             }
+            if turn > 0 { whole.append(Runtime.nanoseconds() &- start) }
         }
-        return seen.map { $0.isEmpty ? nil : $0.sorted()[$0.count / 2] }
+        return (seen.map(\.median), whole.median)
     }
+}
+
+extension [UInt64] {
+    fileprivate var median: UInt64? { isEmpty ? nil : sorted()[count / 2] }
 }
 
 /// The same random values every time: numbers from -1 to 1, zeros for whole numbers, which may be positions.

@@ -9,6 +9,8 @@ public struct ModelExplanation: Sendable {
     public let reason: String
     /// How many runs the times come from.
     public let runs: Int
+    /// Median time of a whole run; nil without runs.
+    public let nanoseconds: UInt64?
     public let operations: [Explained]
     /// What the books say of the program as a whole.
     public let findings: [Finding]
@@ -70,15 +72,17 @@ public struct ModelExplanation: Sendable {
     }
 
     /// Explains a function whose shapes are known. `original` is the same function as the file has it: values of known shape
-    /// whose shape is open there come from flexible inputs. `times` are nanoseconds by step.
+    /// whose shape is open there come from flexible inputs. `times` are nanoseconds by step,
+    /// `whole` those of a run.
     public init(
         of function: Function, original: Function? = nil, plan: Plan?, reason: String = "", times: [UInt64?] = [],
-        runs: Int = 0
+        runs: Int = 0, whole nanoseconds: UInt64? = nil
     ) throws {
         self.function = function.name
         device = plan?.device ?? ""
         self.reason = plan?.reason ?? reason
         self.runs = runs
+        self.nanoseconds = nanoseconds
         let open = original.map(ModelExplanation.openValues) ?? []
         let all = function.allOperations
         var explained = try all.map { try Explained($0, in: function, open) }

@@ -8,6 +8,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -420,6 +421,17 @@ def explain(
         names = ", ".join(each.rule for each in broken)
         click.echo(f"martlet: {len(broken)} rules are broken: {names}", err=True)
         raise SystemExit(1)
+
+
+@command
+def rules(as_json: bool) -> None:
+    """List the rule books: what keeps work off the Neural Engine and the GPU, each rule with its source."""
+    found = martlet.rules()
+    if as_json:
+        write_json([asdict(each) for each in found])
+        return
+    rows = [(each.id, each.severity, each.words, f"{each.source}, {each.confidence}") for each in found]
+    show_table(("rule", "severity", "what and why", "source"), rows)
 
 
 @main.group()

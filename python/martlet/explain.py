@@ -121,6 +121,8 @@ class ModelExplanation:
     """The device of the plan; empty where no device takes the model."""
     reason: str
     runs: int
+    nanoseconds: int | None
+    """The median of whole runs; None without runs."""
     work: float
     operations: list[ExplainedOp]
     groups: list[RuleGroup]
@@ -168,9 +170,9 @@ class ModelExplanation:
     def title(self) -> str:
         """One line: the function, its operations, its device and why."""
         where = f"on {self.device}" if self.device else "on no device"
-        return f"{self.function}: {len(self.operations)} operations {where}" + (
-            f", {self.reason}" if self.reason else ""
-        )
+        time = "" if self.nanoseconds is None else f", {self.nanoseconds / 1e6:.3f} ms a run"
+        reason = f", {self.reason}" if self.reason else ""
+        return f"{self.function}: {len(self.operations)} operations {where}{time}{reason}"
 
     @property
     def verdict(self) -> str:
@@ -196,10 +198,10 @@ class ModelExplanation:
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and dictionaries.
 
-        `path function device reason runs work shares`; `operations`: `op output type work share step processor known
-        kernel reason nanoseconds expected findings`, a finding being `rule severity what rewrite`; `groups`: `rule
-        processor severity operations share rewrite outputs`; `rules`: `id processor severity words source url
-        confidence`; `segments`: `processor operations share`; `switches`.
+        `path function device reason runs nanoseconds work shares switches`; `operations`: `op output type work share
+        step processor known kernel reason nanoseconds expected findings`, a finding being `rule severity what rewrite`;
+        `groups`: `rule processor severity operations share rewrite outputs`; `rules`: `id processor severity words
+        source url confidence`; `segments`: `processor operations share`.
         """
         return asdict(self) | {"switches": self.switches}
 

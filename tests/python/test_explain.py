@@ -426,12 +426,16 @@ def test_operations_are_those_of_the_file():
     # Fused into one step.
     assert len({each.step for each in found}) == 1
     assert all(each.nanoseconds is None for each in found)
+    assert found.nanoseconds is None
     assert [each.work for each in found] == [32, 32, 32]
 
 
 def test_what_was_run_is_known_to_have_run():
     source = text("a = matmul(x = x, y = x); b = reshape(x = a, shape = [256]); y = exp(x = b);", x="fp32 [16, 16]")
-    found = {each.output: each for each in read(source, device="cpu", runs=3)}
+    explained = read(source, device="cpu", runs=3)
+    found = {each.output: each for each in explained}
+    assert explained.runs == 3
+    assert explained.nanoseconds >= found["a"].nanoseconds
     assert found["a"].known == "ran"
     assert found["a"].nanoseconds > 0
     # A view takes no step, so that nothing of it runs.
@@ -581,6 +585,14 @@ def test_command(package, tmp_path):
     assert found == json.loads(martlet.explain(path).to_json())
     assert run(path, "--html", tmp_path / "page.html").exit_code == 0
     assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
+
+
+def test_rules_are_listed():
+    found = json.loads(CliRunner().invoke(main, ["rules", "--json"]).stdout)
+    assert [each["id"] for each in found] == [rule.id for rule in martlet.rules()]
+    words = CliRunner().invoke(main, ["rules"]).stdout
+    assert "ane.dtype.fp16-only" in words
+    assert "vendor documented" in words
 
 
 def test_fail_on(package):
