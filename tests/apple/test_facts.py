@@ -47,6 +47,7 @@ def test_what_agrees_is_not_told():
     [
         ("let shape: [NSNumber]?", "var shape: [NSNumber]? { get }"),
         ("@discardableResult func run()  -> Int", "func run() -> Int"),
+        ("nonisolated(unsafe) let kKey: CFString", "let kKey: CFString"),
         ("class func run(_ x: Int)", "static func run(_ y: Int)"),
         ("var name: String { get set }", "var name: String"),
         ("func add(_ a: Int, to b: Int)", "func add(_ first: Int, to second: Int)"),
@@ -112,6 +113,17 @@ def test_what_another_row_speaks_for():
     assert len(compare([buffer, length], *own)) == 1
 
 
+def test_implicit_symbols_may_have_rows():
+    units = fact("MLUnits", "enum MLUnits : Int", "enum", "yes")
+    raw = fact("MLUnits.init(rawValue:)", "init?(rawValue: Int)", "init")
+    own = symbol("MLUnits", "enum MLUnits", "enum", ["Sendable"])
+    assert compare([units, raw], own) == []
+    assert (
+        compare([units], own, Symbol("MLUnits.hashValue", "var hashValue: Int", "property", False, set(), True)) == []
+    )
+    assert compare([raw]) != []
+
+
 def test_graphs_are_read():
     graph = {
         "symbols": [
@@ -134,7 +146,9 @@ def test_graphs_are_read():
         ],
         "relationships": [{"kind": "conformsTo", "source": "s:X", "target": "s:S", "targetFallback": "Swift.Sendable"}],
     }
-    found = check_facts.symbols(graph)
+    # What Swift writes by itself needs no row.
+    assert [each.is_implicit for each in check_facts.symbols(graph)] == [False, True, True]
+    found = [each for each in check_facts.symbols(graph) if not each.is_implicit]
     assert [(each.name, each.declaration, each.is_sendable) for each in found] == [("MLState", "class MLState", True)]
 
 

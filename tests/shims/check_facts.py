@@ -43,6 +43,8 @@ class Symbol:
     kind: str
     is_sendable: bool
     parents: set[str]
+    is_implicit: bool = False
+    """Whether Swift writes it by itself, or another class has it: it may have a row, but needs none."""
 
 
 def target(swift: str) -> str:
@@ -83,7 +85,7 @@ def extract(modules: Path, names: tuple[str, ...] = MODULES) -> dict[str, list[S
 
 
 def symbols(graph: dict[str, Any]) -> list[Symbol]:
-    """The symbols of one graph, without what Swift writes by itself."""
+    """The symbols of one graph."""
     parents: dict[str, set[str]] = defaultdict(set)
     names = {each["identifier"]["precise"]: ".".join(each["pathComponents"]) for each in graph["symbols"]}
     for relation in graph["relationships"]:
@@ -94,21 +96,21 @@ def symbols(graph: dict[str, Any]) -> list[Symbol]:
     for each in graph["symbols"]:
         precise = each["identifier"]["precise"]
         name = ".".join(each["pathComponents"])
-        if "::SYNTHESIZED::" in precise or IMPLICIT.search("." + name) or each["kind"]["identifier"] == "swift.func.op":
+        if each["kind"]["identifier"] == "swift.func.op":
             continue
         declaration = "".join(part["spelling"] for part in each.get("declarationFragments", []))
         kind = each["kind"]["identifier"].removeprefix("swift.")
-        found.append(Symbol(name, declaration, kind, "Sendable" in parents[precise], parents[precise]))
+        is_implicit = "::SYNTHESIZED::" in precise or bool(IMPLICIT.search("." + name)) or "override " in declaration
+        found.append(Symbol(name, declaration, kind, "Sendable" in parents[precise], parents[precise], is_implicit))
     return found
 
 
 def plain(declaration: str) -> str:
     """A declaration in one form: no attributes, no access, one space between words."""
-    text = re.sub(r"@(?!Sendable|escaping|autoclosure|convention)\w+(\([^)]*\))?\s*", "", declaration)
-    text = re.sub(
-        r"\b(public|open|final|nonisolated|convenience|required|override|mutating|weak|unowned|dynamic)\b", "", text
-    )
-    text = re.sub(r"\b(unowned\(unsafe\)|nonisolated\(unsafe\))", "", text)
+    text = re.sub(r"\b(unowned|nonisolated)\(unsafe\)", "", declaration)
+    text = re.sub(r"@(?!Sendable|escaping|autoclosure|convention)\w+(\([^)]*\))?\s*", "", text)
+    words = "public|open|final|nonisolated|convenience|required|override|mutating|weak|unowned|dynamic"
+    text = re.sub(rf"\b({words})\b", "", text)
     text = re.sub(r"\bclass (?=func|var)", "static ", text)
     # A constant is seen as a property without a setter; defaults are not told by symbol graphs.
     text = re.sub(r"\blet (\w+\s*:.*)$", r"var \1 { get }", text)
@@ -177,6 +179,8 @@ def differences(facts: list[Fact], found: dict[str, list[Symbol]]) -> list[str]:
     for module, each in found.items():
         for symbol in each:
             seen.add((symbol.name, plain(symbol.declaration)))
+            if symbol.is_implicit:
+                continue
             matching = rows.get(symbol.name, [])
             if symbol.kind in TYPES and matching:
                 lines += type_differences(module, symbol, matching[0], every)
@@ -188,8 +192,9 @@ def differences(facts: list[Fact], found: dict[str, list[Symbol]]) -> list[str]:
     for fact in facts:
         symbol = every.get(fact.name)
         if symbol is None:
-            lines.append(f"{fact.place}: {fact.name} is in no stand-in")
-        elif len(rows[fact.name]) > 1 and (fact.name, plain(fact.declaration)) not in seen:
+            if not IMPLICIT.search("." + fact.name) or fact.owner not in every:
+                lines.append(f"{fact.place}: {fact.name} is in no stand-in")
+        elif not symbol.is_implicit and len(rows[fact.name]) > 1 and (fact.name, plain(fact.declaration)) not in seen:
             lines.append(f"{fact.place}: {fact.name} is in no stand-in as `{fact.declaration}`")
     return lines
 
@@ -201,7 +206,8 @@ def stands_for_another(symbol: Symbol, known: set[str], every: dict[str, Symbol]
     if symbol.name in known or re.match(r"CF[A-Z]\w*$", symbol.name):
         return True
     if owner not in every:
-        return False
+        # A type of Swift's own that conforms to a protocol of the module.
+        return any(name.rpartition(".")[2] == member for name in known)
     parents = inherited(every[owner], every)
     # Cases and options stand with their type, which must have a row itself.
     if symbol.kind == "enum.case" or (symbol.kind == "type.property" and "OptionSet" in parents):
