@@ -84,6 +84,14 @@ def test_sendable_and_parents_are_told():
     assert compare([MODEL], symbol("MLModel", "struct MLModel", "struct"))
 
 
+def test_subclasses_of_what_is_not_sendable(monkeypatch):
+    key = fact("MLKey", "class MLKey : MLModel", "class", "no")
+    own = symbol("MLKey", "class MLKey", "class", ["Sendable", "MLModel"])
+    assert compare([key, MODEL], own, IS_MODEL) != []
+    monkeypatch.setattr(check_facts, "unsendable", lambda: frozenset({"MLModel"}))
+    assert compare([key, MODEL], own, IS_MODEL) == []
+
+
 def test_missing_rows_and_symbols_are_told():
     assert "has no row" in compare([MODEL], IS_MODEL, IS_LOAD)[0]
     assert "in no stand-in" in compare([MODEL, LOAD], IS_MODEL)[0]

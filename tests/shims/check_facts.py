@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +216,14 @@ def stands_for_another(symbol: Symbol, known: set[str], every: dict[str, Symbol]
     return any(f"{parent}.{member}" in known for parent in parents)
 
 
+@cache
+def unsendable() -> frozenset[str]:
+    """Classes that say they are not Sendable. Symbol graphs give their subclasses the conformance that is not available."""
+    pattern = r"@available\(\*, unavailable\)\s*extension (\w+)\s*:\s*@unchecked Sendable"
+    sources = (path for name in MODULES for path in (ROOT / "tests" / "shims" / name).rglob("*.swift"))
+    return frozenset(name for path in sources for name in re.findall(pattern, path.read_text(encoding="utf-8")))
+
+
 def type_differences(module: str, symbol: Symbol, fact: Fact, every: dict[str, Symbol]) -> list[str]:
     lines = []
     told, parents = head(fact.declaration)
@@ -232,7 +241,7 @@ def type_differences(module: str, symbol: Symbol, fact: Fact, every: dict[str, S
 
 def inherited(symbol: Symbol, every: dict[str, Symbol]) -> set[str]:
     """All that a type is, by way of protocols, too; classes say Sendable themselves, or that they are not."""
-    found = set(symbol.parents)
+    found = set(symbol.parents) - ({"Sendable"} if symbol.parents & unsendable() else set())
     for parent in symbol.parents:
         if parent in every and every[parent].kind == "protocol":
             found |= inherited(every[parent], every)
