@@ -218,7 +218,7 @@ def stands_for_another(symbol: Symbol, known: set[str], every: dict[str, Symbol]
 
 @cache
 def unsendable() -> frozenset[str]:
-    """Classes that say they are not Sendable. Symbol graphs give their subclasses the conformance that is not available."""
+    """Classes that say they are not Sendable: symbol graphs give their subclasses what they themselves lack."""
     pattern = r"@available\(\*, unavailable\)\s*extension (\w+)\s*:\s*@unchecked Sendable"
     sources = (path for name in MODULES for path in (ROOT / "tests" / "shims" / name).rglob("*.swift"))
     return frozenset(name for path in sources for name in re.findall(pattern, path.read_text(encoding="utf-8")))
