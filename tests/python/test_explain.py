@@ -478,28 +478,19 @@ def test_share_is_of_the_work():
 
 
 def test_where_no_device_takes_it_the_books_are_told():
-    # A lookup of a Core ML file that no engine here runs: a custom op without a callback.
-    declaration = json.dumps(
-        {
-            "name": "only_metal",
-            "parameters": [{"name": "x", "dtypes": ["fp32"]}],
-            "outputs": [{}],
-            "metal": "kernel void only_metal() {}",
-        }
-    ).encode()
-    martlet._native.check(lib.mlt_custom_op(declaration, ffi.NULL, ffi.NULL, ffi.NULL, ffi.NULL))
-    source = text("y = only_metal(x = x);", x="fp32 [4]")
-    try:
-        found = read(source)
-        assert found.device == ""
-        assert found.reason
-        assert found.operations[0].known is None
-        assert "ane.op.custom" in {group.rule for group in found.groups}
-        assert "gpu.op.custom" not in {group.rule for group in found.groups}
-        with pytest.raises(martlet.UnsupportedError):
-            read(source, runs=1)
-    finally:
-        martlet._native.check(lib.mlt_custom_op_remove(b"only_metal"))
+    # Pooling in fp64 is a program, but no device here computes it.
+    pooled = 'y = avg_pool(x = x, kernel_sizes = [2], strides = [1], pad_type = "valid");'
+    source = text(pooled, x="fp64 [1, 1, 4]").replace("strides", "exclude_padding_from_average = true, strides")
+    found = read(source)
+    assert found.device == ""
+    assert "fp64" in found.reason
+    assert found.operations[0].known is None
+    assert found.operations[0].expected == "CPU"
+    assert {"ane.dtype.wide", "gpu.dtype.float64"} <= {group.rule for group in found.groups}
+    with pytest.raises(martlet.UnsupportedError):
+        read(source, runs=1)
+    with pytest.raises(martlet.UnsupportedError):
+        read(source, device="cpu")
 
 
 # From Python
