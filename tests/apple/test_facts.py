@@ -87,6 +87,7 @@ def test_sendable_and_parents_are_told():
 def test_subclasses_of_what_is_not_sendable(monkeypatch):
     key = fact("MLKey", "class MLKey : MLModel", "class", "no")
     own = symbol("MLKey", "class MLKey", "class", ["Sendable", "MLModel"])
+    monkeypatch.setattr(check_facts, "unsendable", frozenset)
     assert compare([key, MODEL], own, IS_MODEL) != []
     monkeypatch.setattr(check_facts, "unsendable", lambda: frozenset({"MLModel"}))
     assert compare([key, MODEL], own, IS_MODEL) == []
