@@ -150,6 +150,7 @@ from martlet.errors import (
     UnsupportedError,
     WrongTypeError,
 )
+from martlet.explain import ModelExplanation, explain, rules
 from martlet.indexing import take, take_along_axis
 from martlet.inspection import __array_api_version__, __array_namespace_info__
 from martlet.library import DeviceInfo, Info, OpInfo, OpParameter, devices, get_num_threads, info, ops, set_num_threads
@@ -229,6 +230,7 @@ __all__ = [
     "InvalidArgumentError",
     "MalformedError",
     "Model",
+    "ModelExplanation",
     "NotFoundError",
     "OpInfo",
     "OpParameter",
@@ -298,6 +300,7 @@ __all__ = [
     "equal",
     "exp",
     "expand_dims",
+    "explain",
     "expm1",
     "eye",
     "fft",
@@ -384,6 +387,7 @@ __all__ = [
     "reshape",
     "result_type",
     "roll",
+    "rules",
     "searchsorted",
     "set_num_threads",
     "sign",

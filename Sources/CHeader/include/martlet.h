@@ -125,6 +125,15 @@ mlt_status mlt_model_save(const mlt_model *model, const char *path);
 mlt_status mlt_model_info(mlt_text **out, const mlt_model *model);
 mlt_status mlt_model_text(mlt_text **out, const mlt_model *model);
 
+// Explanations. mlt_rules: what keeps work off Apple's Neural Engine and GPU by public sources, each rule with an id, a
+// severity (`note`, `slow`, `refused`), a sentence and its source. mlt_explain: for each operation of a function the step
+// that covers it, how its place is known (`planned by Core ML`, `chosen by us`, `ran`), the reason, its median time over
+// `runs` runs on random values (0 for none), the rules it breaks and the cheapest rewrite; then the rules with all that
+// breaks them, and the stretches that would run on one processor. `device` and `function` as for mlt_compile; where
+// `device` is NULL and no device takes the function, the rules are told alone.
+mlt_status mlt_rules(mlt_text **out);
+mlt_status mlt_explain(mlt_text **out, const mlt_model *model, const char *device, const char *function, int32_t runs);
+
 // Executables. `device` NULL leaves the choice to the rule that eager calls go by; mlt_executable_info and mlt_plan name
 // the device and the reason. `function` NULL takes the model's default function. Inputs and outputs go in the order of
 // mlt_executable_info. Each input must have the declared dtype and a shape the model allows; NULL leaves
