@@ -95,10 +95,16 @@ private struct Declaration {
             let wanted = isInferred ? "needs 'infer', since" : "takes no 'infer' unless"
             throw Failure(.invalidArgument, "The op '\(name)' \(wanted) its \"outputs\" are a number.")
         }
-        let custom = CustomOp(run: run.map { callback($0, owner) }, metal: metal, isPure: isPure)
+        let custom = custom(run, owner)
         guard let infer else { return try Op(name, words, parameters, outputs: outputs, custom: custom) }
         let count = outputCount
         return Op(name, .custom, words, parameters, custom: custom) { try types(infer, owner, count, $0) }
+    }
+
+    /// A callback, with a kernel for Metal or without; or the kernel alone, which then runs on the CPU, too.
+    private func custom(_ run: mlt_custom_run_function?, _ owner: CallbackOwner) -> CustomOp {
+        if run == nil, let metal { return CustomOp(kernel: metal, parameters: parameters, isPure: isPure) }
+        return CustomOp(run: run.map { callback($0, owner) }, metal: metal, isPure: isPure)
     }
 
     private static func metal(_ json: JSON?, _ name: String, _ parameters: [Op.Parameter], _ outputs: Int) throws

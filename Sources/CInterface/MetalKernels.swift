@@ -1,7 +1,44 @@
 // Kernels in the Metal Shading Language: what the declaration of a custom op says of them.
 
+import CHeader
+import MSL
 import Martlet
 import ModelFiles
+
+@_cdecl("mlt_metal_functions")
+public func mlt_metal_functions(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ source: UnsafePointer<CChar>?)
+    -> mlt_status
+{
+    status {
+        let library = try KernelLibrary(
+            source: text(source, "source"), cacheFolder: DiskCache.root.map { $0 + "/msl" })
+        let functions = library.functionNames.compactMap { library.function(named: $0)?.answer }
+        try give(out) { TextObject(JSON.array(functions).description) }
+    }
+}
+
+extension KernelFunction {
+    fileprivate var answer: JSON {
+        [
+            "name": .string(name), "arguments": .array(arguments.map(\.answer)),
+            "max_threads": .integer(maxTotalThreadsPerThreadgroup), "memory": .integer(staticThreadgroupMemoryLength),
+        ]
+    }
+}
+
+extension KernelFunction.Argument {
+    fileprivate var answer: JSON {
+        let (kind, isConst): (String, Bool)
+        switch self.kind {
+        case .buffer(_, let const): (kind, isConst) = ("buffer", const)
+        case .threadgroup: (kind, isConst) = ("threadgroup", false)
+        }
+        return [
+            "name": .string(name), "kind": .string(kind), "index": .integer(index),
+            "dtype": .text(elementType?.name), "const": .bool(isConst),
+        ]
+    }
+}
 
 extension MetalKernel {
     /// The member "metal" of a declaration; see martlet.h.

@@ -51,12 +51,15 @@ public final class CustomOp: Sendable {
     public let run: Run?
     /// The kernel for devices with Metal.
     public let metal: MetalKernel?
+    /// Whether `run` is the Metal kernel, compiled for the CPU.
+    public let runsKernel: Bool
     /// The same inputs always give the same outputs, so that the result for constants may be kept.
     public let isPure: Bool
     /// A number of this registration's alone, also among all processes.
     public let identity = UInt64.random(in: .min ... .max)
 
-    public init(run: Run?, metal: MetalKernel? = nil, isPure: Bool = false) {
+    public init(run: Run?, metal: MetalKernel? = nil, isPure: Bool = false, runsKernel: Bool = false) {
+        self.runsKernel = runsKernel
         self.run = run
         self.metal = metal
         self.isPure = isPure

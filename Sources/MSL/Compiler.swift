@@ -55,12 +55,14 @@ import MIL
         #endif
         private static let diagnostics = [
             "-fno-caret-diagnostics", "-fno-color-diagnostics", "-fdiagnostics-absolute-paths", "-ferror-limit=20",
+            "-fno-elide-type",
         ]
 
         /// Compiles a source into the shared object `object`, with `folder` for what lies between.
         func compile(_ source: String, macros: [String: String], into object: String, folder: String) throws {
             let (input, expanded) = (folder + "/source.cpp", folder + "/expanded.cpp")
-            try System.write("#line 1 \"\(Translation.sourceName)\"\n" + Compiler.withoutIncludes(source) + "\n", to: input)
+            try System.write(
+                "#line 1 \"\(Translation.sourceName)\"\n" + Compiler.withoutIncludes(source) + "\n", to: input)
             let defines = try macros.sorted { $0.key < $1.key }.map { try Compiler.define($0.key, $0.value) }
             let metal = ["-D__METAL__=1", "-D__METAL_VERSION__=320", "-D__METAL_MACOS__=1", "-D__HAVE_BFLOAT__=1"]
             try run(
@@ -69,14 +71,16 @@ import MIL
             let text = try Translation(preprocessed: System.read(expanded) ?? "").text
             let translated = folder + "/kernel.cpp"
             try System.write("#line 1 \"metal_stdlib\"\n" + StandardLibrary.text + "\n" + text, to: translated)
-            let linker = System.isExecutable(String(path.prefix(upTo: path.lastIndex(of: "/") ?? path.startIndex)) + "/ld.lld")
+            let linker = System.isExecutable(
+                String(path.prefix(upTo: path.lastIndex(of: "/") ?? path.startIndex)) + "/ld.lld")
             #if os(Linux)
                 let link = (linker ? ["-fuse-ld=lld"] : []) + ["-lm"]
             #else
                 let link: [String] = []
             #endif
             try run(
-                ["-x", "c++"] + Compiler.options + Compiler.diagnostics + [translated, "-o", object] + link, source, folder)
+                ["-x", "c++"] + Compiler.options + Compiler.diagnostics + [translated, "-o", object] + link, source,
+                folder)
         }
 
         /// Runs clang; options that an older one does not know are left out.
@@ -87,7 +91,9 @@ import MIL
                 let status = try System.run(path, arguments, errors: errors)
                 if status == 0 { return }
                 let text = System.read(errors) ?? ""
-                let unknown = arguments.filter { $0.hasPrefix("-f") && text.contains("'\($0)'") && text.contains("unknown argument") }
+                let unknown = arguments.filter {
+                    $0.hasPrefix("-f") && text.contains("'\($0)'") && text.contains("unknown argument")
+                }
                 guard unknown.isEmpty else {
                     arguments.removeAll(where: unknown.contains)
                     continue
@@ -97,7 +103,9 @@ import MIL
         }
 
         private static func define(_ name: String, _ value: String) throws -> String {
-            let isWord = name.utf8.allSatisfy { $0 == 0x5f || $0 >= 0x30 && $0 <= 0x39 || $0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7a }
+            let isWord = name.utf8.allSatisfy {
+                $0 == 0x5f || $0 >= 0x30 && $0 <= 0x39 || $0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7a
+            }
             guard isWord, let first = name.utf8.first, first >= 0x41 else {
                 throw Failure(.invalidArgument, "'\(name)' is no name for a macro.")
             }
@@ -150,7 +158,8 @@ struct Diagnostics {
         }
         let head = "The Metal source does not compile: "
         guard faults.count > 1 else { return Failure(.malformed, head + told(first)) }
-        return Failure(.malformed, head + "\(faults.count) errors\n" + faults.prefix(5).map(told).joined(separator: "\n"))
+        return Failure(
+            .malformed, head + "\(faults.count) errors\n" + faults.prefix(5).map(told).joined(separator: "\n"))
     }
 
     /// Errors at their lines; one inside our headers is at the line that led there.
@@ -168,7 +177,7 @@ struct Diagnostics {
             }
         }
         var seen: Set<Fault> = []
-        return result.filter { seen.insert($0).inserted }
+        return result.filter { seen.insert($0).inserted }.sorted { $0.line < $1.line }
     }
 
     /// `file:12:5: error: words`.
@@ -194,8 +203,14 @@ struct Diagnostics {
     /// Without `(aka ...)`, `(vector of ...)` and our names.
     private static func cleaned(_ text: Substring) -> String {
         var result = String(text)
+        // An assertion of ours says in plain words what is wrong.
+        if result.hasPrefix("static assertion failed"), let words = firstRange(of: "': ", in: text) {
+            result = String(text[words.upperBound...])
+        }
         for mark in [" (aka '", " (vector of "] {
-            while let range = firstRange(of: mark, in: result[...]), let end = result[range.upperBound...].firstIndex(of: ")") {
+            while let range = firstRange(of: mark, in: result[...]),
+                let end = result[range.upperBound...].firstIndex(of: ")")
+            {
                 // A type in quotes may have parentheses of its own.
                 var close = end
                 while mark == " (aka '", result[result.index(before: close)] != "'",
@@ -206,7 +221,9 @@ struct Diagnostics {
                 result.removeSubrange(range.lowerBound...close)
             }
         }
-        for (ours, theirs) in [("mk_types::", ""), ("metal::precise::", ""), ("metal::_atomic", "atomic"), ("_Float16", "half")] {
+        for (ours, theirs) in [
+            ("mk_types::", ""), ("metal::precise::", ""), ("metal::_atomic", "atomic"), ("_Float16", "half"),
+        ] {
             while let range = firstRange(of: ours, in: result[...]) { result.replaceSubrange(range, with: theirs) }
         }
         return result

@@ -195,7 +195,8 @@ struct Declarations {
         try Lint.check(parameters: parts.map { tokens[$0] })
         chunks.append(
             Chunk(
-                name: name, words: words(range), isPlainFunction: template == nil, line: tokens[start].line, range: range)
+                name: name, words: words(range), isPlainFunction: template == nil, line: tokens[start].line,
+                range: range)
         )
         if let kernel = (index..<list.lowerBound).first(where: { text($0) == "kernel" }) {
             let attributes = try attributes(in: index..<list.lowerBound)
@@ -276,7 +277,9 @@ struct Declarations {
         var name: Range<Int>?
         if let type = header.first(where: { text($0) == "decltype" && text($0 + 1) == "(" }) {
             name = type + 2..<(try close(type + 1))
-        } else if let angle = header.first(where: { text($0) == "<" && closeAngle($0).map { text($0 + 1) == "(" } == true }) {
+        } else if let angle = header.first(where: {
+            text($0) == "<" && closeAngle($0).map { text($0 + 1) == "(" } == true
+        }) {
             name = angle - 1..<(closeAngle(angle) ?? angle) + 1
         }
         guard let name, !name.isEmpty else {

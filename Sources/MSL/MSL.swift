@@ -17,7 +17,8 @@ public final class KernelLibrary: Sendable {
     ///
     /// `unsupported` where no clang is found or the source uses what the CPU does not have (textures, simdgroup
     /// matrices, function constants), `malformed` with clang's words and the source's lines where it is wrong.
-    public init(source: String, macros: [String: String] = [:], cacheFolder: String? = KernelLibrary.cacheFolder) throws {
+    public init(source: String, macros: [String: String] = [:], cacheFolder: String? = KernelLibrary.cacheFolder) throws
+    {
         #if os(Linux) || os(macOS)
             let image = try Image.of(source, macros, cacheFolder)
             let all = image.entries.map { KernelFunction($0, of: image) }
@@ -26,7 +27,8 @@ public final class KernelLibrary: Sendable {
             functions = Dictionary(all.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         #else
             throw Failure(
-                .unsupported, "On this system, kernels in Metal's language run by Metal only: programs may not compile code.")
+                .unsupported,
+                "On this system, kernels in Metal's language run by Metal only: programs may not compile code.")
         #endif
     }
 
@@ -106,7 +108,8 @@ public final class KernelFunction: Sendable {
         else { throw wrong("a threadgroup of \(group) threads; it may have 1 to \(maxTotalThreadsPerThreadgroup)") }
         let largest = Int(UInt32.max)
         guard let all = grid.count, max(grid.x, grid.y, grid.z) <= largest, all <= Int.max / 2048 else {
-            throw wrong("a grid of \(grid); its sizes must be 0 to \(largest), their product no more than a number holds")
+            throw wrong(
+                "a grid of \(grid); its sizes must be 0 to \(largest), their product no more than a number holds")
         }
         for argument in arguments {
             switch argument.kind {

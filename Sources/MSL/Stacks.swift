@@ -14,7 +14,7 @@ import Synchronization
 final class Stacks: @unchecked Sendable {
     /// Bytes from one stack to the next, and those of the variables a kernel may have there.
     static let stride = 128 << 10
-    static let largestFrame = 64 << 10
+    static let largestFrame = 48 << 10
     private static let head = 256 << 10
 
     private let base: UnsafeMutableRawPointer

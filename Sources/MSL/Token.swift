@@ -30,7 +30,9 @@ private struct Splitter {
 
     init(bytes: [UInt8]) { self.bytes = bytes }
 
-    private static let pairs = Set(["::", "->", "<<", "<=", ">=", "==", "!=", "&&", "||", "++", "--", "+=", "-=", "*=", "/="])
+    private static let pairs = Set([
+        "::", "->", "<<", "<=", ">=", "==", "!=", "&&", "||", "++", "--", "+=", "-=", "*=", "/=",
+    ])
 
     mutating func all() -> [Token] {
         while position < bytes.count {

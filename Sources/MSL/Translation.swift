@@ -51,9 +51,14 @@ private struct Writer {
         switch token.text {
         case let word where Writer.dropped.contains(word): replaced[index] = ""
         case "constant": replaced[index] = "const"
-        case "static_cast" where text(index + 1) == "<": replaced[index] = "mk_cast"
+        case "static_cast" where text(index + 1) == "<":
+            let end = all.closeAngle(index + 1) ?? index
+            let isPlain = !(index..<end).contains { ["&", "*"].contains(text($0)) }
+            if isPlain { replaced[index] = "mk_cast" }
         case "vec" where text(index + 1) == "<":
-            guard let end = all.closeAngle(index + 1), text(end + 1) == "(", text(index - 1) != "operator" else { return }
+            guard let end = all.closeAngle(index + 1), text(end + 1) == "(", text(index - 1) != "operator" else {
+                return
+            }
             replaced[index] = "mk_make<vec"
             replaced[end] = ">>"
         case let word where text(index + 1) == "(" && makes(word):
@@ -72,7 +77,9 @@ private struct Writer {
         guard lower.contains(isHex ? "p" : ".") || !isHex && lower.contains("e") || !isHex && lower.hasSuffix("h")
         else { return text }
         if lower.hasSuffix("bf") { return "((bfloat)\(text.dropLast(2))f)" }
-        if lower.hasSuffix("h") { return lower.contains(".") || lower.contains("e") ? "((half)\(text.dropLast())f)" : text }
+        if lower.hasSuffix("h") {
+            return lower.contains(".") || lower.contains("e") ? "((half)\(text.dropLast())f)" : text
+        }
         return lower.hasSuffix("f") ? text : text + "f"
     }
 
@@ -82,7 +89,9 @@ private struct Writer {
         let next = tokens[index + 3]
         guard next.kind == .word || next.kind == .number || next.text == "(" else { return }
         let before = index > 0 ? tokens[index - 1] : tokens[index]
-        guard before.kind == .symbol && before.text != ")" && before.text != "]" || before.text == "return" else { return }
+        guard before.kind == .symbol && before.text != ")" && before.text != "]" || before.text == "return" else {
+            return
+        }
         // After a sign the cast would bind to the sign.
         let isSign = ["-", "+", "!", "~", "&", "*"].contains(before.text)
         let earlier = index > 1 ? tokens[index - 2] : before
@@ -167,7 +176,8 @@ private struct Writer {
             }
             if token.line != line {
                 let isNear = token.line > line && token.line - line < 8
-                result += isNear
+                result +=
+                    isNear
                     ? String(repeating: "\n", count: token.line - line)
                     : "\n#line \(token.line) \"\(Translation.sourceName)\"\n"
                 line = token.line
@@ -231,7 +241,9 @@ private struct Writer {
                     + "\(kernel.parameters.count), mk::Rows<&\(function)\(sources)>::all, mk_names\(rows.count), "
                     + "mk::Kernel<&\(function)\(sources)>::\(waits ? "fibers" : "loops")},")
         }
-        for kernel in all.kernels where kernel.template == nil { try add(kernel.hostName ?? kernel.name, kernel.name, kernel) }
+        for kernel in all.kernels where kernel.template == nil {
+            try add(kernel.hostName ?? kernel.name, kernel.name, kernel)
+        }
         for instance in all.instances {
             guard let kernel = all.kernels.first(where: { $0.name == instance.kernel }) else {
                 throw Failure.atLine(instance.line, "there is no template of a kernel '\(instance.kernel)'")

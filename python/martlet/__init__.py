@@ -173,6 +173,7 @@ from martlet.manipulation import (
     transpose,
     unstack,
 )
+from martlet.metal import MetalKernel, metal_functions, metal_kernel
 from martlet.model import Model, load, parse
 from martlet.plan import Plan, Step
 from martlet.ports import Image, Port
@@ -229,6 +230,7 @@ __all__ = [
     "Info",
     "InvalidArgumentError",
     "MalformedError",
+    "MetalKernel",
     "Model",
     "ModelExplanation",
     "NotFoundError",
@@ -357,6 +359,8 @@ __all__ = [
     "maximum",
     "mean",
     "meshgrid",
+    "metal_functions",
+    "metal_kernel",
     "minimum",
     "moveaxis",
     "multiply",

@@ -296,7 +296,7 @@ extension StandardLibrary {
                 // Stacks begin at different lines of the cache.
                 const long most = l.group[0] * l.group[1] * l.group[2];
                 for (long i = 0; i < most; i++)
-                    s.fibers[i].stack = prepared(worker->stacks + i * worker->stride, worker->bytes - (i & 63) * 64, fiber_main);
+                    s.fibers[i].stack = prepared(worker->stacks + i * worker->stride, worker->bytes - (i & 255) * 192, fiber_main);
                 for (long from, to; take(l, from, to);)
                     for (long n = from; n < to; n++) {
                         Group g{launch, group_at(l, n), {}};

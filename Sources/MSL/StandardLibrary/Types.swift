@@ -104,7 +104,7 @@ extension StandardLibrary {
         MK_PACKED(char) MK_PACKED(uchar) MK_PACKED(short) MK_PACKED(ushort) MK_PACKED(int) MK_PACKED(uint) MK_PACKED(half) MK_PACKED(float)
 
         // float4(a, b.xy, c), float4(1), float4(an int4), and what a template's T(...) may be.
-        template <class T, class U> inline T mk_cast(U &&u);
+        template <class T, class U> constexpr T mk_cast(U u);
         template <class V, class A> inline void mk_put(V &v, int &at, const A &a) {
             if constexpr (parts<A>::is_vector) {
                 for (int i = 0; i < parts<A>::count; i++) v[at++] = element_of<V>(a[i]);
@@ -113,40 +113,39 @@ extension StandardLibrary {
             }
         }
         template <class T> constexpr T mk_make() { return T(); }
-        template <class T, class A> inline T mk_make(A &&a) { return mk_cast<T>(static_cast<A &&>(a)); }
-        template <class T, class A, class B, class... C> inline constexpr T mk_make(A &&a, B &&b, C &&...c) {
+        template <class T, class A> constexpr T mk_make(A a) { return mk_cast<T>(a); }
+        template <class T, class A, class B, class... C> constexpr T mk_make(A a, B b, C... c) {
             if constexpr (parts<T>::is_vector) {
-                constexpr int given = (parts<bare<A>>::count + parts<bare<B>>::count + (0 + ... + parts<bare<C>>::count));
+                constexpr int given = (parts<A>::count + parts<B>::count + (0 + ... + parts<C>::count));
                 static_assert(given == parts<T>::count, "a vector is made of as many elements as it has");
-                if constexpr (given == parts<T>::count) {
+                if constexpr (given != parts<T>::count) return T();
+                else if constexpr (given == 2 + sizeof...(C)) return T{element_of<T>(a), element_of<T>(b), element_of<T>(c)...};
+                else {
                     T v{};
                     int at = 0;
-                    mk_put<T, bare<A>>(v, at, a);
-                    mk_put<T, bare<B>>(v, at, b);
-                    (mk_put<T, bare<C>>(v, at, c), ...);
+                    mk_put(v, at, a);
+                    mk_put(v, at, b);
+                    (mk_put(v, at, c), ...);
                     return v;
-                } else return T();
+                }
             } else {
-                return T(static_cast<A &&>(a), static_cast<B &&>(b), static_cast<C &&>(c)...);
+                return T(a, b, c...);
             }
         }
-        template <class T, class U> inline T mk_cast(U &&u) {
-            typedef bare<U> W;
-            if constexpr (parts<T>::is_vector && parts<W>::is_vector && !__is_same(T, W)) {
-                static_assert(parts<T>::count == parts<W>::count, "a vector is converted to one of as many elements");
+        template <class T, class U> constexpr T mk_cast(U u) {
+            if constexpr (parts<T>::is_vector && parts<U>::is_vector && !__is_same(T, U)) {
+                static_assert(parts<T>::count == parts<U>::count, "a vector is converted to one of as many elements");
                 T v{};
                 for (int i = 0; i < parts<T>::count; i++) v[i] = element_of<T>(u[i]);
                 return v;
-            } else if constexpr (parts<T>::is_vector && !parts<W>::is_vector) {
-                T v{};
-                for (int i = 0; i < parts<T>::count; i++) v[i] = element_of<T>(u);
-                return v;
+            } else if constexpr (parts<T>::is_vector && !parts<U>::is_vector) {
+                return T(element_of<T>(u));
             } else {
                 return static_cast<T>(u);
             }
         }
         // (float4)x: an operator that binds nearly as a cast does.
-        template <class T> struct mk_caster { template <class U> T operator->*(U &&u) const { return mk_cast<T>(static_cast<U &&>(u)); } };
+        template <class T> struct mk_caster { template <class U> T operator->*(U u) const { return mk_cast<T>(u); } };
         } // namespace mk_types
         using namespace mk_types;
         """#
