@@ -25,7 +25,7 @@
             }
         }
 
-        private static let keepsPackages = ProcessInfo.processInfo.environment["MARTLET_KEEP_PACKAGES"] == "1"
+        private static var keepsPackages: Bool { ProcessInfo.processInfo.environment["MARTLET_KEEP_PACKAGES"] == "1" }
 
         private struct LoadFailure: Error { let reason: String }
 
