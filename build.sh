@@ -31,7 +31,8 @@ help() {
 ./build.sh           build everything into .venv: .venv/bin/martlet, .venv/bin/python -c "import martlet"
 ./build.sh demo      transcribe a melody with basic-pitch's Core ML package, beside ONNX Runtime
 ./build.sh example   build the Swift app in Examples/Predict and let it run the same package
-./build.sh test      format and lint checks, Swift tests, C test, Python tests
+./build.sh test      format and lint checks, Swift tests, C test, Python tests, Apple's engines on stand-ins
+./build.sh coverage apple   the tests of Apple's engines alone, and how many of their lines ran
 ./build.sh format    put Swift and Python sources into the form that the tests ask for
 ./build.sh wheel     dist/martlet-….whl, which needs neither Swift nor oneDNN where it is installed
 ./build.sh clean     remove what was built; downloads in .deps and .cache stay
@@ -390,6 +391,56 @@ test_python() {
     "$python" -m pytest tests/python tests/models -q -rs "$@"
 }
 
+# The stand-ins for Apple's frameworks, with which their engines run on Linux; see tests/shims. A build folder of its own,
+# since a leftover module named CoreML would change what other builds see.
+apple=.build-apple
+build_apple() {
+    [[ $system = Linux-* ]] || fail "the stand-ins for Apple's frameworks are for Linux; a Mac has the real ones"
+    MARTLET_SHIMS=1 swift_build apple --scratch-path "$apple" -c release --product martlet-c \
+        -Xswiftc -profile-generate -Xswiftc -profile-coverage-mapping
+}
+
+# test_apple HOSTILE: every op case on Core ML and on Metal, the tests of both engines, and the backend's.
+test_apple() {
+    local folder=$root/$apple/run
+    mkdir -p "$folder"
+    MARTLET_LIBRARY=$root/$apple/release/libmartlet-c.so MARTLET_SHIMS_HOSTILE=$1 MARTLET_TEST_DEVICES="coreml metal" \
+        MARTLET_CACHE=$folder/cache-$1 LLVM_PROFILE_FILE=$folder/coverage-%m-%p.profraw \
+        "$python" -m pytest tests/apple tests/python/test_cases.py tests/python/test_backend.py \
+        tests/python/test_selector.py tests/python/test_cache.py -k "not coremltools" -q -rs -p no:cacheprovider
+}
+
+# What of the two engines the tests of the stand-ins ran; fails below 90 of 100 lines in either.
+report_apple() {
+    local tools folder=$root/$apple/run engine line=0 result=0
+    tools=$(dirname "$(readlink -f "$swift")")
+    "$tools/llvm-profdata" merge -sparse "$folder"/coverage-*.profraw -o "$folder/coverage.profdata"
+    for engine in CoreMLEngine MetalEngine; do
+        "$tools/llvm-cov" report "$apple/release/libmartlet-c.so" -instr-profile "$folder/coverage.profdata" \
+            "$root/Sources/$engine" >"$folder/$engine.txt"
+        line=$(awk '$1 == "TOTAL" {print $10}' "$folder/$engine.txt")
+        echo "$engine: $line of its lines ran (each file in $apple/run/$engine.txt)"
+        awk -v line="${line%\%}" 'BEGIN {exit !(line >= 90)}' || result=1
+    done
+    return $result
+}
+
+apple_tests() {
+    build_apple
+    rm -rf "$apple/run"
+    check "Apple's engines on the stand-ins" test_apple 0
+    check "Apple's engines on hostile stand-ins" test_apple 1
+}
+
+coverage() {
+    [[ ${1:-} = apple ]] || fail "coverage is measured of Apple's engines: ./build.sh coverage apple"
+    build
+    has_packages pytest yaml PIL || pip_install pytest pyyaml pillow
+    apple_tests
+    check "coverage of at least 90 %" report_apple
+    [[ ${#failures[@]} = 0 ]] || fail "failed: $(printf '%s, ' "${failures[@]}" | sed 's/, $//')"
+}
+
 test_all() {
     build
     has_packages pytest onnxruntime PIL ruff nbclient ipykernel matplotlib yaml ||
@@ -401,6 +452,10 @@ test_all() {
     check "warnings" no_warnings
     check "C test" test_c
     check "python tests" test_python "$@"
+    if [[ $system = Linux-* ]]; then
+        apple_tests
+        check "coverage of Apple's engines" report_apple
+    fi
     echo
     [[ ${#failures[@]} = 0 ]] || fail "failed: $(printf '%s, ' "${failures[@]}" | sed 's/, $//')"
     say tests "all passed"
@@ -431,6 +486,7 @@ build) build ;;
 demo) demo ;;
 example) example ;;
 test) test_all "$@" ;;
+coverage) coverage "$@" ;;
 format) format ;;
 wheel) make_wheel ;;
 clean) clean ;;

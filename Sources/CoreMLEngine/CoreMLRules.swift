@@ -60,9 +60,11 @@ enum CoreMLRules {
 extension Function {
     /// Says with other ops what Core ML lacks, and fails with the reason where that does not help.
     mutating func sayInCoreML() throws {
+        let lacking = allOperations.first { CoreMLRules.refusal($0, self) != nil }?.op ?? ""
         do { try expand { CoreMLRules.refusal($0, $1) != nil } } catch let failure as Failure {
             // Not every expansion takes every type that its op has.
-            throw Failure(.unsupported, "Core ML lacks an op, and others cannot say it: \(failure.message)")
+            throw Failure(
+                .unsupported, "Core ML does not take the op '\(lacking)' as it is, nor can others say it: \(failure.message)")
         }
         removeDead()
         for operation in operations {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from tests.cases import Case, all_cases
 
 CASES = all_cases()
 OPS = {each["name"]: each for each in martlet.ops()}
-DEVICES = [each["name"] for each in martlet.devices() if each["available"]]
+WANTED = os.environ.get("MARTLET_TEST_DEVICES", "").split()
+DEVICES = [each["name"] for each in martlet.devices() if each["available"] and (not WANTED or each["name"] in WANTED)]
 # The element types that inputs and outputs of a model file may have.
 IN_FILES = {"float16", "float32", "float64", "int8", "int32"}
 
