@@ -131,7 +131,7 @@ def test_choices_of_processors(case: Case, device: str) -> None:
         ("tensor<fp32, [0, 2]> x", "y = relu(x = x);", "no elements"),
         ("tensor<fp32, [2]> x", "y = atan2(x = x, y = x);", "no op 'atan2'"),
         ("tensor<complex64, [2]> x", "y = log10(x = x);", "complex64"),
-        ("tensor<fp32, [2]> x", "y = masked_select(x = x, mask = is_nan(x = x));", "no op 'masked_select'"),
+        ("tensor<fp32, [2]> x", "m = is_nan(x = x); y = masked_select(x = x, mask = m);", "no op 'masked_select'"),
     ],
 )
 def test_refusals_say_why(signature: str, body: str, words: str) -> None:
@@ -313,7 +313,7 @@ def test_large_files_are_read_once(cache: Path, tmp_path: Path) -> None:
     """The hash of a large file is kept by what changes whenever the file is written."""
     # No two rows are alike, so that nothing is kept once for both.
     big = np.arange(2048 * 2100, dtype=np.float32).reshape(2048, 2100)
-    martlet.trace(lambda x: martlet.tensor(x) @ martlet.tensor(big), x=np.zeros((1, 2048), np.float32)).save(
+    martlet.trace(lambda x: x @ martlet.asarray(big), x=np.zeros((1, 2048), np.float32)).save(
         tmp_path / "big.mlpackage"
     )
     x = np.zeros((1, 2048), np.float32)
@@ -346,14 +346,14 @@ def test_what_core_ml_has_no_arrays_for_is_compiled_from_the_program(tmp_path: P
 
 # Runs and plans
 
-CHAIN = program("tensor<fp16, [2, 3]> x, bool b", "y = relu(x = x); z = log1p(x = y); w = logical_not(x = b);", "z, w")
+CHAIN = program("tensor<fp16, [2, 3]> x, bool b", "y = relu(x = x); z = exp(x = y); w = logical_not(x = b);", "z, w")
 
 
 def test_a_plan_says_what_core_ml_intends() -> None:
     steps = {step.output: step for step in martlet.parse(CHAIN, "coreml:ane").plan()}
     assert steps["y"].ops == ["relu"]
     assert steps["y"].type == "tensor<fp16, [2, 3]>"
-    assert steps["z"].ops == ["log"]
+    assert steps["z"].ops == ["exp"]
     assert "Neural Engine" in steps["y"].reason
     assert "% of the whole" in steps["y"].reason
     assert "Neural Engine" not in steps["w"].reason
@@ -372,7 +372,7 @@ def test_plans_are_read_when_somebody_asks() -> None:
 def test_a_plan_that_cannot_be_read() -> None:
     SHIMS.shim_control(b"plan", 1)
     (step,) = martlet.parse(CHAIN, "coreml").plan()
-    assert {"relu", "log", "logical_not"} <= set(step.ops)
+    assert {"relu", "exp", "logical_not"} <= set(step.ops)
     assert "given to Core ML as a whole" in step.reason
     assert "ordered to fail" in step.reason
 
@@ -383,7 +383,7 @@ def test_profiles_tell_the_time_of_the_whole_run() -> None:
         model.predict({"x": np.ones((2, 3), np.float16), "b": np.array(True)})
     (run,), (step,) = profile.to_dict()["runs"], profile.to_dict()["ops"]
     assert run["device"] == step["device"] == "coreml"
-    assert {"relu", "log"} <= set(step["ops"])
+    assert {"relu", "exp"} <= set(step["ops"])
     assert 0 < step["duration_ns"] <= run["duration_ns"]
 
 
@@ -409,6 +409,6 @@ def test_threads_share_a_model() -> None:
         np.testing.assert_array_equal(got["y"], np.full((7, 5), 2 * number, np.float32))
 
 
-def test_eager_operations(monkeypatch: pytest.MonkeyPatch) -> None:
-    x = martlet.tensor(np.float32([[1, -2], [3, -4]])).to("coreml")
+def test_eager_operations() -> None:
+    x = martlet.asarray(np.float32([[1, -2], [3, -4]])).to("coreml")
     np.testing.assert_array_equal(np.asarray(abs(x) + x), [[2, 0], [6, 0]])
