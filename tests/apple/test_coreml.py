@@ -240,7 +240,8 @@ def test_coremltools_reads_every_package(cache: Path, monkeypatch: pytest.Monkey
             ]
             assert [type_of(value) for value in function.outputs] == [declared(port) for port in model.outputs]
             constants = [value.val for op in function.operations for value in op.outputs if op.op_type == "const"]
-            if all(OPS[op]["core_ml"] for op in case.ops):
+            # Of a graph, what nobody reads is left out.
+            if all(OPS[op]["core_ml"] for op in case.ops) and not case.name.startswith("graph-"):
                 for wanted in literals(case.text):
                     assert any(
                         np.shape(each) == wanted.shape and each.dtype == wanted.dtype and np.array_equal(each, wanted)
