@@ -67,9 +67,6 @@
             (.float16, .float16), (.float32, .float32), (.float64, .double), (.int32, .int32),
         ]
 
-        /// Whether multi-arrays hold elements of a type on every system that the engine runs on.
-        static func holds(_ dtype: DataType) -> Bool { types.contains { $0.0 == dtype } }
-
         /// An array over a tensor's memory, which it holds.
         convenience init(over tensor: Tensor) throws {
             guard let type = MLMultiArray.types.first(where: { $0.0 == tensor.dtype })?.1 else {
