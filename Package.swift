@@ -81,7 +81,7 @@ let package = Package(
             ],
             swiftSettings: settings),
         .target(name: "CHeader"),
-        .target(name: "CInterface", dependencies: ["Martlet", "CHeader"], swiftSettings: settings),
+        .target(name: "CInterface", dependencies: ["Martlet", "MSL", "CHeader"], swiftSettings: settings),
         .testTarget(name: "MILTests", dependencies: ["MIL"], path: "tests/swift/MILTests", swiftSettings: settings),
         .target(
             name: "FakeDevice", dependencies: ["Runtime", "MIL"], path: "tests/swift/FakeDevice",

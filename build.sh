@@ -392,8 +392,8 @@ test_python() {
 
 test_all() {
     build
-    has_packages pytest onnxruntime PIL ruff nbclient ipykernel matplotlib ||
-        pip_install pytest onnxruntime pillow ruff==0.17.6 nbclient ipykernel matplotlib
+    has_packages pytest onnxruntime PIL ruff nbclient ipykernel matplotlib yaml ||
+        pip_install pytest onnxruntime pillow ruff==0.17.6 nbclient ipykernel matplotlib pyyaml
     build_model
     check "swift format" lint_swift
     check "ruff" lint_python

@@ -38,7 +38,7 @@ func opsAnswer() -> JSON {
 }
 
 private func answer(of custom: CustomOp) -> JSON {
-    ["cpu": .bool(custom.run != nil), "pure": .bool(custom.isPure), "metal": .text(custom.metal)]
+    ["cpu": .bool(custom.run != nil), "pure": .bool(custom.isPure), "metal": custom.metal?.answer ?? .null]
 }
 
 private func answer(of parameter: Op.Parameter) -> JSON {
@@ -211,7 +211,8 @@ func answer(of plan: Plan) -> JSON {
                 [
                     "ops": .array(step.ops.map(JSON.string)), "output": .string(step.output),
                     "type": .string(step.type.description), "kernel": .string(step.kernel),
-                    "reason": .string(step.reason),
+                    "reason": .string(step.reason), "processor": .string(step.processor),
+                    "known": .string(step.known.rawValue),
                 ]
             }),
         "workspace_bytes": .integer(plan.workspaceBytes), "packed_bytes": .integer(plan.packedBytes),

@@ -60,7 +60,7 @@ private struct Declaration {
     private let outputs: [CustomOp.Output]
     private let outputCount: Int
     private let isInferred: Bool
-    private let metal: String?
+    private let metal: MetalKernel?
     private let isPure: Bool
 
     init(_ json: JSON) throws {
@@ -70,7 +70,6 @@ private struct Declaration {
         try described.only(["name", "words", "parameters", "outputs", "pure", "metal"])
         words = try described.optionalText("words") ?? "A custom op."
         parameters = try described.list("parameters").map(Declaration.parameter)
-        metal = try described.optionalText("metal")
         isPure = try described.truth("pure")
         isInferred = json["outputs"]?.integer != nil
         if let count = json["outputs"]?.integer {
@@ -84,21 +83,37 @@ private struct Declaration {
             outputCount = outputs.count
         }
         guard outputCount > 0 else { throw Failure(.invalidArgument, "The op '\(name)' has no outputs.") }
+        metal = try Declaration.metal(json["metal"], name, parameters, outputCount)
     }
 
     func op(_ infer: mlt_custom_infer_function?, _ run: mlt_custom_run_function?, _ owner: CallbackOwner) throws -> Op {
         guard run != nil || metal != nil else {
             throw Failure(
-                .invalidArgument, "The op '\(name)' has neither a callback nor Metal source: nothing could run it.")
+                .invalidArgument, "The op '\(name)' has neither a callback nor a Metal kernel: nothing could run it.")
         }
         guard (infer != nil) == isInferred else {
             let wanted = isInferred ? "needs 'infer', since" : "takes no 'infer' unless"
             throw Failure(.invalidArgument, "The op '\(name)' \(wanted) its \"outputs\" are a number.")
         }
-        let custom = CustomOp(run: run.map { callback($0, owner) }, metal: metal, isPure: isPure)
+        let custom = custom(run, owner)
         guard let infer else { return try Op(name, words, parameters, outputs: outputs, custom: custom) }
         let count = outputCount
         return Op(name, .custom, words, parameters, custom: custom) { try types(infer, owner, count, $0) }
+    }
+
+    /// A callback, with a kernel for Metal or without; or the kernel alone, which then runs on the CPU, too.
+    private func custom(_ run: mlt_custom_run_function?, _ owner: CallbackOwner) -> CustomOp {
+        if run == nil, let metal { return CustomOp(kernel: metal, parameters: parameters, isPure: isPure) }
+        return CustomOp(run: run.map { callback($0, owner) }, metal: metal, isPure: isPure)
+    }
+
+    private static func metal(_ json: JSON?, _ name: String, _ parameters: [Op.Parameter], _ outputs: Int) throws
+        -> MetalKernel?
+    {
+        guard let json, json != .null else { return nil }
+        let kernel = try MetalKernel(json, op: name, parameters: parameters, outputs: outputs)
+        try kernel.check(parameters, outputs: outputs)
+        return kernel
     }
 
     private static func parameter(_ json: JSON) throws -> Op.Parameter {
@@ -132,6 +147,9 @@ private struct Declaration {
         switch json["shape"] {
         case nil, .string("broadcast")?: return CustomOp.Output(dtype, .broadcast)
         case .array(let sizes)?:
+            guard sizes.allSatisfy({ $0.string == nil }) else {
+                return CustomOp.Output(dtype, .computed(try sizes.map { try Extent($0) }))
+            }
             let shape = sizes.compactMap(\.integer)
             guard shape.count == sizes.count, shape.count <= 64, shape.allSatisfy({ $0 >= 0 }) else {
                 throw Failure(.invalidArgument, "The shape of an output must be up to 64 sizes of 0 or more.")
@@ -197,7 +215,7 @@ extension JSON {
 }
 
 /// The members of an object, asked for by name and kind.
-private struct Fields {
+struct Fields {
     private let json: JSON
     private let what: String
 
@@ -213,6 +231,8 @@ private struct Fields {
                 .malformed, "\(what) has no member \"\(member.name)\"; it may have \(names.joined(separator: ", ")).")
         }
     }
+
+    func has(_ name: String) -> Bool { json[name] != nil }
 
     func text(_ name: String) throws -> String {
         guard let text = try optionalText(name) else { throw Failure(.malformed, "\(what) lacks \"\(name)\".") }

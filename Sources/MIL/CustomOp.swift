@@ -35,6 +35,8 @@ public final class CustomOp: Sendable {
             case like(String)
             /// The one that all arguments broadcast to, constants excepted.
             case broadcast
+            /// Sizes that follow from the arguments' shapes.
+            case computed([Extent])
         }
         public let dtype: ElementType
         public let shape: Shape
@@ -47,14 +49,17 @@ public final class CustomOp: Sendable {
 
     /// The callback on the CPU; nil where the op runs elsewhere only.
     public let run: Run?
-    /// The source of a Metal kernel.
-    public let metal: String?
+    /// The kernel for devices with Metal.
+    public let metal: MetalKernel?
+    /// Whether `run` is the Metal kernel, compiled for the CPU.
+    public let runsKernel: Bool
     /// The same inputs always give the same outputs, so that the result for constants may be kept.
     public let isPure: Bool
     /// A number of this registration's alone, also among all processes.
     public let identity = UInt64.random(in: .min ... .max)
 
-    public init(run: Run?, metal: String? = nil, isPure: Bool = false) {
+    public init(run: Run?, metal: MetalKernel? = nil, isPure: Bool = false, runsKernel: Bool = false) {
+        self.runsKernel = runsKernel
         self.run = run
         self.metal = metal
         self.isPure = isPure
@@ -66,6 +71,7 @@ extension Op {
     public init(
         _ name: String, _ words: String, _ parameters: [Parameter], outputs: [CustomOp.Output], custom: CustomOp
     ) throws {
+        try custom.metal?.check(parameters, outputs: outputs.count)
         for output in outputs {
             for parameter in output.parameters where !parameters.contains(where: { $0.name == parameter }) {
                 throw Failure(
@@ -108,7 +114,11 @@ extension CustomOp.Output {
     fileprivate var parameters: [String] {
         var names: [String] = []
         if case .like(let name) = dtype { names.append(name) }
-        if case .like(let name) = shape { names.append(name) }
+        switch shape {
+        case .like(let name): names.append(name)
+        case .computed(let extents): names += extents.flatMap(\.names)
+        case .fixed, .broadcast: break
+        }
         return names
     }
 
@@ -127,6 +137,9 @@ extension CustomOp.Output {
         switch shape {
         case .fixed(let sizes): return TensorType(element, sizes)
         case .like(let name): return TensorType(element, try like(name).shape)
+        case .computed(let extents):
+            let scope = try Extent.Scope(call)
+            return TensorType(element, try extents.map { try $0.size(in: scope) })
         case .broadcast:
             let tensors = call.op.parameters.filter { !$0.isConstant }
             let shapes = try tensors.flatMap { try call.types($0.name) }.map(\.shape)

@@ -372,7 +372,7 @@ private func compile(
 }
 
 /// The function with every shape known, for inputs of exactly these types.
-private func ready(
+func ready(
     _ function: Function, for types: [TensorType], _ evaluate: (Call) throws -> [Tensor]?
 ) throws -> Function {
     let isReady =

@@ -150,6 +150,7 @@ from martlet.errors import (
     UnsupportedError,
     WrongTypeError,
 )
+from martlet.explain import ModelExplanation, explain, rules
 from martlet.indexing import take, take_along_axis
 from martlet.inspection import __array_api_version__, __array_namespace_info__
 from martlet.library import DeviceInfo, Info, OpInfo, OpParameter, devices, get_num_threads, info, ops, set_num_threads
@@ -172,6 +173,7 @@ from martlet.manipulation import (
     transpose,
     unstack,
 )
+from martlet.metal import MetalKernel, metal_functions, metal_kernel
 from martlet.model import Model, load, parse
 from martlet.plan import Plan, Step
 from martlet.ports import Image, Port
@@ -228,7 +230,9 @@ __all__ = [
     "Info",
     "InvalidArgumentError",
     "MalformedError",
+    "MetalKernel",
     "Model",
+    "ModelExplanation",
     "NotFoundError",
     "OpInfo",
     "OpParameter",
@@ -298,6 +302,7 @@ __all__ = [
     "equal",
     "exp",
     "expand_dims",
+    "explain",
     "expm1",
     "eye",
     "fft",
@@ -354,6 +359,8 @@ __all__ = [
     "maximum",
     "mean",
     "meshgrid",
+    "metal_functions",
+    "metal_kernel",
     "minimum",
     "moveaxis",
     "multiply",
@@ -384,6 +391,7 @@ __all__ = [
     "reshape",
     "result_type",
     "roll",
+    "rules",
     "searchsorted",
     "set_num_threads",
     "sign",

@@ -8,6 +8,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -371,6 +372,66 @@ def profile(
     show(found.table())
     if trace:
         click.echo(f"written to {trace}; open it in chrome://tracing or ui.perfetto.dev")
+
+
+@command
+@MODEL
+@DEVICE
+@FUNCTION
+@click.option("--run", "runs", type=click.IntRange(0, 1_000_000), default=0, help="Run it so often, for times.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write a page of its own to this file.")
+@click.option("--rules-only", is_flag=True, help="Leave out the list of operations.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["refused", "slow", "note"]),
+    help="End with status 1 where a rule of this severity, or a worse one, is broken.",
+)
+@click.option(
+    "--processor",
+    type=click.Choice(["ane", "gpu"]),
+    default="ane",
+    show_default=True,
+    help="Whose rules --fail-on means.",
+)
+def explain(
+    path: Path,
+    device: str | None,
+    function: str | None,
+    runs: int,
+    html: Path | None,
+    rules_only: bool,
+    fail_on: str | None,
+    processor: str,
+    as_json: bool,
+) -> None:
+    """Show where each operation of a model runs, how that is known, and what would keep it off the Neural Engine."""
+    found = martlet.explain(path, function, device, runs)
+    if html:
+        html.write_text(found.to_html(), encoding="utf-8")
+    if as_json:
+        write_json(found.to_dict())
+    else:
+        show(found.summary())
+        if not rules_only:
+            click.echo()
+            show(found.table())
+        if html:
+            click.echo(f"written to {html}")
+    if fail_on and (broken := found.of(processor, fail_on)):
+        names = ", ".join(each.rule for each in broken)
+        click.echo(f"martlet: {len(broken)} rules are broken: {names}", err=True)
+        raise SystemExit(1)
+
+
+@command
+def rules(as_json: bool) -> None:
+    """List the rule books: what keeps work off the Neural Engine and the GPU, each rule with its source."""
+    found = martlet.rules()
+    if as_json:
+        write_json([asdict(each) for each in found])
+        return
+    rows = [(each.id, each.severity, each.words, f"{each.source}, {each.confidence}") for each in found]
+    show_table(("rule", "severity", "what and why", "source"), rows)
 
 
 @main.group()

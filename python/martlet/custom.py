@@ -13,7 +13,7 @@ import os
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -22,6 +22,9 @@ from martlet import _call
 from martlet._native import RAISED, Process, check, ffi, lib, ready
 from martlet.errors import InvalidArgumentError, NotFoundError, UnsupportedError, WrongTypeError
 from martlet.ports import MIL_NAMES
+
+if TYPE_CHECKING:
+    from martlet.metal import MetalKernel
 
 __all__ = ["CustomOp", "Result", "custom_op"]
 
@@ -49,10 +52,11 @@ class Result:
     Attributes:
         dtype: A NumPy dtype, or the name of the parameter whose dtype it has; by default the first parameter.
         shape: Sizes, or the name of the parameter whose shape it has; by default that which all tensors broadcast to.
+            A size may be an expression, such as `"x.shape[0]"` (see `metal_kernel`).
     """
 
     dtype: DTypeLike | str | None = None
-    shape: Sequence[int] | str | None = None
+    shape: Sequence[int | str] | str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,10 +84,10 @@ class CustomOp:
 
     name: str
     """The name in MIL text."""
-    metal: str | None
-    """The source of its Metal kernel."""
+    metal: MetalKernel | None
+    """Its Metal kernel."""
 
-    def __init__(self, name: str, function: Any, parameters: list[Parameter], metal: str | None) -> None:
+    def __init__(self, name: str, function: Any, parameters: list[Parameter], metal: MetalKernel | None) -> None:
         self.name, self.metal = name, metal
         self._function = function
         self._parameters = parameters
@@ -136,7 +140,7 @@ def custom_op(
     inputs: Mapping[str, DTypeLike | Iterable[DTypeLike] | None] | Sequence[str] | None = None,
     outputs: str | Result | Sequence[str | Result] | int | None = None,
     infer: Callable[..., Any] | None = None,
-    metal: str | None = None,
+    metal: MetalKernel | None = None,
     pure: bool = False,
 ) -> Any:
     """Adds an op to the language, as a decorator or as a call.
@@ -168,7 +172,8 @@ def custom_op(
             the number of outputs.
         infer: Where output types follow from something else: a function that gets a `Result` for each tensor and a
             value for each constant (None where it is not known yet) and returns a `Result`, or several.
-        metal: The source of a Metal kernel, kept for devices with Metal.
+        metal: A Metal kernel for devices with Metal; the function runs elsewhere. See `metal_kernel` for one that runs
+            on both.
         pure: The same inputs always give the same outputs, so that a result for constants may be kept.
 
     Returns:
@@ -194,22 +199,25 @@ def custom_op(
     else:
         each = [Result()] if outputs is None else [outputs] if isinstance(outputs, (str, Result)) else outputs
         results = [declared_result(result, names) for result in each]
+    if metal is not None and not hasattr(metal, "declared"):
+        raise WrongTypeError(f"'metal' is {kind(metal)}; it must be a martlet.MetalKernel, with grid and threadgroup.")
     op = CustomOp(name, function, parameters, metal)
-    register(op, Entry(function, infer, parameters), pointer, results, pure)
+    words = (inspect.getdoc(function) if callable(function) else None) or "A custom op."
+    register(op, Entry(function, infer, parameters), pointer, results, pure, words)
     return op
 
 
-def register(op: CustomOp, entry: Entry, pointer: Any, results: Any, pure: bool) -> None:
+def register(op: CustomOp, entry: Entry, pointer: Any, results: Any, pure: bool, words: str) -> None:
     """Makes an op part of the language."""
     ready()
     Process.used = True
     declaration = {
         "name": op.name,
-        "words": (inspect.getdoc(entry.function) if callable(entry.function) else None) or "A custom op.",
+        "words": words,
         "parameters": [each.declared() for each in entry.parameters],
         "outputs": results,
         "pure": pure,
-        "metal": op.metal,
+        "metal": op.metal and op.metal.declared(op.name, entry.parameters),
     }
     number = next(NUMBERS)
     ENTRIES[number] = entry
@@ -316,7 +324,7 @@ def declared_result(result: str | Result, names: list[str]) -> dict[str, Any]:
     if isinstance(result.shape, str):
         fields["shape"] = {"like": result.shape}
     elif result.shape is not None:
-        fields["shape"] = [operator.index(size) for size in result.shape]
+        fields["shape"] = [size if isinstance(size, str) else operator.index(size) for size in result.shape]
     return fields
 
 

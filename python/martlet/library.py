@@ -62,11 +62,11 @@ class OpParameter(TypedDict):
 
 
 class CustomInfo(TypedDict):
-    """Who computes an op that was added: a callback on the CPU, Metal source, or both."""
+    """Who computes an op that was added: a callback on the CPU, a Metal kernel, or both."""
 
     cpu: bool
     pure: bool
-    metal: str | None
+    metal: dict[str, Any] | None
 
 
 class OpInfo(TypedDict):

@@ -24,9 +24,14 @@ class Step:
     type: str
     kernel: str
     reason: str
+    processor: str = ""
+    """The processor inside the plan's device, such as `Neural Engine`; empty where the device is one processor."""
+    known: str = "chosen by us"
+    """How the place is known: `planned by Core ML`, which need not keep to it, or `chosen by us`."""
 
     def cells(self, number: int) -> list[str]:
-        return [str(number), " + ".join(self.ops), self.output, self.type, self.kernel, self.reason or ""]
+        kernel = f"{self.kernel} on {self.processor}, {self.known}" if self.processor else self.kernel
+        return [str(number), " + ".join(self.ops), self.output, self.type, kernel, self.reason or ""]
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,8 @@ class Plan:
 
     @classmethod
     def from_answer(cls, answer: dict[str, Any]) -> Plan:
-        steps = [Step(**{name: step.get(name) for name in Step.__dataclass_fields__}) for step in answer["steps"]]
+        names = Step.__dataclass_fields__
+        steps = [Step(**{name: step[name] for name in names if name in step}) for step in answer["steps"]]
         sizes = (answer.get(name, 0) for name in ("workspace_bytes", "packed_bytes"))
         return cls(answer["device"], steps, *sizes, answer.get("reason", ""))
 

@@ -13,14 +13,16 @@ MAY_IMPORT = {
     "ModelFiles": {"MIL", "Passes"},
     "Runtime": {"MIL", "Passes"},
     "CPUEngine": {"Runtime", "MIL", "Passes", "CKernels", "COneDNN"},
-    "MetalEngine": {"Runtime", "MIL"},
+    "MSL": {"MIL"},
+    "MetalEngine": {"Runtime", "MIL", "Passes"},
     "CoreMLEngine": {"Runtime", "MIL", "ModelFiles", "Passes"},
-    "Martlet": {"MIL", "Passes", "ModelFiles", "Runtime", "CPUEngine", "MetalEngine", "CoreMLEngine"},
-    "CInterface": {"MIL", "ModelFiles", "Runtime", "CPUEngine", "Martlet", "CHeader"},
+    "Martlet": {"MIL", "Passes", "ModelFiles", "Runtime", "MSL", "CPUEngine", "MetalEngine", "CoreMLEngine"},
+    "CInterface": {"MIL", "ModelFiles", "Runtime", "CPUEngine", "MSL", "Martlet", "CHeader"},
 }
 # Of the system, anybody may import the C library and atomics; Apple's frameworks belong to their engines.
 SYSTEM = {"Glibc", "Musl", "Darwin", "Synchronization"}
-APPLE = {"MetalEngine": {"Metal", "MetalPerformanceShadersGraph"}, "CoreMLEngine": {"CoreML", "CoreVideo"}}
+GPU = {"Metal", "MetalPerformanceShadersGraph", "Foundation", "CoreGraphics"}
+APPLE = {"MetalEngine": GPU, "CoreMLEngine": {"CoreML", "CoreVideo"}}
 
 
 @pytest.mark.parametrize("module", MAY_IMPORT)

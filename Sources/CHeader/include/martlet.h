@@ -125,6 +125,15 @@ mlt_status mlt_model_save(const mlt_model *model, const char *path);
 mlt_status mlt_model_info(mlt_text **out, const mlt_model *model);
 mlt_status mlt_model_text(mlt_text **out, const mlt_model *model);
 
+// Explanations. mlt_rules: what keeps work off Apple's Neural Engine and GPU by public sources, each rule with an id, a
+// severity (`note`, `slow`, `refused`), a sentence and its source. mlt_explain: for each operation of a function the step
+// that covers it, how its place is known (`planned by Core ML`, `chosen by us`, `ran`), the reason, its median time over
+// `runs` runs on random values (0 for none), the rules it breaks and the cheapest rewrite; then the rules with all that
+// breaks them, and the stretches that would run on one processor. `device` and `function` as for mlt_compile; where
+// `device` is NULL and no device takes the function, the rules are told alone.
+mlt_status mlt_rules(mlt_text **out);
+mlt_status mlt_explain(mlt_text **out, const mlt_model *model, const char *device, const char *function, int32_t runs);
+
 // Executables. `device` NULL leaves the choice to the rule that eager calls go by; mlt_executable_info and mlt_plan name
 // the device and the reason. `function` NULL takes the model's default function. Inputs and outputs go in the order of
 // mlt_executable_info. Each input must have the declared dtype and a shape the model allows; NULL leaves
@@ -214,13 +223,13 @@ mlt_status mlt_device_cache(mlt_text **out, const char *action, const char *devi
 //    "parameters": [{"name": "x", "dtypes": ["fp32", "fp16"]},
 //                   {"name": "factor", "dtypes": ["fp32"], "constant": true, "default": 2.0}],
 //    "outputs": [{"dtype": {"like": "x"}, "shape": {"like": "x"}}],
-//    "pure": false, "metal": "kernel void scale(...) { ... }"}
+//    "pure": false}
 //
 // A parameter may also be a "list" (one of them at most). Only a constant may have a "default"; strings are constants.
 // An output's dtype is a name or like a parameter's, by default the first parameter's; its shape is a list of sizes, like
 // a parameter's, or "broadcast" of all parameters that are no constants, which is the default. Where types follow from
 // something else, "outputs" is their number and `infer` says them. "pure" says that the same inputs always give the
-// same outputs. "metal" is kept for devices with Metal and told by mlt_ops; `run` may be NULL only where it is there.
+// same outputs. `run` may be NULL only where "metal", a kernel, is there; see below.
 //
 // `run` gets the inputs in the order of the parameters, the values of a list one after the other, the default for a
 // constant left out; and outputs whose `data` it must fill (the const of mlt_view is cast away). All data lie dense in
@@ -245,6 +254,25 @@ typedef int32_t (*mlt_custom_infer)(void *context, mlt_type *outputs, int32_t ou
 mlt_status mlt_custom_op(const char *declaration, mlt_custom_infer infer, mlt_custom_run run, void *context,
                          void (*release)(void *context));
 mlt_status mlt_custom_op_remove(const char *name);
+
+// Kernels in the Metal Shading Language: the member "metal" of a declaration. Devices with Metal run them; without `run`
+// the CPU does, too, compiled by the machine's clang (MARTLET_CLANG, else found) when the op first runs:
+//
+//   {"source": "#include <metal_stdlib> ... kernel void scale(...) { ... }", "function": "scale",
+//    "grid": ["x.size"], "threadgroup": [256], "grid_counts": "threads", "memory": [],
+//    "buffers": ["x", "out", "factor", {"n": "x.size"}], "outputs": ["out"]}
+//
+// "function" is by default the op's name. "grid" and "threadgroup" have one to three sizes; a size is a whole number or an
+// expression: x.size, x.rank, x.shape[i] of parameters and outputs, constants that are whole numbers, + - * / %,
+// min(a, b), max(a, b), ceildiv(a, b). "grid" counts threads (groups at the edge may be smaller) or "threadgroups".
+// "memory" is the bytes of [[threadgroup(0)]], [[threadgroup(1)]], ... "buffers" says what [[buffer(0)]],
+// [[buffer(1)]], ... are: parameters, constants by value; outputs, by the names in "outputs" (by default "out", or "out0",
+// "out1", ...); and sizes, by value as uint. By default tensors, then outputs, then constants. Inputs must be const in the
+// kernel; outputs are zeros when it begins. A size may also stand in an output's "shape".
+//
+// mlt_metal_functions compiles a source for the CPU now and answers its kernels: [{"name", "arguments": [{"name", "kind":
+// "buffer" | "threadgroup", "index", "dtype", "const"}], "max_threads", "memory"}].
+mlt_status mlt_metal_functions(mlt_text **out, const char *source);
 
 #ifdef __cplusplus
 }

@@ -14,8 +14,10 @@ extension CPUKernels {
                 return view
             }
             let place = call.place
+            let isKernel = call.op.custom?.runsKernel == true
             lowerer.emit(
-                call, kernel: "custom", reason: "a callback", reads: operands.compactMap(\.view), writes: results
+                call, kernel: "custom", reason: isKernel ? "its Metal kernel, compiled for the CPU" : "a callback",
+                reads: operands.compactMap(\.view), writes: results
             ) { frame in
                 do {
                     try run(results.map { frame.elements($0) }, operands.map { $0.elements(frame) })

@@ -144,7 +144,8 @@ private func failure(_ body: () async throws -> Void) async -> Failure? {
 
     @Test func aStateOfAnotherKindIsRefused() throws {
         let (kept, plain) = (
-            try Predictor(model(counting), device: KeepingDevice()), try Predictor(model(counting), device: FakeDevice())
+            try Predictor(model(counting), device: KeepingDevice()),
+            try Predictor(model(counting), device: FakeDevice())
         )
         let (first, second) = (try kept.makeState(), try plain.makeState())
         #expect(throws: Failure.self) { try kept.predict(ones(), state: second) }

@@ -1,0 +1,391 @@
+"""Where each operation of a model runs, how that is known, and what would keep it off Apple's Neural Engine and GPU."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from martlet._native import answer, ffi, lib
+from martlet.errors import InvalidArgumentError, WrongTypeError
+from martlet.model import Model, name_or_null, read
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.table import Table
+
+__all__ = ["ExplainedOp", "Finding", "ModelExplanation", "Rule", "RuleGroup", "Segment", "explain", "rules"]
+
+SEVERITIES = ("note", "slow", "refused")
+PROCESSORS = {"ane": "Neural Engine", "gpu": "GPU"}
+OP_COLUMNS = ("op", "output", "type", "device", "how known", "µs", "by the rules", "why", "rules broken")
+RULE_COLUMNS = ("rule", "severity", "operations", "work", "what and why", "cheapest rewrite")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Something that a processor refuses or does slowly, as public sources have it."""
+
+    id: str
+    """Stable, such as `ane.dtype.fp16-only`."""
+    processor: str
+    """`Neural Engine` or `GPU`."""
+    severity: str
+    """`refused`, `slow` or `note`."""
+    words: str
+    """One sentence: what, and why."""
+    source: str
+    url: str
+    confidence: str
+    """`vendor documented`, `third-party reported` or `inferred`."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A rule that an operation breaks: its id and severity, what breaks it, and the cheapest way round it."""
+
+    rule: str
+    severity: str
+    what: str
+    rewrite: str
+
+
+@dataclass(frozen=True)
+class ExplainedOp:
+    """One operation of the model as the file has it."""
+
+    op: str
+    output: str
+    """The name of its first result."""
+    type: str
+    work: float
+    """Floating-point operations of products and convolutions, else elements."""
+    share: float
+    """Its part of the model's work, 0 to 1."""
+    step: int | None
+    """The step of the plan that covers it, counted from 0; fused operations have one together."""
+    processor: str
+    """The processor inside the device, such as `Neural Engine`; empty where the device is one."""
+    known: str | None
+    """`planned by Core ML`, `chosen by us`, `ran`, or None where nothing is left to run."""
+    kernel: str
+    reason: str
+    nanoseconds: int | None
+    """The median of the runs; None without runs, and where the time stands with another operation of the step."""
+    expected: str
+    """Where it would run by the rules: `Neural Engine`, `GPU` or `CPU`; empty where it is known before the run."""
+    findings: list[Finding]
+
+
+@dataclass(frozen=True)
+class RuleGroup:
+    """A rule with everything that breaks it."""
+
+    rule: str
+    processor: str
+    severity: str
+    operations: int
+    """How many; 0 for a rule about the model as a whole."""
+    share: float
+    """The part of the model's work that they do, 0 to 1."""
+    rewrite: str
+    """The rewrite of the one that does most work."""
+    outputs: list[str]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Operations in a row that would run on one processor by the rules."""
+
+    processor: str
+    operations: int
+    share: float
+
+
+@dataclass(frozen=True)
+class ModelExplanation:
+    """Where each operation of a model runs, and what the rule books hold against Apple's processors.
+
+    `device`, `known` and times are facts of this machine. `expected`, `groups` and `segments` are a reading of the rule
+    books: what Core ML would do by public sources, claimed for no device.
+    """
+
+    path: str | None
+    function: str
+    device: str
+    """The device of the plan; empty where no device takes the model."""
+    reason: str
+    runs: int
+    nanoseconds: int | None
+    """The median of whole runs; None without runs."""
+    work: float
+    operations: list[ExplainedOp]
+    groups: list[RuleGroup]
+    """Refusals first, then by the work that they touch."""
+    rules: list[Rule]
+    """The rules that are broken."""
+    segments: list[Segment]
+    shares: dict[str, float]
+    """The part of the work that would run on each processor by the rules."""
+
+    @classmethod
+    def from_answer(cls, found: dict[str, Any]) -> ModelExplanation:
+        def explained(each: dict[str, Any]) -> ExplainedOp:
+            return ExplainedOp(**each | {"findings": [Finding(**finding) for finding in each["findings"]]})
+
+        return cls(
+            **found
+            | {
+                "operations": [explained(each) for each in found["operations"]],
+                "groups": [RuleGroup(**each) for each in found["groups"]],
+                "rules": [Rule(**each) for each in found["rules"]],
+                "segments": [Segment(**each) for each in found["segments"]],
+            }
+        )
+
+    @cached_property
+    def _by_id(self) -> dict[str, Rule]:
+        return {rule.id: rule for rule in self.rules}
+
+    def __len__(self) -> int:
+        return len(self.operations)
+
+    def __iter__(self) -> Iterator[ExplainedOp]:
+        return iter(self.operations)
+
+    def __repr__(self) -> str:
+        return f"<ModelExplanation: {self.title}>"
+
+    @property
+    def switches(self) -> int:
+        """How often the program would go from one processor to another by the rules."""
+        return max(len(self.segments) - 1, 0)
+
+    @property
+    def title(self) -> str:
+        """One line: the function, its operations, its device and why."""
+        where = f"on {self.device}" if self.device else "on no device"
+        time = "" if self.nanoseconds is None else f", {self.nanoseconds / 1e6:.3f} ms a run"
+        reason = f", {self.reason}" if self.reason else ""
+        return f"{self.function}: {len(self.operations)} operations {where}{time}{reason}"
+
+    @property
+    def verdict(self) -> str:
+        """One line: what the rule books expect of a device of Apple's."""
+        parts = [f"{share:.0%} on the {name}" for name, share in self.shares.items() if share > 0]
+        switches = f"{self.switches} switch{'' if self.switches == 1 else 'es'} between processors"
+        return f"by the rule books, of the work: {', '.join(parts) or 'nothing'}; {switches}"
+
+    def of(self, processor: str = "ane", severity: str = "note") -> list[RuleGroup]:
+        """The broken rules of one processor (`ane`, `gpu` or its name), from a severity on.
+
+        Raises:
+            InvalidArgumentError: No such processor or severity.
+        """
+        wanted = PROCESSORS.get(processor, processor)
+        if wanted not in PROCESSORS.values():
+            raise InvalidArgumentError(f"There are no rules for {processor!r}; there are for 'ane' and 'gpu'.")
+        if severity not in SEVERITIES:
+            raise InvalidArgumentError(f"The severity is {severity!r}; it must be one of {', '.join(SEVERITIES)}.")
+        least = SEVERITIES.index(severity)
+        return [each for each in self.groups if each.processor == wanted and SEVERITIES.index(each.severity) >= least]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists and dictionaries.
+
+        `path function device reason runs nanoseconds work shares switches`; `operations`: `op output type work share
+        step processor known kernel reason nanoseconds expected findings`, a finding being `rule severity what rewrite`;
+        `groups`: `rule processor severity operations share rewrite outputs`; `rules`: `id processor severity words
+        source url confidence`; `segments`: `processor operations share`.
+        """
+        return asdict(self) | {"switches": self.switches}
+
+    def to_json(self, indent: int | None = None) -> str:
+        """`to_dict` as JSON."""
+        return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False)
+
+    # Rows for people
+
+    def op_rows(self) -> list[tuple[str, ...]]:
+        """The operations in words, in the order of `OP_COLUMNS`."""
+        return [self._op_row(each) for each in self.operations]
+
+    def _op_row(self, each: ExplainedOp) -> tuple[str, ...]:
+        device = f"{self.device}, {each.processor}" if each.processor else self.device
+        time = "" if each.nanoseconds is None else f"{each.nanoseconds / 1e3:.1f}"
+        why = ": ".join(part for part in (each.kernel, each.reason) if part)
+        broken = ", ".join(finding.rule for finding in each.findings if finding.severity != "note")
+        return (
+            each.op,
+            each.output,
+            each.type,
+            device if each.known else "",
+            each.known or "",
+            time,
+            each.expected,
+            why,
+            broken,
+        )
+
+    def rule_rows(self, processor: str, severity: str = "note") -> list[tuple[str, ...]]:
+        """The broken rules of a processor in words, in the order of `RULE_COLUMNS`."""
+        return [
+            (
+                each.rule,
+                each.severity,
+                str(each.operations) if each.operations else "the model",
+                f"{each.share:.1%}",
+                self._by_id[each.rule].words,
+                each.rewrite,
+            )
+            for each in self.of(processor, severity)
+        ]
+
+    def table(self) -> Table:
+        """The operations as a table for `rich.print`."""
+        return rich_table(OP_COLUMNS, self.op_rows(), right=("µs",))
+
+    def summary(self) -> Group:
+        """What would keep the model off the Neural Engine and the GPU, for `rich.print`."""
+        from rich.console import Group
+        from rich.text import Text
+
+        parts: list[Any] = [Text(self.title), Text(self.verdict)]
+        for name in PROCESSORS.values():
+            rows = self.rule_rows(name)
+            parts.append(Text(f"\nWhat speaks against the {name}" + ("" if rows else ": nothing in the rule book")))
+            if rows:
+                parts.append(rich_table(RULE_COLUMNS, rows, right=("operations", "work")))
+        return Group(*parts)
+
+    def __str__(self) -> str:
+        lines = [self.title, self.verdict]
+        for name in PROCESSORS.values():
+            lines += [f"{name}: " + "  ".join(row) for row in self.rule_rows(name)]
+        return "\n".join([*lines, *("  ".join(cell for cell in row if cell) for row in self.op_rows())])
+
+    def _repr_html_(self) -> str:
+        return self._body(lambda text: text)
+
+    def to_html(self) -> str:
+        """A page of its own: nothing is fetched from elsewhere."""
+        title = escape(f"{Path(self.path).name if self.path else 'model'}: {self.function}")
+        body = self._body(lambda text: f"<h2>{text}</h2>")
+        return (
+            f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{title}</title>"
+            f"<style>{STYLE}</style></head><body><h1>{title}</h1>{body}</body></html>\n"
+        )
+
+    def _body(self, heading: Callable[[str], str]) -> str:
+        parts = [f"<p>{escape(self.title)}</p><p>{escape(self.verdict)}</p>", self._bar()]
+        for name in PROCESSORS.values():
+            rows = self.of(name)
+            parts.append(heading(f"What speaks against the {escape(name)}") or "")
+            parts.append(self._rules_html(rows) if rows else "<p>Nothing in the rule book.</p>")
+        parts.append(heading("Operations"))
+        parts.append(html_table(OP_COLUMNS, (tuple(map(escape, row)) for row in self.op_rows())))
+        return "".join(parts)
+
+    def _bar(self) -> str:
+        """The segments side by side, each as wide as its operations are many."""
+        whole = sum(each.operations for each in self.segments) or 1
+        cells = "".join(
+            f"<span title='{escape(each.processor)}: {each.operations} operations, {each.share:.1%} of the work' "
+            f"style='display:inline-block;height:1.2em;background:{COLOURS.get(each.processor, '#bbb')};"
+            f"width:{each.operations / whole:.4%}'></span>"
+            for each in self.segments
+        )
+        legend = " ".join(
+            f"<span style='background:{colour};color:#111'>&nbsp;{escape(name)}&nbsp;</span>"
+            for name, colour in COLOURS.items()
+        )
+        return f"<div style='white-space:nowrap;width:100%;font-size:1em;line-height:0'>{cells}</div><p>{legend}</p>"
+
+    def _rules_html(self, groups: Sequence[RuleGroup]) -> str:
+        rows = []
+        for each in groups:
+            rule = self._by_id[each.rule]
+            source = f"<a href='{escape(rule.url)}'>{escape(rule.source)}</a> ({escape(rule.confidence)})"
+            outputs = escape(", ".join(each.outputs[:5]) + (", …" if len(each.outputs) > 5 else ""))
+            rows.append(
+                (
+                    f"<code>{escape(each.rule)}</code>",
+                    escape(each.severity),
+                    f"{each.operations} <small>{outputs}</small>" if each.operations else "the model",
+                    f"{each.share:.1%}",
+                    f"{escape(rule.words)}<br><small>{source}</small>",
+                    escape(each.rewrite),
+                )
+            )
+        return html_table(RULE_COLUMNS, rows)
+
+
+COLOURS = {"Neural Engine": "#d9f0d3", "GPU": "#fde3c8", "CPU": "#dbe9f6"}
+STYLE = (
+    "body{font:14px/1.4 system-ui,sans-serif;margin:2em;color:#111;background:#fff}"
+    "table{border-collapse:collapse}td,th{padding:.25em .6em;border-bottom:1px solid #ddd;text-align:left;"
+    "vertical-align:top}th{position:sticky;top:0;background:#fff}code{white-space:nowrap}"
+)
+
+
+def html_table(head: Sequence[str], rows: Any) -> str:
+    """A table of cells that are HTML already."""
+    titles = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    lines = "".join(
+        "<tr>" + "".join(f"<td style='text-align:left'>{cell}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    return f"<table><thead><tr>{titles}</tr></thead><tbody>{lines}</tbody></table>"
+
+
+def rich_table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 1), header_style="bold")
+    for column in head:
+        table.add_column(Text(column), justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def explain(
+    model: str | os.PathLike[str] | Model, function: str | None = None, device: str | None = None, run: int = 0
+) -> ModelExplanation:
+    """Explains where each operation of a model runs, and what keeps it off Apple's Neural Engine and GPU.
+
+    Off Apple hardware this is a linter: the device is the one that Martlet takes here, and the rule books say what Core
+    ML would do by public sources. With a Core ML device, its own plan says where operations are *planned* to run.
+
+    Args:
+        model: An `.mlpackage`, or a model that is loaded.
+        function: Which function; by default the model's default one.
+        device: A name out of `martlet.devices()`; by default the one that the selector chooses. Where none takes the
+            model, the rule books are told alone.
+        run: Run it so many times on random values, for the times of its steps.
+
+    Raises:
+        NotFoundError: There is nothing at that path.
+        MalformedError: It is not a Core ML package, or a broken one.
+        InvalidArgumentError: No such device or function.
+        OutOfRangeError: `run` is negative or more than a million.
+        UnsupportedError: The device that was named does not take the model; or, with `run`, none does.
+    """
+    if isinstance(run, bool) or not isinstance(run, int):
+        raise WrongTypeError(f"run is {run!r}; it must be a whole number.")
+    handle = model._model if isinstance(model, Model) else read(model)
+    chosen = name_or_null(device, "device")
+    runs = min(max(run, -1), 2**31 - 1)
+    return ModelExplanation.from_answer(
+        answer(lib.mlt_explain, handle, chosen, name_or_null(function, "function"), ffi.cast("int32_t", runs))
+    )
+
+
+def rules() -> list[Rule]:
+    """The rule books: what keeps work off the Neural Engine and the GPU, each rule with its source."""
+    return [Rule(**each) for each in answer(lib.mlt_rules)]

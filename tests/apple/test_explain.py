@@ -1,0 +1,67 @@
+"""Explanations of what Core ML plans, on stand-ins for Apple's frameworks."""
+
+import numpy as np
+import pytest
+
+import martlet
+
+# A line of each kind: one that the Neural Engine takes, one that it does not, by the rule book.
+TEXT = """
+program(1.3) { func main<ios18>(tensor<fp16, [1, 64]> x, tensor<fp16, [64, 64]> w) {
+    tensor<fp16, [1, 64]> a = matmul(x = x, y = w)[name = string("a")];
+    tensor<fp16, [1, 64]> y = sinh(x = a)[name = string("y")];
+} -> (y); }
+"""
+DEVICES = ("coreml", "coreml:ane", "coreml:gpu", "coreml:cpu")
+
+
+@pytest.fixture
+def path(tmp_path):
+    martlet.parse(TEXT, "cpu").save(tmp_path / "m.mlpackage")
+    return tmp_path / "m.mlpackage"
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_places_are_planned_by_core_ml(path, device):
+    found = martlet.explain(path, device=device)
+    assert found.device == device
+    assert [each.output for each in found] == ["a", "y"]
+    for each in found:
+        assert each.known == "planned by Core ML"
+        assert each.processor in ("Neural Engine", "GPU", "CPU")
+        assert each.kernel == "Core ML"
+    if device == "coreml:cpu":
+        assert {each.processor for each in found} == {"CPU"}
+    assert f"{device}, {found.operations[0].processor}" in str(found)
+    # What the rule book expects is told beside it, whatever the plan says.
+    assert [each.expected for each in found] == ["Neural Engine", "GPU"]
+
+
+def test_what_ran_in_core_ml_stays_planned(path):
+    found = martlet.explain(path, device="coreml:ane", run=3)
+    assert {each.known for each in found} == {"planned by Core ML"}
+    assert found.nanoseconds > 0
+    # Core ML tells the time of a whole run alone.
+    assert [each.nanoseconds for each in found] == [None, None]
+
+
+def test_programs_without_a_file_are_explained_too():
+    found = martlet.explain(martlet.parse(TEXT, "cpu"), device="coreml:ane")
+    assert [each.known for each in found] == ["planned by Core ML"] * 2
+
+
+def test_plans_name_processors(path):
+    model = martlet.load(path, "coreml:ane")
+    steps = list(model.plan())
+    assert {step.known for step in steps} == {"planned by Core ML"}
+    assert all(step.processor for step in steps)
+    assert f"on {steps[0].processor}, planned by Core ML" in str(model.plan())
+    expected = np.sinh(np.full((1, 64), 64 / 1024, np.float64))
+    inputs = {"x": np.full((1, 64), 1 / 32, np.float16), "w": np.full((64, 64), 1 / 32, np.float16)}
+    np.testing.assert_allclose(model.predict(inputs)["y"], expected, rtol=1e-2)
+
+
+def test_metal_computes_what_it_says(path):
+    found = martlet.explain(path, device="metal")
+    assert found.device == "metal"
+    assert {each.known for each in found} == {"chosen by us"}
