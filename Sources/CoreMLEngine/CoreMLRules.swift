@@ -53,7 +53,43 @@ enum CoreMLRules {
         "constexpr_sparse_to_dense": { _ in masks },
         "constexpr_lut_to_sparse": { _ in masks },
         "constexpr_sparse_blockwise_shift_scale": { _ in masks },
+        "einsum": { isProduct($0) ? nil : "Core ML's 'einsum' knows nchw,nwhu->nchu and chw,whr->chr alone." },
+        "prelu": { rank("x", of: $0, in: 3...5) },
+        "softplus_parametric": { rank("x", of: $0, in: 3...5) },
+        "matmul": { rank("x", of: $0, in: 2...5) ?? rank("y", of: $0, in: 2...5) },
+        "select": { call in
+            guard let a = try? call.type("a").shape, let b = try? call.type("b").shape,
+                let cond = try? call.type("cond").shape, let both = try? broadcast(a, b),
+                let all = try? broadcast(both, cond),
+                all != both
+            else { return nil }
+            return "Core ML's 'select' gives the shape of 'a' and 'b', \(both), and 'cond' stretches it to \(all)."
+        },
+        "topk": { call in
+            (try? call.bool("return_indices")) == false
+                ? "Core ML's 'topk' has no type for indices that are left out." : nil
+        },
     ]
+
+    private static func rank(_ parameter: String, of call: Call, in range: ClosedRange<Int>) -> String? {
+        guard let rank = try? call.type(parameter).rank, !range.contains(rank) else { return nil }
+        return
+            "Core ML's '\(call.op.name)' takes \(range.lowerBound) to \(range.upperBound) dimensions as '\(parameter)', "
+            + "not \(rank)."
+    }
+
+    /// Whether an equation is one of Core ML's, whatever its letters.
+    private static func isProduct(_ call: Call) -> Bool {
+        var letters: [Character] = []
+        let text = ((try? call.text("equation")) ?? "").filter { $0 != " " }
+        let numbered = text.map { (letter: Character) -> String in
+            guard letter.isLetter else { return String(letter) }
+            if !letters.contains(letter) { letters.append(letter) }
+            return String(letters.firstIndex(of: letter) ?? 0)
+        }.joined()
+        return ["0123,0324->0124", "012,213->013"].contains(numbered)
+    }
+
     private static let masks = "Masks of single bits cannot be written to a model file yet."
 }
 
@@ -81,6 +117,11 @@ extension Function {
             .flatMap(\.values).compactMap { call.function[$0].type.tensor?.dtype }.first { $0.isFloat }
         for position in operations[index].arguments.indices {
             let argument = operations[index].arguments[position]
+            if call.op.name == "topk", argument.name == "k", (try? call.int("k")) == -1 {
+                let size = try call.type("x").shape[call.axis(rank: call.type("x").rank)]
+                block.operations[index].arguments[position].values = [self.constant(Tensor(Int32(size)), name: "k")]
+                continue
+            }
             guard let parameter = call.op.parameter(argument.name), let id = argument.values.first,
                 let constant = self[id].constant, let dtype = call.wanted(constant, as: parameter, like: like)
             else { continue }

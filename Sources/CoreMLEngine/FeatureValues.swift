@@ -39,12 +39,13 @@
         }
 
         private func probabilities(_ values: [AnyHashable: NSNumber], _ labels: Interface.Labels) throws -> Tensor {
-            let keys: [AnyHashable] =
-                switch labels {
-                case .strings(let names): names.map(AnyHashable.init)
-                case .integers(let numbers): numbers.map { AnyHashable(NSNumber(value: $0)) }
-                }
-            let numbers = keys.map { (values[$0] ?? 0).doubleValue }
+            let numbers: [Double]
+            switch labels {
+            case .strings(let names): numbers = names.map { (values[$0] ?? 0).doubleValue }
+            case .integers(let keys):
+                let known = Dictionary(values.map { ($0.base as? Int ?? 0, $1.doubleValue) }) { first, _ in first }
+                numbers = keys.map { known[$0] ?? 0 }
+            }
             let shape = port.type.isFixed ? port.type.shape : [1, numbers.count]
             return Tensor(numbers, dtype: port.type.dtype, shape: shape)
         }
@@ -65,9 +66,6 @@
         private static let types: [(DataType, MLMultiArrayDataType)] = [
             (.float16, .float16), (.float32, .float32), (.float64, .double), (.int32, .int32),
         ]
-
-        /// Whether multi-arrays hold elements of a type on every system that the engine runs on.
-        static func holds(_ dtype: DataType) -> Bool { types.contains { $0.0 == dtype } }
 
         /// An array over a tensor's memory, which it holds.
         convenience init(over tensor: Tensor) throws {

@@ -101,19 +101,38 @@ enum Upgrade {
                 let wanted = x.flatMap { isLike && parameter.dtypes.contains($0.dtype) ? $0.dtype : nil }
                 return (parameter.name, value.asNumber(like: wanted))
             }
-            guard let x, let value = shaped(parameter.name, op.family, rank: x.rank) else { return nil }
-            return (parameter.name, value)
+            let value = sized(parameter.name, of: operation, in: function)
+            return (value ?? x.flatMap { shaped(parameter.name, op, rank: $0.rank) }).map { (parameter.name, $0) }
         }
     }
 
     /// Defaults whose length follows from the rank.
-    private static func shaped(_ parameter: String, _ family: Op.Family, rank: Int) -> Tensor? {
-        switch (family, parameter) {
+    private static func shaped(_ parameter: String, _ op: Op, rank: Int) -> Tensor? {
+        switch (op.family, parameter) {
         case (.convolution, "strides"), (.convolution, "dilations"):
             rank > 2 ? Tensor([Int32](repeating: 1, count: rank - 2)) : nil
         case (.convolution, "pad"): rank > 2 ? Tensor([Int32](repeating: 0, count: 2 * (rank - 2))) : nil
-        case (.reduction, "axes"): rank > 0 ? Tensor((0..<Int32(rank)).map { $0 }) : nil
+        case (.reduction, "axes"), (.normalization, "axes"): rank > 0 ? Tensor((0..<Int32(rank)).map { $0 }) : nil
         default: nil
+        }
+    }
+
+    /// Defaults whose length follows from another argument.
+    private static func sized(_ parameter: String, of operation: Operation, in function: Function) -> Tensor? {
+        func type(_ name: String) -> TensorType? { operation[name]?.first.flatMap { function[$0].type.tensor } }
+        func all(_ value: Double, like type: TensorType?, count: Int?) -> Tensor? {
+            guard let type, let count, count > 0 else { return nil }
+            return Tensor([Double](repeating: value, count: count), dtype: type.dtype, shape: [count])
+        }
+        switch (operation.op, parameter) {
+        case ("linear", "bias"): return all(0, like: type("x"), count: type("weight")?.shape.first)
+        case ("layer_norm", "gamma"):
+            return type("beta").flatMap { all(1, like: $0, count: $0.count)?.reshaped($0.shape) }
+        case ("layer_norm", "beta"):
+            return type("gamma").flatMap { all(0, like: $0, count: $0.count)?.reshaped($0.shape) }
+        case ("crop_resize", "box_indices"):
+            return type("boxes")?.shape.first.flatMap { $0 > 0 ? Tensor((0..<Int32($0)).map { $0 }) : nil }
+        default: return nil
         }
     }
 }

@@ -6,6 +6,7 @@ the cases are compared in `test_cases.py`, states and batches in `test_features.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import importlib.util
 import os
@@ -84,8 +85,8 @@ def must_run(case: Case) -> bool:
 
 
 MUST_RUN = [case for case in CASES if must_run(case)]
-# They go through ranks beyond Core ML's, or through types between two ops.
-EXCEPTIONS = re.compile(r"6d|rank6|int8|uint8|int16|uint16")
+# They go through ranks beyond Core ML's, through types between two ops, or are products of vectors.
+EXCEPTIONS = re.compile(r"^matmul-(5-|constant)|6d|rank6|int8|uint8|int16|uint16")
 
 
 def test_what_is_core_mls_runs(cache: Path) -> None:
@@ -103,7 +104,15 @@ def test_what_is_core_mls_runs(cache: Path) -> None:
 def test_every_op_of_core_ml_runs_somewhere() -> None:
     """So that no refusal goes further than it must: all families have cases that run, on each choice of processors."""
     run = Counter(OPS[op]["family"] for case in MUST_RUN for op in case.ops)
-    assert {"activation", "elementwise", "reduction", "linear", "convolution", "normalization", "sequence"} <= run.keys()
+    assert {
+        "activation",
+        "elementwise",
+        "reduction",
+        "linear",
+        "convolution",
+        "normalization",
+        "sequence",
+    } <= run.keys()
     assert {"shape", "indexing", "image"} <= run.keys()
 
 
@@ -115,7 +124,7 @@ def test_what_core_ml_lacks_is_refused_by_name(op: str) -> None:
 
 
 @pytest.mark.parametrize("device", ["coreml:cpu", "coreml:gpu", "coreml:ane"])
-@pytest.mark.parametrize("case", MUST_RUN[::60], ids=repr)
+@pytest.mark.parametrize("case", [case for case in MUST_RUN if not EXCEPTIONS.search(case.name)][::60], ids=repr)
 def test_choices_of_processors(case: Case, device: str) -> None:
     compare(martlet.parse(case.text, device).predict(case.inputs), case)
 
@@ -131,7 +140,10 @@ def test_choices_of_processors(case: Case, device: str) -> None:
         ("tensor<fp32, [0, 2]> x", "y = relu(x = x);", "no elements"),
         ("tensor<fp32, [2]> x", "y = atan2(x = x, y = x);", "no op 'atan2'"),
         ("tensor<complex64, [2]> x", "y = log10(x = x);", "complex64"),
-        ("tensor<fp32, [2]> x", "y = masked_select(x = x, mask = is_nan(x = x));", "no op 'masked_select'"),
+        ("tensor<fp32, [2]> x", "y = matmul(x = x, y = x);", "2 to 5 dimensions"),
+        ("tensor<bool, [2, 3]> b, tensor<fp32, [3]> x", "y = select(cond = b, a = x, b = x);", "stretches"),
+        ("tensor<fp32, [2, 3]> x", "y = topk(x = x, k = 2, return_indices = false);", "left out"),
+        ("tensor<fp32, [2]> x", "m = is_nan(x = x); y = masked_select(x = x, mask = m);", "no op 'masked_select'"),
     ],
 )
 def test_refusals_say_why(signature: str, body: str, words: str) -> None:
@@ -149,13 +161,40 @@ def test_inputs_and_outputs_that_core_ml_has_not() -> None:
         got = martlet.parse(text, "coreml").predict({"x": x})["y"]
         assert got.dtype == x.dtype
         np.testing.assert_array_equal(got, x.T)
-    text = program("fp32 x, tensor<fp32, [2]> z", "y = add(x = x, y = 1.5); c = add(x = 2.0, y = 1.0);", "y, c, x, z, y")
+    text = program(
+        "fp32 x, tensor<fp32, [2]> z", "y = add(x = x, y = 1.5); c = add(x = 2.0, y = 1.0);", "y, c, x, z, y"
+    )
     got = martlet.parse(text.replace("y, c, x, z, y", "y, c, x, z"), "coreml").predict(
         {"x": np.float32(2), "z": np.float32([3, 4])}
     )
     assert {name: value.tolist() for name, value in got.items()} == {"y": [3.5], "c": [3], "x": [2], "z": [3, 4]}
     text = program("", "y = fill(shape = [2, 3], value = 4.0);", "y")
     np.testing.assert_array_equal(martlet.parse(text, "coreml").predict({})["y"], np.full((2, 3), 4, np.float32))
+
+
+def test_whole_numbers_that_say_how_are_32_bits() -> None:
+    """Axes, sizes and counts may be written in any type; all there are is said as a number."""
+    x = np.float32([[3, 1, 2], [4, 6, 5]])
+    for body, wanted in {
+        "a = const()[val = int64(1)]; y = softmax(x = x, axis = a);": np.exp(x) / np.exp(x).sum(1, keepdims=True),
+        "y, i = topk(x = x, k = -1, axis = 1);": -np.sort(-x, 1),
+        "s = const()[val = tensor<int64, [2]>([3, 2])]; y = reshape(x = x, shape = s);": x.reshape(3, 2),
+        "e = const()[val = fp16(0.0)]; y = log(x = x, epsilon = e);": np.log(x),
+    }.items():
+        got = martlet.parse(program("tensor<fp32, [2, 3]> x", body, "y"), "coreml").predict({"x": x})["y"]
+        np.testing.assert_allclose(got, wanted, rtol=1e-5)
+
+
+def test_the_selector_hears_why() -> None:
+    """What a whole function would be refused for, a selector and a backend are told of a single operation."""
+    backend = martlet.CoreMLBackend()
+    big = np.ones((64, 64))
+    for x, op in ((big, "abs"), (big.astype(np.float32), "log1p"), (big.astype(np.int64), "copysign")):
+        with contextlib.suppress(martlet.WrongTypeError):
+            backend.run(op, **({"x": x, "y": x} if op == "copysign" else {"x": x}))
+    found = backend.get_stats().fallbacks.get("coreml", {})
+    assert any("fp64" in reason for reason in found)
+    assert not any("log1p" in reason for reason in found)
 
 
 def test_results_of_open_size() -> None:
@@ -191,7 +230,9 @@ def omitted(spec: Any, function: Any) -> list[str]:
             continue
         defaults = op.default_inputs()
         given = said[op.outputs[0].name]
-        missing += [f"{op.op_type}.{name}" for name, value in defaults.items() if value is not None and name not in given]
+        missing += [
+            f"{op.op_type}.{name}" for name, value in defaults.items() if value is not None and name not in given
+        ]
     return missing
 
 
@@ -240,7 +281,8 @@ def test_coremltools_reads_every_package(cache: Path, monkeypatch: pytest.Monkey
             ]
             assert [type_of(value) for value in function.outputs] == [declared(port) for port in model.outputs]
             constants = [value.val for op in function.operations for value in op.outputs if op.op_type == "const"]
-            if all(OPS[op]["core_ml"] for op in case.ops):
+            # Of a graph, what nobody reads is left out.
+            if all(OPS[op]["core_ml"] for op in case.ops) and not case.name.startswith("graph-"):
                 for wanted in literals(case.text):
                     assert any(
                         np.shape(each) == wanted.shape and each.dtype == wanted.dtype and np.array_equal(each, wanted)
@@ -263,7 +305,7 @@ def load(name: str, device: str = "coreml") -> martlet.Model:
 
 @pytest.mark.parametrize("name", ["rgb", "bgr", "gray", "gray16"])
 def test_images_become_pixels_and_back(name: str) -> None:
-    """The file inverts an image; where it takes RGB it gives BGR, and the other way round, so channels change places."""
+    """The file inverts an image; what takes RGB gives BGR, and the other way round."""
     model = load(name)
     x = np.random.default_rng(5).integers(0, 256, model.inputs[0].shape).astype(np.float32)
     wanted = 255 - x
@@ -313,7 +355,7 @@ def test_large_files_are_read_once(cache: Path, tmp_path: Path) -> None:
     """The hash of a large file is kept by what changes whenever the file is written."""
     # No two rows are alike, so that nothing is kept once for both.
     big = np.arange(2048 * 2100, dtype=np.float32).reshape(2048, 2100)
-    martlet.trace(lambda x: martlet.tensor(x) @ martlet.tensor(big), x=np.zeros((1, 2048), np.float32)).save(
+    martlet.trace(lambda x: x @ martlet.asarray(big), x=np.zeros((1, 2048), np.float32)).save(
         tmp_path / "big.mlpackage"
     )
     x = np.zeros((1, 2048), np.float32)
@@ -346,14 +388,14 @@ def test_what_core_ml_has_no_arrays_for_is_compiled_from_the_program(tmp_path: P
 
 # Runs and plans
 
-CHAIN = program("tensor<fp16, [2, 3]> x, bool b", "y = relu(x = x); z = log1p(x = y); w = logical_not(x = b);", "z, w")
+CHAIN = program("tensor<fp16, [2, 3]> x, bool b", "y = relu(x = x); z = exp(x = y); w = logical_not(x = b);", "z, w")
 
 
 def test_a_plan_says_what_core_ml_intends() -> None:
     steps = {step.output: step for step in martlet.parse(CHAIN, "coreml:ane").plan()}
     assert steps["y"].ops == ["relu"]
     assert steps["y"].type == "tensor<fp16, [2, 3]>"
-    assert steps["z"].ops == ["log"]
+    assert steps["z"].ops == ["exp"]
     assert "Neural Engine" in steps["y"].reason
     assert "% of the whole" in steps["y"].reason
     assert "Neural Engine" not in steps["w"].reason
@@ -372,7 +414,7 @@ def test_plans_are_read_when_somebody_asks() -> None:
 def test_a_plan_that_cannot_be_read() -> None:
     SHIMS.shim_control(b"plan", 1)
     (step,) = martlet.parse(CHAIN, "coreml").plan()
-    assert {"relu", "log", "logical_not"} <= set(step.ops)
+    assert {"relu", "exp", "logical_not"} <= set(step.ops)
     assert "given to Core ML as a whole" in step.reason
     assert "ordered to fail" in step.reason
 
@@ -383,7 +425,7 @@ def test_profiles_tell_the_time_of_the_whole_run() -> None:
         model.predict({"x": np.ones((2, 3), np.float16), "b": np.array(True)})
     (run,), (step,) = profile.to_dict()["runs"], profile.to_dict()["ops"]
     assert run["device"] == step["device"] == "coreml"
-    assert {"relu", "log"} <= set(step["ops"])
+    assert {"relu", "exp"} <= set(step["ops"])
     assert 0 < step["duration_ns"] <= run["duration_ns"]
 
 
@@ -409,6 +451,6 @@ def test_threads_share_a_model() -> None:
         np.testing.assert_array_equal(got["y"], np.full((7, 5), 2 * number, np.float32))
 
 
-def test_eager_operations(monkeypatch: pytest.MonkeyPatch) -> None:
-    x = martlet.tensor(np.float32([[1, -2], [3, -4]])).to("coreml")
+def test_eager_operations() -> None:
+    x = martlet.asarray(np.float32([[1, -2], [3, -4]])).to("coreml")
     np.testing.assert_array_equal(np.asarray(abs(x) + x), [[2, 0], [6, 0]])

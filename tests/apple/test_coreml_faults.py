@@ -111,16 +111,16 @@ def test_without_fallback_the_reason_is_raised() -> None:
 def test_a_device_that_was_named_fails_clearly(tmp_path: Path) -> None:
     model = martlet.parse(TEXT, "coreml")
     order("predict", 1)
-    with pytest.raises(martlet.UnsupportedError, match="Core ML: .*ordered to fail"):
+    with pytest.raises(martlet.UnsupportedError, match=r"Core ML: .*ordered to fail"):
         model.predict({"x": X})
     np.testing.assert_array_equal(model.predict({"x": X})["y"], np.maximum(X, 0))
     for run in (lambda: model.predict_batch([{"x": X}]), lambda: run_async(model)):
         order("predict", 1)
-        with pytest.raises(martlet.UnsupportedError, match="Core ML: .*ordered to fail"):
+        with pytest.raises(martlet.UnsupportedError, match=r"Core ML: .*ordered to fail"):
             run()
     order("load", ALWAYS)
     martlet.parse(TEXT).save(tmp_path / "model.mlpackage")
-    with pytest.raises(martlet.UnsupportedError, match="Core ML: .*ordered to fail"):
+    with pytest.raises(martlet.UnsupportedError, match=r"Core ML: .*ordered to fail"):
         martlet.load(tmp_path / "model.mlpackage", "coreml")
 
 

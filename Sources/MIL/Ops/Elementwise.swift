@@ -204,6 +204,22 @@ extension OpTable {
             let epsilon = number(epsilon)
             return try function.one("log", name: "\(name)_log", ["x": [x], "epsilon": [epsilon]])
         }
+        mutating func choose(_ condition: ValueID, _ a: ValueID, else b: ValueID) throws -> ValueID {
+            try function.one("select", name: "\(name)_select", ["cond": [condition], "a": [a], "b": [b]])
+        }
+        /// b, and where x is infinite a.
+        mutating func infinite(_ x: ValueID, _ a: ValueID, else b: ValueID) throws -> ValueID {
+            let isInfinite = try binary("equal", unary("abs", x), number(.infinity))
+            return try choose(isInfinite, a, else: b)
+        }
+        /// ln(1 + x). What rounding 1 + x to u loses is made good: ln(u) · x / (u - 1).
+        mutating func logOfOnePlus(_ x: ValueID) throws -> ValueID {
+            let u = try binary("add", x, number(1))
+            let ratio = try binary("real_div", x, binary("sub", u, number(1)))
+            let product = try binary("mul", log(u), ratio)
+            let small = try choose(binary("equal", u, number(1)), x, else: product)
+            return try choose(binary("equal", x, number(.infinity)), x, else: small)
+        }
     }
 
     private static func drafted(
@@ -221,30 +237,43 @@ extension OpTable {
         try draft.binary("real_div", call.id("x"), call.id("y"))
     }
 
+    /// The larger side times √(1 + (smaller / larger)²), which does not overflow.
     private static let hypot = drafted { call, draft in
-        let x = try draft.unary("square", call.id("x"))
-        let sum = try draft.binary("add", x, draft.unary("square", call.id("y")))
-        return try draft.unary("sqrt", sum)
+        let (x, y) = (try draft.unary("abs", call.id("x")), try draft.unary("abs", call.id("y")))
+        let larger = try draft.binary("maximum", x, y)
+        let isZero = try draft.binary("equal", larger, draft.number(0))
+        let divisor = try draft.choose(isZero, draft.number(1), else: larger)
+        let ratio = try draft.unary("square", draft.binary("real_div", draft.binary("minimum", x, y), divisor))
+        let root = try draft.unary("sqrt", draft.binary("add", ratio, draft.number(1)))
+        let length = try draft.binary("mul", larger, root)
+        return try draft.infinite(x, x, else: draft.infinite(y, y, else: length))
     }
 
     private static let logAddExp = drafted { call, draft in
         let larger = try draft.binary("maximum", call.id("x"), call.id("y"))
         let difference = try draft.binary("sub", call.id("x"), call.id("y"))
         let distance = try draft.binary("sub", draft.number(0), draft.unary("abs", difference))
-        return try draft.binary("add", larger, draft.unary("softplus", distance))
+        let sum = try draft.binary("add", larger, draft.unary("softplus", distance))
+        // The distance of equal infinities is no number.
+        let twice = try draft.binary("add", call.id("x"), draft.number(0.6931471805599453))
+        return try draft.choose(draft.binary("equal", call.id("x"), call.id("y")), twice, else: sum)
     }
 
+    /// ln(1 + t + √t · √(t + 2)) with t = x - 1.
     private static let acosh = drafted { call, draft in
-        let x = try call.id("x")
-        let square = try draft.binary("sub", draft.unary("square", x), draft.number(1))
-        return try draft.log(draft.binary("add", x, draft.unary("sqrt", square)))
+        let t = try draft.binary("sub", call.id("x"), draft.number(1))
+        let root = try draft.unary("sqrt", draft.binary("add", t, draft.number(2)))
+        return try draft.logOfOnePlus(draft.binary("add", t, draft.binary("mul", draft.unary("sqrt", t), root)))
     }
 
+    /// ln(1 + a + a / (1/a + √(1 + 1/a²))) with the sign of x, where a = |x|.
     private static let asinh = drafted { call, draft in
         let x = try call.id("x")
-        let square = try draft.binary("add", draft.unary("square", x), draft.number(1))
-        let size = try draft.log(draft.binary("add", draft.unary("abs", x), draft.unary("sqrt", square)))
-        return try draft.binary("mul", draft.unary("sign", x), size)
+        let a = try draft.unary("abs", x)
+        let inverse = try draft.binary("real_div", draft.number(1), a)
+        let root = try draft.unary("sqrt", draft.binary("add", draft.unary("square", inverse), draft.number(1)))
+        let rest = try draft.binary("real_div", a, draft.binary("add", inverse, root))
+        return try draft.binary("mul", draft.unary("sign", x), draft.logOfOnePlus(draft.binary("add", a, rest)))
     }
 
     private static let trunc = drafted { call, draft in
@@ -252,11 +281,19 @@ extension OpTable {
         return try draft.binary("mul", draft.unary("sign", x), draft.unary("floor", draft.unary("abs", x)))
     }
 
+    /// What rounding e^x to u loses is made good: (u - 1) · x / ln(u).
     private static let expm1 = drafted { call, draft in
-        try draft.binary("sub", draft.unary("exp", call.id("x")), draft.number(1))
+        let x = try call.id("x")
+        let u = try draft.unary("exp", x)
+        let less = try draft.binary("sub", u, draft.number(1))
+        let product = try draft.binary("mul", less, draft.binary("real_div", x, draft.log(u)))
+        let isSmall = try draft.binary("equal", less, draft.number(-1))
+        let below = try draft.choose(isSmall, less, else: product)
+        let small = try draft.choose(draft.binary("equal", u, draft.number(1)), x, else: below)
+        return try draft.infinite(u, u, else: small)
     }
 
-    private static let log1p = drafted { call, draft in try draft.log(call.id("x"), plus: 1) }
+    private static let log1p = drafted { call, draft in try draft.logOfOnePlus(call.id("x")) }
 
     private static func logarithm(_ factor: Double) -> Op.Expansion {
         drafted { call, draft in try draft.binary("mul", draft.log(call.id("x")), draft.number(factor)) }
