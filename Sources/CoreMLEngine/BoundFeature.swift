@@ -46,7 +46,8 @@ struct BoundFeature: Sendable {
         switch feature.kind {
         case .multiArray(let array):
             type.dtype = array.dtype
-            form = .array(type)
+            // A lone number comes as one element.
+            form = .array(TensorType(type.dtype, type.shape.isEmpty ? [1] : type.shape))
         case .image(let image): form = .image(image.colorSpace)
         default:
             guard isScores, let classifier else {

@@ -116,10 +116,8 @@
         do { return try body() } catch { throw failure(of: error) }
     }
 
-    /// A wrong feature is the caller's fault, everything else the device's.
+    /// Inputs were checked before, so that what Core ML finds wrong is the device's failure.
     private func failure(of error: any Error) -> Failure {
-        if let failure = error as? Failure { return failure }
-        let isCallers = (error as? MLModelError)?.code == .featureType
-        return Failure(isCallers ? .invalidArgument : .unsupported, "Core ML: \(error.localizedDescription)")
+        (error as? Failure) ?? Failure(.unsupported, "Core ML: \(error.localizedDescription)")
     }
 #endif

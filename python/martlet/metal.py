@@ -172,7 +172,9 @@ def metal_kernel(
         source, grid, threadgroup, function or name, grid_counts, memory, dict(sizes or {}), called, buffers
     )
     op = CustomOp(name, None, parameters, kernel)
-    register(op, Entry(None, infer, parameters), ffi.NULL, results, pure, words or f"The Metal kernel {kernel.function}.")
+    register(
+        op, Entry(None, infer, parameters), ffi.NULL, results, pure, words or f"The Metal kernel {kernel.function}."
+    )
     return op
 
 
@@ -196,7 +198,9 @@ def sizes(what: str, given: Size | Sequence[Size]) -> list[Size]:
     try:
         return [each if isinstance(each, str) else operator.index(each) for each in several]
     except TypeError:
-        raise WrongTypeError(f"The {what} is {given!r}; it must be whole numbers or expressions like 'x.size'.") from None
+        raise WrongTypeError(
+            f"The {what} is {given!r}; it must be whole numbers or expressions like 'x.size'."
+        ) from None
 
 
 def metal_functions(source: str) -> list[dict[str, Any]]:

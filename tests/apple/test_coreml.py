@@ -25,7 +25,7 @@ import martlet
 from tests.cases import Case, all_cases
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "python"))
-from test_cases import OPS, compare
+from test_cases import OPS, STORABLE, compare
 
 SHIMS = ctypes.CDLL(os.environ["MARTLET_LIBRARY"])
 SHIMS.shim_control.argtypes = [ctypes.c_char_p, ctypes.c_long]
@@ -297,6 +297,22 @@ def test_coremltools_reads_every_package(cache: Path, monkeypatch: pytest.Monkey
 
 
 # Files as they are
+
+
+def test_cases_run_from_their_files(cache: Path, tmp_path: Path) -> None:
+    """Files that Martlet saved, in whatever opset, are Core ML's to run as they are, or their programs are."""
+    refused = []
+    for number, case in enumerate(STORABLE):
+        martlet.parse(case.text, "cpu").save(tmp_path / "case.mlpackage")
+        try:
+            model = martlet.load(tmp_path / "case.mlpackage", "coreml")
+        except martlet.UnsupportedError:
+            refused.append(case.name)
+            continue
+        compare(model.predict(case.inputs), case)
+        if number % 200 == 199:
+            shutil.rmtree(cache)
+    assert len(STORABLE) - len(refused) > 2000
 
 
 def load(name: str, device: str = "coreml") -> martlet.Model:
