@@ -130,6 +130,10 @@ void mk_tape_run(const mk_tape *tape, const void *const *inputs, void *const *ou
         plan.tiles = outer / plan.run_rows * plan.run_tiles;
     }
 
+    // Every other sweep goes from the end: what the last one touched last is what the cache still holds.
+    static _Thread_local int sweeps;
+    plan.backward = ++sweeps & 1;
+
     // A part should have some ten thousand lane operations, or the region costs more than it saves.
     int64_t work = outer * plan.columns * (tape->instructions + tape->inputs), parts = work / 49152;
     int threads = parts > 1 ? mk_threads() : 1;

@@ -21,6 +21,7 @@ typedef struct mk_tape_plan {
     int64_t run_tiles;   // tiles in a run (of rows, or of the columns of one row)
     int64_t tiles;       // all tiles
     int crosses;         // a run goes over more than one outer dimension
+    int backward;        // the last tile comes first
 } mk_tape_plan;
 
 #endif

@@ -12,7 +12,7 @@ import operator
 import os
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -201,6 +201,11 @@ def custom_op(
         results = [declared_result(result, names) for result in each]
     if metal is not None and not hasattr(metal, "declared"):
         raise WrongTypeError(f"'metal' is {kind(metal)}; it must be a martlet.MetalKernel, with grid and threadgroup.")
+    if metal is not None:  # which has no fp64: a Python float is one of the smaller types
+        parameters = [
+            replace(each, dtypes=tuple(dtype for dtype in each.dtypes if dtype != "fp64")) if each.constant else each
+            for each in parameters
+        ]
     op = CustomOp(name, function, parameters, metal)
     words = (inspect.getdoc(function) if callable(function) else None) or "A custom op."
     register(op, Entry(function, infer, parameters), pointer, results, pure, words)
