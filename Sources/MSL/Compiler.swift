@@ -43,7 +43,7 @@ import MIL
 
         private static let options =
             [
-                "-std=c++17", "-O2", "-w", "-fPIC", "-shared", "-nostdinc++", "-fno-exceptions", "-fno-rtti",
+                "-std=c++17", "-O2", "-Wno-everything", "-fPIC", "-shared", "-nostdinc++", "-fno-exceptions", "-fno-rtti",
                 "-fno-math-errno", "-ffp-contract=off", "-fno-strict-aliasing", "-fwrapv", "-fsigned-char",
                 "-fvisibility=hidden", "-fno-threadsafe-statics", "-fno-stack-protector",
                 "-Werror=frame-larger-than", "-Wframe-larger-than=\(Stacks.largestFrame)",
@@ -138,14 +138,14 @@ struct Diagnostics {
     }
 
     func failure(source: String, status: Int32, compiler: String) -> Failure {
+        if text.contains("stack frame size") {
+            return Failure(
+                .malformed,
+                "The Metal kernel takes more than \(Stacks.largestFrame) bytes for variables of each thread.")
+        }
         let faults = faults
         guard let first = faults.first else {
             let said = text.split(separator: "\n").prefix(6).joined(separator: "\n")
-            if said.contains("stack frame size") {
-                return Failure(
-                    .malformed,
-                    "The Metal kernel takes more than \(Stacks.largestFrame) bytes for variables of each thread.")
-            }
             return Failure(
                 .unsupported,
                 "'\(compiler)' could not compile a Metal kernel for the CPU (status \(status)): \(said)")
@@ -221,6 +221,7 @@ struct Diagnostics {
                 result.removeSubrange(range.lowerBound...close)
             }
         }
+        for count in 2...4 { result = result.replacing(" __attribute__((ext_vector_type(\(count))))", with: "\(count)") }
         for (ours, theirs) in [
             ("mk_types::", ""), ("metal::precise::", ""), ("metal::_atomic", "atomic"), ("_Float16", "half"),
         ] {

@@ -62,13 +62,19 @@ private struct Writer {
             replaced[index] = "mk_make<vec"
             replaced[end] = ">>"
         case let word where text(index + 1) == "(" && makes(word):
-            guard ![".", "->", "operator", "~", "struct", "class"].contains(text(index - 1)) else { return }
+            guard ![".", "->", "operator", "~", "struct", "class"].contains(text(index - 1)), !declares(index + 1)
+            else { return }
             replaced[index] = "mk_make<\(word)>"
         default: break
         }
     }
 
     private func makes(_ word: String) -> Bool { Writer.vectors.contains(word) || all.typeNames.contains(word) }
+
+    /// Whether `(&name)[4]` or `(*name)(int)` follows a type's name.
+    private func declares(_ open: Int) -> Bool {
+        ["&", "*"].contains(text(open + 1)) && text(open + 3) == ")" && ["[", "("].contains(text(open + 4))
+    }
 
     /// `1.0` is a float and `1.0h` a half; there are no doubles.
     private static func number(_ text: String) -> String {

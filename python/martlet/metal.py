@@ -118,7 +118,7 @@ def metal_kernel(
             threadgroup=256,
             constants={"factor": 2.0},
         )
-        scale(martlet.tensor([1.0, 2.0]), factor=3.0)
+        scale(martlet.Tensor([1.0, 2.0]), factor=3.0)
 
     The buffers are, from `[[buffer(0)]]` on: inputs, outputs, constants, sizes, each in its order. Elements lie dense in
     row-major order. Inputs must be `const` in the kernel; outputs are zeros when it begins. What the kernel does beyond the
