@@ -40,7 +40,7 @@ public struct CoreMLDevice: Device {
     /// Processors that Core ML may use: CPU, GPU and Neural Engine count as one each; nil without Core ML.
     public var computeUnits: Int? {
         #if canImport(CoreML)
-            return MLModel.availableComputeDevices.count { isMine($0) }
+            return autoreleasepool { MLModel.availableComputeDevices.count { isMine($0) } }
         #else
             return nil
         #endif
@@ -72,7 +72,7 @@ public struct CoreMLDevice: Device {
 
     #if canImport(CoreML)
         public var availability: Availability {
-            MLModel.availableComputeDevices.contains(where: isMine)
+            autoreleasepool { MLModel.availableComputeDevices.contains(where: isMine) }
                 ? .available : .unavailable(reason: "This machine has no such processor that Core ML can use.")
         }
 
