@@ -14,6 +14,7 @@
         var outputs: [Port] { features.outputs.map(\.port) }
         var plan: Plan { computePlan.plan }
         var place: (device: String, reason: String) { (computePlan.device, "") }
+        var footprint: Int { computePlan.footprint }
 
         func run(_ inputs: [Tensor], observing observer: Observer?) throws -> [Tensor] {
             try timed(observer) {

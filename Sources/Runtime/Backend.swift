@@ -457,6 +457,7 @@ struct BackendExecutable: Executable {
     }
 
     var place: (device: String, reason: String) { (prepared.device, prepared.reason) }
+    var footprint: Int { prepared.executable.footprint }
 
     func run(_ inputs: [Tensor], observing observer: Observer?) throws -> [Tensor] {
         try prepared.run(inputs, observing: observer)

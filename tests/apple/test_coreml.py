@@ -464,6 +464,11 @@ def test_plans_are_read_when_somebody_asks() -> None:
     model = martlet.parse(CHAIN, "coreml")
     model.predict({"x": np.ones((2, 3), np.float16), "b": np.array(True)})
     repr(model)
+    # Nor does a backend ask, which wants to know how much memory what it keeps takes.
+    backend, x = martlet.CoreMLBackend(), np.ones((64, 64), np.float32)
+    backend.run("matmul", x=x, y=x)
+    assert backend.get_stats().cache_bytes > 4096
+    np.testing.assert_array_equal(martlet.asarray(x).to("coreml") + 1, x + 1)
     assert SHIMS.shim_value(b"planned") == before
     model.plan(), model.plan()
     assert SHIMS.shim_value(b"planned") == before + 1
