@@ -43,7 +43,8 @@ import MIL
 
         private static let options =
             [
-                "-std=c++17", "-O2", "-Wno-everything", "-fPIC", "-shared", "-nostdinc++", "-fno-exceptions", "-fno-rtti",
+                "-std=c++17", "-O2", "-Wno-everything", "-fPIC", "-shared", "-nostdinc++", "-fno-exceptions",
+                "-fno-rtti",
                 "-fno-math-errno", "-ffp-contract=off", "-fno-strict-aliasing", "-fwrapv", "-fsigned-char",
                 "-fvisibility=hidden", "-fno-threadsafe-statics", "-fno-stack-protector",
                 "-Werror=frame-larger-than", "-Wframe-larger-than=\(Stacks.largestFrame)",
@@ -221,7 +222,9 @@ struct Diagnostics {
                 result.removeSubrange(range.lowerBound...close)
             }
         }
-        for count in 2...4 { result = result.replacing(" __attribute__((ext_vector_type(\(count))))", with: "\(count)") }
+        for count in 2...4 {
+            result = result.replacing(" __attribute__((ext_vector_type(\(count))))", with: "\(count)")
+        }
         for (ours, theirs) in [
             ("mk_types::", ""), ("metal::precise::", ""), ("metal::_atomic", "atomic"), ("_Float16", "half"),
         ] {
