@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -771,22 +770,36 @@ def test_a_clang_that_fails(tmp_path):
     assert "it is broken" in done.stderr
 
 
+def kernels(folder):
+    """The entries of the cache on disk, with what clang made of each."""
+    return sorted(folder.glob("compiled/msl-*/content/kernels.so"))
+
+
 def test_what_was_compiled_is_found_again(tmp_path):
     assert "['tried']" in run(LISTED, MARTLET_CACHE=str(tmp_path)).stdout
-    (kept,) = (tmp_path / "msl").iterdir()
+    (kept,) = kernels(tmp_path)
     before = kept.stat()
     assert "['tried']" in run(LISTED, MARTLET_CACHE=str(tmp_path)).stdout
-    (same,) = (tmp_path / "msl").iterdir()
+    (same,) = kernels(tmp_path)
     assert (same, same.stat().st_ino) == (kept, before.st_ino)
     with open(same, "ab") as file:  # no longer what was written
         file.write(b"odd")
     assert "['tried']" in run(LISTED, MARTLET_CACHE=str(tmp_path)).stdout
-    (new,) = (tmp_path / "msl").iterdir()
+    (new,) = kernels(tmp_path)
     assert new.stat().st_size == before.st_size
-    assert not list(Path(os.environ.get("TMPDIR", "/tmp")).glob("martlet-msl-*/kernel.cpp"))
+    assert not list(Path(os.environ.get("TMPDIR", "/tmp")).glob("martlet-*/content/kernel.cpp"))
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("chattr"), reason="root may write anywhere")
+def test_what_cannot_be_loaded_is_compiled_again(tmp_path):
+    assert "['tried']" in run(LISTED, MARTLET_CACHE=str(tmp_path)).stdout
+    (kept,) = kernels(tmp_path)
+    right = kept.read_bytes()
+    kept.write_bytes(bytes(len(right)))  # whole by its size
+    assert "['tried']" in run(LISTED, MARTLET_CACHE=str(tmp_path)).stdout
+    (new,) = kernels(tmp_path)
+    assert new.read_bytes()[:4] == right[:4]
+
+
 def test_a_cache_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("no folder")
     done = run(LISTED, MARTLET_CACHE=str(tmp_path / "file"))
@@ -797,7 +810,7 @@ def test_two_processes_at_once(tmp_path):
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: run(LISTED, MARTLET_CACHE=str(tmp_path)), range(4)))
     assert ["['tried']" in each.stdout for each in found] == [True] * 4
-    assert len(list((tmp_path / "msl").iterdir())) == 1
+    assert len(kernels(tmp_path)) == 1
 
 
 def test_macros_of_the_language():
