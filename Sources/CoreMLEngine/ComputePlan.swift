@@ -70,7 +70,8 @@
 
         private static func reason(_ usage: MLComputePlan.DeviceUsage, _ cost: MLComputePlan.Cost?) -> String {
             let supported = usage.supported.map(\.title).sorted().joined(separator: ", ")
-            let share = cost.map { "; estimated at \(Double(Int($0.weight * 1000 + 0.5)) / 10) % of the whole" } ?? ""
+            let parts = cost.flatMap { Int(exactly: ($0.weight * 1000).rounded()) }
+            let share = parts.map { "; estimated at \(Double($0) / 10) % of the whole" } ?? ""
             return "preferred among \(supported)\(share)"
         }
 
