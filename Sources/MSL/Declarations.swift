@@ -357,11 +357,17 @@ struct Declarations {
     func copies() throws -> [Range<Int>] {
         let spaces: Set<String> = ["device", "thread", "threadgroup", "threadgroup_imageblock"]
         func plain(_ range: Range<Int>) -> [String] {
-            range.map { text($0) == "constant" ? "const" : text($0) }.filter { !spaces.contains($0) }
+            range.map { text($0) == "constant" ? "const" : text($0) }.reduce(into: []) { words, word in
+                let isSaid = spaces.contains(word) || word == "const" && words.last == word
+                if !isSaid { words.append(word) }
+            }
         }
         var (known, result): ([[String]: [String]], [Range<Int>]) = ([:], [])
         for chunk in chunks {
-            guard let body = chunk.body else { continue }
+            guard let body = chunk.body else {
+                try result += copiedMembers(chunk.range, plain)
+                continue
+            }
             let head = chunk.scope + plain(chunk.range.lowerBound..<body.lowerBound)
             guard let other = known.updateValue(plain(body), forKey: head) else { continue }
             guard other == plain(body) else {
@@ -373,6 +379,46 @@ struct Declarations {
             result.append(chunk.range)
         }
         return result
+    }
+
+    /// Members of a structure that stand there once for each address space.
+    private func copiedMembers(_ range: Range<Int>, _ plain: (Range<Int>) -> [String]) throws -> [Range<Int>] {
+        guard let open = range.first(where: { text($0) == "{" }), range.contains(where: isStructure),
+            text(open - 1) != "="
+        else { return [] }
+        var (known, result): (Set<[String]>, [Range<Int>]) = ([], [])
+        var (start, place) = (open + 1, open + 1)
+        let end = try close(open)
+        while place < end {
+            var isLast = text(place) == ";"
+            if text(place) == "(" || text(place) == "[" { place = try close(place) }
+            if text(place) == "{" {
+                let isBody = opensBody(place)
+                place = try close(place)
+                isLast = isBody
+            }
+            place += 1
+            guard isLast else { continue }
+            if !known.insert(plain(start..<place)).inserted, place > start + 1 { result.append(start..<place) }
+            start = place
+        }
+        return result
+    }
+
+    private func isStructure(_ index: Int) -> Bool { ["struct", "class", "union"].contains(text(index)) }
+
+    /// Whether a brace opens the body of a function.
+    private func opensBody(_ brace: Int) -> Bool {
+        let qualifiers: Set<String> = ["const", "device", "constant", "thread", "threadgroup"]
+        return text(brace - 1) == ")" || qualifiers.contains(text(brace - 1))
+    }
+
+    /// What stands between the braces of functions and of methods.
+    func bodies() throws -> [Range<Int>] {
+        try chunks.flatMap { chunk -> [Range<Int>] in
+            if let body = chunk.body { return [body] }
+            return try chunk.range.filter { text($0) == "{" && opensBody($0) }.map { $0 + 1..<(try close($0)) }
+        }
     }
 
     // MARK: Calls

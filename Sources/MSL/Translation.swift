@@ -37,7 +37,7 @@ private struct Writer {
 
     mutating func rewrite() throws {
         for index in tokens.indices { token(index) }
-        for body in all.chunks.compactMap(\.body) { for index in body { variable(index) } }
+        for index in Set(try all.bodies().joined()) { variable(index) }
         for range in try all.copies() + all.instances.map(\.range) {
             for index in range { (before[index], replaced[index], after[index]) = (nil, "", nil) }
         }
@@ -75,10 +75,31 @@ private struct Writer {
         case let word where text(index + 1) == "(" && makes(word):
             guard ![".", "->", "operator", "~", "struct", "class"].contains(text(index - 1)), !declares(index + 1)
             else { return }
-            replaced[index] = "mk_make<\(word)>"
+            if let start = qualified(index) {
+                before[start, default: ""] += "mk_make<"
+                replaced[index] = "\(word)>"
+            } else {
+                replaced[index] = "mk_make<\(word)>"
+            }
             truths(index + 1)
         default: break
         }
+    }
+
+    /// Where `typename Wide<half>::` begins in front of a type's name; nil where nothing but a library's name is there.
+    private func qualified(_ index: Int) -> Int? {
+        var place = index
+        while text(place - 1) == "::" {
+            place -= 2
+            var depth = 0
+            repeat {
+                if text(place) == ">" { depth += 1 }
+                if text(place) == "<" { depth -= 1 }
+                if depth > 0 || text(place) == "<" { place -= 1 }
+            } while place > 0 && (depth > 0 || text(place + 1) == "<" && tokens[place].kind != .word)
+        }
+        guard place < index, place >= 0, !["metal", "simd"].contains(text(place)) else { return nil }
+        return text(place - 1) == "typename" ? place - 1 : place
     }
 
     /// What a vector is made of, between the parentheses that open here, may be comparisons.
@@ -127,7 +148,7 @@ private struct Writer {
     /// `float3 v(x, 1, 2), w(0);` in a function: clang would take one number only.
     private mutating func variable(_ index: Int) {
         guard tokens[index].kind == .word, makes(text(index)), tokens.indices.contains(index + 2),
-            ![".", "->"].contains(text(index - 1))
+            ![".", "->"].contains(text(index - 1)), text(index - 1) != "::" || qualified(index) == nil
         else { return }
         var name = index + 1
         while name + 1 < tokens.count, tokens[name].kind == .word, text(name + 1) == "(",

@@ -495,7 +495,8 @@ WILD = {
     ),
     "arithmetic of packed vectors": (
         "",
-        "packed_float3 p = {v, 2, 3}; packed_float3 q = p * 2.0f; q += p; q /= 2.0f; q = q / p * 2 * p / 2; q = -q - p + 2 * float3(p); r = q.x + q[2];",
+        "packed_float3 p = {v, 2, 3}; packed_float3 q = p * 2.0f; q += p; q /= 2.0f; "
+        "q = q / p * 2 * p / 2; q = -q - p + 2 * float3(p); r = q.x + q[2];",
         lambda x: (-1.5 - 1 + 2) * (x + 3),
     ),
     "divisors that are 0": (
@@ -515,10 +516,35 @@ WILD = {
             + x / 8
         ),
     ),
+    "methods that declare vectors": (
+        "struct Ray { float3 o; float3 at(float t) const { float3 p(o.x, t, 1), q(2); return p + q; } };",
+        "Ray a = {float3(v)}; float3 p = a.at(3); r = p.x + p.y + p.z;",
+        lambda x: x + 3 + 1 + 6,
+    ),
+    "members once for each address space": (
+        "struct Pair {\n"
+        "    float a, b;\n"
+        "    constexpr Pair() : a(1), b(2) {};\n"
+        "    constexpr Pair() threadgroup : a(1), b(2) {};\n"
+        "    template <typename T> constexpr Pair(T x) thread : a(x), b(3) {}\n"
+        "    template <typename T> constexpr Pair(T x) threadgroup : a(x), b(3) {}\n"
+        "    float sum() const device { return a + b; }\n"
+        "    float sum() const constant { return a + b; }\n"
+        "    float sum(float c) const thread { return a + b + c; }\n"
+        "};",
+        "Pair p; Pair q(v); r = p.sum() + q.sum(1);",
+        lambda x: 3 + x + 4,
+    ),
+    "types that belong to templates": (
+        "template <typename T> struct wide { using type = vec<T, 4>; };\nnamespace some { typedef float2 two; }",
+        "r = float(typename wide<half>::type(1.0h).w) + some::two(v).y + metal::float2(2, 3).y;",
+        lambda x: 1 + x + 3,
+    ),
     "sums and products that hold": (
         "",
         "r = madsat(2000000000, 3, 1) == 2147483647 && madsat(-2000000000, 3, 1) == (-2147483647 - 1) "
-        "&& madsat(4000000000u, 2u, 1u) == 4294967295u && madsat(7, 3, 1) == 22 && madsat(1ul << 63, 3ul, 0ul) == ~0ul;",
+        "&& madsat(4000000000u, 2u, 1u) == 4294967295u "
+        "&& madsat(7, 3, 1) == 22 && madsat(1ul << 63, 3ul, 0ul) == ~0ul;",
         lambda x: np.ones_like(x),
     ),
 }
@@ -550,6 +576,29 @@ def test_parts_of_tensors_lie_anywhere():
     x = floats(1001)
     np.testing.assert_array_equal(op(martlet.Tensor(x)[1:997]).numpy(), 2 * x[1:997])
     np.testing.assert_array_equal(op(x[1:]).numpy(), 2 * x[1:])
+
+
+def test_bytes_of_any_type():
+    body = """
+    kernel void tried(device const char *x [[buffer(0)]], device float *out [[buffer(1)]],
+                      constant ulong &step [[buffer(2)]], uint i [[thread_position_in_grid]]) {
+        out[i] = *(device const float *)(x + i * step);
+    }"""
+    op = kernel(body, {"x": None}, martlet.Result("float32", (5,)), 5, 5, constants={"step": np.uint64(8)})
+    x = floats(10)
+    np.testing.assert_array_equal(op(x).numpy(), x[::2])
+    np.testing.assert_array_equal(op(x.view(np.uint8)).numpy(), x[::2])
+
+
+def test_bfloat():
+    body = """
+    kernel void tried(device const float *x [[buffer(0)]], device float *out [[buffer(1)]],
+                      uint i [[thread_position_in_grid]]) {
+        typedef bfloat narrow; typedef half short_float;
+        narrow b = narrow(x[i]); short_float h = static_cast<short_float>(b); out[i] = h + narrow(1.0h);
+    }"""
+    x = np.array([1, 1 + 2**-9, 3.5, -0.25], np.float32)
+    np.testing.assert_array_equal(kernel(body, ["x"], "x", "x.size", 4)(x).numpy(), [2, 2, 4.5, 0.75])
 
 
 def test_functions_that_only_spaces_tell_apart():

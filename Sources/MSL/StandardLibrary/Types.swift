@@ -140,6 +140,10 @@ extension StandardLibrary {
                 return v;
             } else if constexpr (mk_parts<T>::is_vector && !mk_parts<U>::is_vector) {
                 return T(mk_element_of<T>(u));
+            #ifdef MK_BFLOAT
+            } else if constexpr ((__is_same(T, half) && __is_same(U, bfloat)) || (__is_same(T, bfloat) && __is_same(U, half))) {
+                return static_cast<T>(static_cast<float>(u));
+            #endif
             } else {
                 return static_cast<T>(u);
             }
