@@ -46,7 +46,9 @@ import Runtime
             [
                 "-std=c++17", "-O2", "-Wno-everything", "-fPIC", "-shared", "-nostdinc++", "-fno-exceptions",
                 "-fno-rtti",
-                "-fno-math-errno", "-ffp-contract=off", "-fno-strict-aliasing", "-fwrapv", "-fsigned-char",
+                "-fno-math-errno", "-ffp-contract=off",
+                // A tensor may be a part of another, whose first element lies anywhere.
+                "-fmax-type-align=8", "-fno-strict-aliasing", "-fwrapv", "-fsigned-char",
                 "-fvisibility=hidden", "-fno-threadsafe-statics", "-fno-stack-protector",
                 "-Werror=frame-larger-than", "-Wframe-larger-than=\(Stacks.largestFrame)",
             ] + native
@@ -231,9 +233,11 @@ struct Diagnostics {
         }
         for count in 2...4 {
             result = result.replacing(" __attribute__((ext_vector_type(\(count))))", with: "\(count)")
+                .replacing("mk_bools<\(count)>", with: "bool\(count)")
         }
         for (ours, theirs) in [
-            ("mk_types::", ""), ("metal::precise::", ""), ("metal::_atomic", "atomic"), ("_Float16", "half"),
+            ("mk_types::", ""), ("mk_", ""), ("metal::precise::", ""), ("metal::_atomic", "atomic"),
+            ("_Float16", "half"),
         ] {
             while let range = firstRange(of: ours, in: result[...]) { result.replaceSubrange(range, with: theirs) }
         }

@@ -147,11 +147,12 @@ private final class KernelRunner: Sendable {
             threadgroupMemory: launch.memory, concurrency: Threads.count)
     }
 
-    /// Whether elements of a tensor are what a kernel reads: complex numbers are two floats, signs do not matter to sizes.
+    /// Whether elements of a tensor are what a kernel reads: complex numbers are two floats, signs do not matter to sizes, and
+    /// `char` is what kernels call bytes of any kind.
     private static func fits(_ given: DataType, _ wanted: DataType) -> Bool {
         let same: Set<Set<DataType>> = [
-            [.complex64, .float32], [.int32, .uint32], [.bool, .uint8],
+            [.complex64, .float32], [.int32, .uint32], [.bool, .uint8], [.int8, .uint8],
         ]
-        return given == wanted || same.contains([given, wanted])
+        return given == wanted || wanted == .int8 && given != .float64 || same.contains([given, wanted])
     }
 }
