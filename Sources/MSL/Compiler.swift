@@ -1,4 +1,5 @@
 import MIL
+import Runtime
 
 #if os(Linux) || os(macOS)
     /// The machine's clang, told to make shared objects of sources in the Metal Shading Language.
@@ -43,8 +44,11 @@ import MIL
 
         private static let options =
             [
-                "-std=c++17", "-O2", "-Wno-everything", "-fPIC", "-shared", "-nostdinc++", "-fno-exceptions", "-fno-rtti",
-                "-fno-math-errno", "-ffp-contract=off", "-fno-strict-aliasing", "-fwrapv", "-fsigned-char",
+                "-std=c++17", "-O2", "-Wno-everything", "-fPIC", "-shared", "-nostdinc++", "-fno-exceptions",
+                "-fno-rtti",
+                "-fno-math-errno", "-ffp-contract=off",
+                // A tensor may be a part of another, whose first element lies anywhere.
+                "-fmax-type-align=8", "-fno-strict-aliasing", "-fwrapv", "-fsigned-char",
                 "-fvisibility=hidden", "-fno-threadsafe-statics", "-fno-stack-protector",
                 "-Werror=frame-larger-than", "-Wframe-larger-than=\(Stacks.largestFrame)",
             ] + native
@@ -58,8 +62,14 @@ import MIL
             "-fno-elide-type",
         ]
 
-        /// Compiles a source into the shared object `object`, with `folder` for what lies between.
-        func compile(_ source: String, macros: [String: String], into object: String, folder: String) throws {
+        /// Compiles a source into the shared object `object`. What lies between is in a folder that goes.
+        func compile(_ source: String, macros: [String: String], into object: String) throws {
+            _ = try DiskCache.temporary { try compile(source, macros, into: object, by: $0) }
+        }
+
+        private func compile(
+            _ source: String, _ macros: [String: String], into object: String, by folder: String
+        ) throws {
             let (input, expanded) = (folder + "/source.cpp", folder + "/expanded.cpp")
             try System.write(
                 "#line 1 \"\(Translation.sourceName)\"\n" + Compiler.withoutIncludes(source) + "\n", to: input)
@@ -221,9 +231,13 @@ struct Diagnostics {
                 result.removeSubrange(range.lowerBound...close)
             }
         }
-        for count in 2...4 { result = result.replacing(" __attribute__((ext_vector_type(\(count))))", with: "\(count)") }
+        for count in 2...4 {
+            result = result.replacing(" __attribute__((ext_vector_type(\(count))))", with: "\(count)")
+                .replacing("mk_bools<\(count)>", with: "bool\(count)")
+        }
         for (ours, theirs) in [
-            ("mk_types::", ""), ("metal::precise::", ""), ("metal::_atomic", "atomic"), ("_Float16", "half"),
+            ("mk_types::", ""), ("mk_", ""), ("metal::precise::", ""), ("metal::_atomic", "atomic"),
+            ("_Float16", "half"),
         ] {
             while let range = firstRange(of: ours, in: result[...]) { result.replaceSubrange(range, with: theirs) }
         }

@@ -43,6 +43,10 @@ struct Declarations {
         let isPlainFunction: Bool
         let line: Int
         let range: Range<Int>
+        /// Between the braces of a function.
+        var body: Range<Int>?
+        /// The namespaces it stands in.
+        var scope: [String] = []
     }
 
     private(set) var kernels: [Kernel] = []
@@ -125,9 +129,7 @@ struct Declarations {
     private mutating func collectAliases() {
         for index in tokens.indices where tokens[index].kind == .word {
             if text(index) == "using", text(index + 2) == "=" { typeNames.insert(text(index + 1)) }
-            if text(index) == "typedef", let end = tokens[index...].firstIndex(where: { $0.text == ";" }),
-                tokens[end - 1].kind == .word
-            {
+            if text(index) == "typedef", let end = end(ofTypedef: index), tokens[end - 1].kind == .word {
                 typeNames.insert(text(end - 1))
             }
             if text(index) == "template", text(index + 1) == "<", let end = closeAngle(index + 1) {
@@ -137,6 +139,16 @@ struct Declarations {
                 }
             }
         }
+    }
+
+    /// Where an alias ends: the semicolon that stands in no braces.
+    private func end(ofTypedef start: Int) -> Int? {
+        var place = start
+        while place < tokens.count, text(place) != ";" {
+            if text(place) == "{" { place = (try? close(place)) ?? tokens.count }
+            place += 1
+        }
+        return place < tokens.count ? place : nil
     }
 
     /// The name of a template's parameter: the last word before a default.
@@ -190,14 +202,13 @@ struct Declarations {
                     range: range))
             return shape.end
         }
-        let name = text(list.lowerBound - 2)
+        let name = shape.function
         let parts = try parts(list)
         try Lint.check(parameters: parts.map { tokens[$0] })
         chunks.append(
             Chunk(
                 name: name, words: words(range), isPlainFunction: template == nil, line: tokens[start].line,
-                range: range)
-        )
+                range: range, body: body, scope: scope))
         if let kernel = (index..<list.lowerBound).first(where: { text($0) == "kernel" }) {
             let attributes = try attributes(in: index..<list.lowerBound)
             kernels.append(
@@ -213,6 +224,8 @@ struct Declarations {
     private struct Shape {
         var end: Int
         var name = ""
+        /// The name in front of the parentheses.
+        var function = ""
         /// Between the parentheses of a function's parameters.
         var list: Range<Int>?
         /// Between the braces of its body.
@@ -223,19 +236,30 @@ struct Declarations {
     private func shape(_ start: Int) throws -> Shape {
         var shape = Shape(end: tokens.count)
         var (place, isAssigned): (Int, Bool) = (start, false)
+        var name: Int?
         let notNames: Set<String> = ["decltype", "alignas", "__attribute__", "sizeof", "noexcept", "METAL_ALIGN"]
         while place < tokens.count {
             switch text(place) {
             case "[": place = try close(place)
-            case "<": place = isAssigned ? place : closeAngle(place) ?? place
+            case "operator" where shape.list == nil:
+                // Its name is a sign, which may look like a bracket or an assignment.
+                place += text(place + 1) == "(" ? 2 : 1
+                while place + 1 < tokens.count, text(place + 1) != "(" { place += 1 }
+                (name, isAssigned) = (place, false)
+            case "<":
+                guard !isAssigned, let end = closeAngle(place) else { break }
+                // `half4 load<half>(...)`: the name of a function stands in front of what it is specialized for.
+                if place > start, tokens[place - 1].kind == .word, text(end + 1) == "(" { name = place - 1 }
+                place = end
             case "=": isAssigned = true
             case "(":
                 let end = try close(place)
-                if shape.list == nil, !isAssigned, place > start, tokens[place - 1].kind == .word,
-                    !notNames.contains(text(place - 1))
-                {
+                if place > start, tokens[place - 1].kind == .word { name = place - 1 }
+                if shape.list == nil, !isAssigned, let name, !notNames.contains(text(name)) {
                     shape.list = place + 1..<end
+                    shape.function = text(name)
                 }
+                name = nil
                 place = end
             case "{":
                 let end = try close(place)
@@ -325,6 +349,76 @@ struct Declarations {
             attributes: try attributes(in: range), name: plain.contains(last) ? text(last) : "",
             line: tokens[min(range.lowerBound, tokens.count - 1)].line,
             isPointer: bracket != nil || plain.contains { ["*", "&"].contains(text($0)) }, space: space)
+    }
+
+    // MARK: Copies
+
+    /// Functions that are others' copies but for address spaces, which the CPU does not have.
+    func copies() throws -> [Range<Int>] {
+        let spaces: Set<String> = ["device", "thread", "threadgroup", "threadgroup_imageblock"]
+        func plain(_ range: Range<Int>) -> [String] {
+            range.map { text($0) == "constant" ? "const" : text($0) }.reduce(into: []) { words, word in
+                let isSaid = spaces.contains(word) || word == "const" && words.last == word
+                if !isSaid { words.append(word) }
+            }
+        }
+        var (known, result): ([[String]: [String]], [Range<Int>]) = ([:], [])
+        for chunk in chunks {
+            guard let body = chunk.body else {
+                try result += copiedMembers(chunk.range, plain)
+                continue
+            }
+            let head = chunk.scope + plain(chunk.range.lowerBound..<body.lowerBound)
+            guard let other = known.updateValue(plain(body), forKey: head) else { continue }
+            guard other == plain(body) else {
+                throw Failure.atLine(
+                    chunk.line,
+                    "'\(chunk.name)' differs from another function by address spaces alone, which the CPU cannot tell "
+                        + "apart", .unsupported)
+            }
+            result.append(chunk.range)
+        }
+        return result
+    }
+
+    /// Members of a structure that stand there once for each address space.
+    private func copiedMembers(_ range: Range<Int>, _ plain: (Range<Int>) -> [String]) throws -> [Range<Int>] {
+        guard let open = range.first(where: { text($0) == "{" }), range.contains(where: isStructure),
+            text(open - 1) != "="
+        else { return [] }
+        var (known, result): (Set<[String]>, [Range<Int>]) = ([], [])
+        var (start, place) = (open + 1, open + 1)
+        let end = try close(open)
+        while place < end {
+            var isLast = text(place) == ";"
+            if text(place) == "(" || text(place) == "[" { place = try close(place) }
+            if text(place) == "{" {
+                let isBody = opensBody(place)
+                place = try close(place)
+                isLast = isBody
+            }
+            place += 1
+            guard isLast else { continue }
+            if !known.insert(plain(start..<place)).inserted, place > start + 1 { result.append(start..<place) }
+            start = place
+        }
+        return result
+    }
+
+    private func isStructure(_ index: Int) -> Bool { ["struct", "class", "union"].contains(text(index)) }
+
+    /// Whether a brace opens the body of a function.
+    private func opensBody(_ brace: Int) -> Bool {
+        let qualifiers: Set<String> = ["const", "device", "constant", "thread", "threadgroup"]
+        return text(brace - 1) == ")" || qualifiers.contains(text(brace - 1))
+    }
+
+    /// What stands between the braces of functions and of methods.
+    func bodies() throws -> [Range<Int>] {
+        try chunks.flatMap { chunk -> [Range<Int>] in
+            if let body = chunk.body { return [body] }
+            return try chunk.range.filter { text($0) == "{" && opensBody($0) }.map { $0 + 1..<(try close($0)) }
+        }
     }
 
     // MARK: Calls

@@ -25,8 +25,7 @@ enum Lint {
     private static let absent: [String: String] = [
         "sampler": "samplers", "simdgroup_matrix": "simdgroup matrices", "simdgroup_load": "simdgroup matrices",
         "simdgroup_store": "simdgroup matrices", "simdgroup_multiply_accumulate": "simdgroup matrices",
-        "simdgroup_multiply": "simdgroup matrices", "function_constant": "function constants",
-        "is_function_constant_defined": "function constants", "stage_in": "[[stage_in]]", "imageblock": "image blocks",
+        "simdgroup_multiply": "simdgroup matrices", "stage_in": "[[stage_in]]", "imageblock": "image blocks",
         "vertex": "vertex functions", "fragment": "fragment functions",
         "visible_function_table": "function pointers", "intersection_function_table": "ray tracing",
         "intersector": "ray tracing", "acceleration_structure": "ray tracing", "command_buffer": "command buffers",
@@ -37,6 +36,12 @@ enum Lint {
     static func check(_ tokens: [Token]) throws {
         for (index, token) in tokens.enumerated() where token.kind == .word {
             let next = index + 1 < tokens.count ? tokens[index + 1].text : ""
+            if ["function_constant", "is_function_constant_defined"].contains(token.text) {
+                throw Failure.atLine(
+                    token.line,
+                    "'\(token.text)': nobody gives function constants their values; bind a constant by value",
+                    .unsupported)
+            }
             if let words = foreign[token.text] { throw Failure.atLine(token.line, words) }
             if token.text == "std", next == "::" {
                 throw Failure.atLine(token.line, "there is no std:: in Metal; its functions are in metal::")

@@ -22,6 +22,9 @@ private struct Writer {
     private var tokens: [Token] { all.tokens }
     /// What stands for a token instead of its text.
     private var replaced: [Int: String] = [:]
+    /// What stands in front of a token, and behind it.
+    private var before: [Int: String] = [:]
+    private var after: [Int: String] = [:]
     private var variables = 0
 
     init(_ declarations: Declarations) { all = declarations }
@@ -34,7 +37,10 @@ private struct Writer {
 
     mutating func rewrite() throws {
         for index in tokens.indices { token(index) }
-        for instance in all.instances { for index in instance.range { replaced[index] = "" } }
+        for index in Set(try all.bodies().joined()) { variable(index) }
+        for range in try all.copies() + all.instances.map(\.range) {
+            for index in range { (before[index], replaced[index], after[index]) = (nil, "", nil) }
+        }
         for kernel in all.kernels { try header(kernel) }
         try threadgroupVariables()
     }
@@ -47,6 +53,7 @@ private struct Writer {
         let token = tokens[index]
         if token.kind == .number { replaced[index] = Writer.number(token.text) }
         if token.text == "(" { cast(index) }
+        if ["/", "%"].contains(token.text) { quotient(index) }
         guard token.kind == .word else { return }
         switch token.text {
         case let word where Writer.dropped.contains(word): replaced[index] = ""
@@ -54,18 +61,103 @@ private struct Writer {
         case "static_cast" where text(index + 1) == "<":
             let end = all.closeAngle(index + 1) ?? index
             let isPlain = !(index..<end).contains { ["&", "*"].contains(text($0)) }
-            if isPlain { replaced[index] = "mk_cast" }
+            if isPlain {
+                replaced[index] = "mk_cast"
+                truths(end + 1)
+            }
         case "vec" where text(index + 1) == "<":
             guard let end = all.closeAngle(index + 1), text(end + 1) == "(", text(index - 1) != "operator" else {
                 return
             }
             replaced[index] = "mk_make<vec"
             replaced[end] = ">>"
+            truths(end + 1)
         case let word where text(index + 1) == "(" && makes(word):
             guard ![".", "->", "operator", "~", "struct", "class"].contains(text(index - 1)), !declares(index + 1)
             else { return }
-            replaced[index] = "mk_make<\(word)>"
+            if let start = qualified(index) {
+                before[start, default: ""] += "mk_make<"
+                replaced[index] = "\(word)>"
+            } else {
+                replaced[index] = "mk_make<\(word)>"
+            }
+            truths(index + 1)
         default: break
+        }
+    }
+
+    /// Where `typename Wide<half>::` begins in front of a type's name; nil where nothing but a library's name is there.
+    private func qualified(_ index: Int) -> Int? {
+        var place = index
+        while text(place - 1) == "::" {
+            place -= 2
+            var depth = 0
+            repeat {
+                if text(place) == ">" { depth += 1 }
+                if text(place) == "<" { depth -= 1 }
+                if depth > 0 || text(place) == "<" { place -= 1 }
+            } while place > 0 && (depth > 0 || text(place + 1) == "<" && tokens[place].kind != .word)
+        }
+        guard place < index, place >= 0, !["metal", "simd"].contains(text(place)) else { return nil }
+        return text(place - 1) == "typename" ? place - 1 : place
+    }
+
+    /// What a vector is made of, between the parentheses that open here, may be comparisons.
+    private mutating func truths(_ open: Int) {
+        guard text(open) == "(", let end = try? all.close(open), let parts = try? all.parts(open + 1..<end) else {
+            return
+        }
+        for part in parts where !part.isEmpty && isComparison(part) {
+            before[part.lowerBound, default: ""] += "mk_truth("
+            after[part.upperBound - 1, default: ""] += ")"
+        }
+    }
+
+    private static let logical: Set<String> = ["&", "|", "^", "&&", "||", "!"]
+
+    /// Whether tokens compare, outside of all brackets and without choosing by it.
+    private func isComparison(_ range: Range<Int>) -> Bool {
+        var (place, found): (Int, Bool) = (range.lowerBound, text(range.lowerBound) == "!")
+        while place < range.upperBound {
+            switch text(place) {
+            case "(":
+                let end = (try? all.close(place)) ?? range.upperBound
+                // A comparison in parentheses, alone or beside others.
+                let isOperand = place == range.lowerBound || Writer.logical.contains(text(place - 1))
+                let isWhole = end + 1 >= range.upperBound || Writer.logical.contains(text(end + 1))
+                found = found || isOperand && isWhole && place + 1 < end && isComparison(place + 1..<end)
+                place = end
+            case "[", "{": place = (try? all.close(place)) ?? range.upperBound
+            case "?", "<<": return false
+            case "<":
+                let end = all.closeAngle(place).flatMap { ["(", "::", "{"].contains(text($0 + 1)) ? $0 : nil }
+                found = found || end == nil
+                place = end ?? place
+            case ">":
+                // Two signs in a row shift.
+                guard text(place + 1) != ">" else { return false }
+                found = true
+            case "<=", ">=", "==", "!=": found = true
+            default: break
+            }
+            place += 1
+        }
+        return found
+    }
+
+    /// `float3 v(x, 1, 2), w(0);` in a function: clang would take one number only.
+    private mutating func variable(_ index: Int) {
+        guard tokens[index].kind == .word, makes(text(index)), tokens.indices.contains(index + 2),
+            ![".", "->"].contains(text(index - 1)), text(index - 1) != "::" || qualified(index) == nil
+        else { return }
+        var name = index + 1
+        while name + 1 < tokens.count, tokens[name].kind == .word, text(name + 1) == "(",
+            let end = try? all.close(name + 1), end > name + 2, [";", ","].contains(text(end + 1))
+        {
+            replaced[name] = "\(text(name)) = mk_make<\(text(index))>"
+            truths(name + 1)
+            name = end + 2
+            guard text(end + 1) == "," else { return }
         }
     }
 
@@ -89,6 +181,15 @@ private struct Writer {
         return lower.hasSuffix("f") ? text : text + "f"
     }
 
+    /// `a / b` and `a %= b`, where b may be 0.
+    private mutating func quotient(_ index: Int) {
+        guard text(index - 1) != "operator" else { return }
+        let isAssigned = text(index + 1) == "=" && !tokens[index + 1].isSpaced
+        let sign = text(index) + (isAssigned ? "=" : "")
+        replaced[index] = "\(sign) mk_by() \(sign)"
+        if isAssigned { replaced[index + 1] = "" }
+    }
+
     /// `(float4)x` where x may be a vector of another type.
     private mutating func cast(_ index: Int) {
         guard Writer.vectors.contains(text(index + 1)), text(index + 2) == ")", index + 3 < tokens.count else { return }
@@ -105,6 +206,9 @@ private struct Writer {
         guard !isSign || isBinary && earlier.text != "return" else { return }
         replaced[index] = "mk_caster<"
         replaced[index + 2] = ">{}->*"
+        if next.text == "(", let end = try? all.close(index + 3), isComparison(index + 4..<end) {
+            replaced[index + 2] = ">{}->*mk_truth"
+        }
     }
 
     // MARK: Kernels
@@ -189,8 +293,10 @@ private struct Writer {
                 line = token.line
             }
             if token.isSpaced { result += " " }
+            result += before[index] ?? ""
             result += replaced[index] ?? token.text
             if replaced[index] != nil { result += " " }
+            result += after[index] ?? ""
         }
         return result
     }

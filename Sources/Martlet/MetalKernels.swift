@@ -63,7 +63,7 @@ private final class KernelRunner: Sendable {
     }
 
     private func compile() throws -> KernelFunction {
-        let library = try KernelLibrary(source: kernel.source, cacheFolder: DiskCache.root.map { $0 + "/msl" })
+        let library = try KernelLibrary(source: kernel.source)
         guard let function = library.function(named: kernel.function) else {
             let names = library.functionNames.joined(separator: ", ")
             throw wrong(.notFound, "the source has no kernel of this name; it has \(names.isEmpty ? "none" : names)")
@@ -147,11 +147,12 @@ private final class KernelRunner: Sendable {
             threadgroupMemory: launch.memory, concurrency: Threads.count)
     }
 
-    /// Whether elements of a tensor are what a kernel reads: complex numbers are two floats, signs do not matter to sizes.
+    /// Whether elements of a tensor are what a kernel reads: complex numbers are two floats, signs do not matter to sizes, and
+    /// `char` is what kernels call bytes of any kind.
     private static func fits(_ given: DataType, _ wanted: DataType) -> Bool {
         let same: Set<Set<DataType>> = [
-            [.complex64, .float32], [.int32, .uint32], [.bool, .uint8],
+            [.complex64, .float32], [.int32, .uint32], [.bool, .uint8], [.int8, .uint8],
         ]
-        return given == wanted || same.contains([given, wanted])
+        return given == wanted || wanted == .int8 && given != .float64 || same.contains([given, wanted])
     }
 }

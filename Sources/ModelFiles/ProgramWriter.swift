@@ -50,8 +50,7 @@ struct FunctionWriter {
     /// same list.
     private static let words: Set<String> = [
         "any", "bf16", "bool", "dict", "false", "fp16", "fp32", "fp64", "func", "int16", "int32", "int64", "int8",
-        "list",
-        "program", "state", "string", "tensor", "true", "tuple", "uint16", "uint32", "uint64", "uint8",
+        "list", "program", "state", "string", "tensor", "true", "tuple", "uint16", "uint32", "uint64", "uint8",
     ]
 
     /// A name as an identifier of the language.

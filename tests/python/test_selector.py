@@ -458,7 +458,7 @@ def test_a_calibration_holds_at_once_for_eager_calls_and_models(own_folder):
     # In a process of its own, since it changes where all later calls run.
     finished = subprocess.run([sys.executable, "-c", AT_ONCE], capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
-    before, after = json.loads(finished.stdout)
+    before, after = json.loads(finished.stdout.splitlines()[-1])  # a compiler may have spoken before
     assert all(reason.startswith("prior: ") for reason in before)
     assert all(reason.startswith("measured: ") for reason in after)
 

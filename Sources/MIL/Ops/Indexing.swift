@@ -255,9 +255,13 @@ extension OpTable {
     private static let x = Op.Parameter.tensor("x", "the values", .all)
     private static let data = Op.Parameter.tensor("data", "the values to change", .all)
     private static let indices = Op.Parameter.tensor(
-        "indices", "the positions; negative ones count from the end", .integers)
+        "indices",
+        "the positions; negative ones count from the end. One outside its axis is an error on the CPU; a GPU, which cannot "
+            + "fail during a run, takes the nearest element there is", .integers)
     private static let validate = Op.Parameter.bool(
-        "validate_indices", "fail where an index lies outside its axis", default: false)
+        "validate_indices",
+        "fail where an index lies outside its axis, on every device: Metal then takes constant indices only",
+        default: false)
     private static let mode = Op.Parameter.text("mode", "update, add, sub, mul, div, max or min", default: "add")
 
     /// The number of axes in front that two shapes share.

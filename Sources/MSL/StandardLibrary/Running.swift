@@ -185,9 +185,9 @@ extension StandardLibrary {
 
         // Positions are asked for as one number, or by x, y and z.
         template <class P> inline P position(uint3 v) {
-            if constexpr (parts<P>::is_vector) {
+            if constexpr (mk_parts<P>::is_vector) {
                 P r;
-                for (int i = 0; i < parts<P>::count; i++) r[i] = v[i];
+                for (int i = 0; i < mk_parts<P>::count; i++) r[i] = v[i];
                 return r;
             } else return (P)v.x;
         }
@@ -219,7 +219,7 @@ extension StandardLibrary {
                 if constexpr (what == quadgroup_index_in_threadgroup) v.x = p.index / 4;
                 if constexpr (what == quadgroups_per_threadgroup) v.x = (count + 3) / 4;
                 if constexpr (what == dispatch_quadgroups_per_threadgroup) v.x = (most + 3) / 4;
-                return position<bare<P>>(v);
+                return position<mk_bare<P>>(v);
             }
         }
 
@@ -232,7 +232,7 @@ extension StandardLibrary {
         #define MK_CODE(T, n) template <> constexpr long code<T> = n;
         MK_CODE(bool, 0) MK_CODE(char, 1) MK_CODE(signed char, 1) MK_CODE(uchar, 2) MK_CODE(short, 3) MK_CODE(ushort, 4) MK_CODE(int, 5) MK_CODE(uint, 6)
         MK_CODE(long, 7) MK_CODE(ulong, 8) MK_CODE(half, 9) MK_CODE(float, 10)
-        template <class T> struct element_behind { typedef element_of<T> type; };
+        template <class T> struct element_behind { typedef mk_element_of<T> type; };
         template <class T> struct element_behind<metal::_atomic<T>> { typedef T type; };
         template <class P> struct Target { typedef P type; static constexpr bool is_const = true; };
         template <class P> struct Target<P *> { typedef P type; static constexpr bool is_const = false; };
@@ -325,7 +325,7 @@ extension StandardLibrary {
         struct Row { long what, index, element, is_const; };
         template <auto F, class... S> struct Rows;
         template <class... P, void (*F)(P...), What... what, int... index> struct Rows<F, From<what, index>...> {
-            static constexpr Row all[] = {Row{what, index, code<typename element_behind<bare<typename Target<P>::type>>::type>, Target<P>::is_const}..., Row{}};
+            static constexpr Row all[] = {Row{what, index, code<typename element_behind<mk_bare<typename Target<P>::type>>::type>, Target<P>::is_const}..., Row{}};
         };
         } // namespace mk
         """#
