@@ -148,16 +148,6 @@ import Testing
         }
     }
 
-    /// Core ML's plans come by an asynchronous call; waiting for it on all of Swift's threads must not keep it from running.
-    @Test(.enabled(if: DeviceManager.isCoreMLAvailable())) func plansAreReadOnManyThreads() async throws {
-        let model = try text("y = relu(x = x);")
-        let steps = try await withThrowingTaskGroup(of: Int.self) { group in
-            for _ in 0..<32 { group.addTask { try Predictor(model, device: "coreml").plan.steps.count } }
-            return try await group.reduce(0, +)
-        }
-        #expect(steps >= 32)
-    }
-
     @Test func aNamedDeviceSaysSo() throws {
         let predictor = try Predictor(text("y = relu(x = x);"), device: "cpu:portable")
         #expect(predictor.deviceName == "cpu:portable")
