@@ -26,7 +26,7 @@ struct CoreMLTests {
         var function = Function(opset: "CoreML8")
         let x = function.input("x", .tensor(TensorType(.float32, [3])))
         function.block.outputs = try function.append("relu", name: "y", ["x": [x]])
-        let model = Model(Program(functions: [function]))
+        let model = try Model(Program(functions: [function]))
         let steps = try await withThrowingTaskGroup(of: Int.self) { group in
             for _ in 0..<32 { group.addTask { try Predictor(model, device: "coreml").plan.steps.count } }
             return try await group.reduce(0, +)
