@@ -39,7 +39,7 @@ func shim(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let shims: [Target] =
     hasShims
     ? [
-        shim("ShimControl", []), shim("CoreVideo", []), shim("Metal", ["MSL", "MIL"]),
+        shim("ShimControl", []), shim("CoreVideo", []), shim("Metal", ["MSL", "Runtime", "MIL"]),
         shim("MetalPerformanceShaders", ["Metal"]),
         shim(
             "MetalPerformanceShadersGraph",
@@ -69,7 +69,7 @@ let package = Package(
             name: "CPUEngine",
             dependencies: ["Runtime", "MIL", "Passes", "CKernels"] + (oneDNN != "0" ? ["COneDNN"] : []),
             swiftSettings: engine, linkerSettings: library),
-        .target(name: "MSL", dependencies: ["MIL"], swiftSettings: settings),
+        .target(name: "MSL", dependencies: ["Runtime", "MIL"], swiftSettings: settings),
         .target(name: "MetalEngine", dependencies: ["Runtime", "MIL", "Passes"] + metal, swiftSettings: settings),
         .target(
             name: "CoreMLEngine", dependencies: ["Runtime", "MIL", "Passes", "ModelFiles"] + coreML,

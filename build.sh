@@ -407,7 +407,7 @@ test_apple() {
     MARTLET_LIBRARY=$root/$apple/release/libmartlet-c.so MARTLET_SHIMS_HOSTILE=$1 MARTLET_TEST_DEVICES="coreml metal" \
         MARTLET_CACHE=$folder/cache-$1 LLVM_PROFILE_FILE=$folder/coverage-%m-%p.profraw \
         "$python" -m pytest tests/apple tests/python/test_cases.py tests/python/test_backend.py \
-        tests/python/test_selector.py tests/python/test_cache.py -k "not coremltools" -q -rs -p no:cacheprovider
+        tests/python/test_selector.py tests/python/test_cache.py -k "not coremltools" -q -rs -p no:cacheprovider -n auto
 }
 
 # What of the two engines the tests of the stand-ins ran; fails below 90 of 100 lines in either.
@@ -435,7 +435,7 @@ apple_tests() {
 coverage() {
     [[ ${1:-} = apple ]] || fail "coverage is measured of Apple's engines: ./build.sh coverage apple"
     build
-    has_packages pytest yaml PIL || pip_install pytest pyyaml pillow
+    has_packages pytest xdist yaml PIL || pip_install pytest pytest-xdist pyyaml pillow
     apple_tests
     check "coverage of at least 90 %" report_apple
     [[ ${#failures[@]} = 0 ]] || fail "failed: $(printf '%s, ' "${failures[@]}" | sed 's/, $//')"
@@ -443,8 +443,8 @@ coverage() {
 
 test_all() {
     build
-    has_packages pytest onnxruntime PIL ruff nbclient ipykernel matplotlib yaml ||
-        pip_install pytest onnxruntime pillow ruff==0.17.6 nbclient ipykernel matplotlib pyyaml
+    has_packages pytest xdist onnxruntime PIL ruff nbclient ipykernel matplotlib yaml ||
+        pip_install pytest pytest-xdist onnxruntime pillow ruff==0.17.6 nbclient ipykernel matplotlib pyyaml
     build_model
     check "swift format" lint_swift
     check "ruff" lint_python

@@ -10,8 +10,7 @@ public func mlt_metal_functions(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ 
     -> mlt_status
 {
     status {
-        let library = try KernelLibrary(
-            source: text(source, "source"), cacheFolder: DiskCache.root.map { $0 + "/msl" })
+        let library = try KernelLibrary(source: text(source, "source"))
         let functions = library.functionNames.compactMap { library.function(named: $0)?.answer }
         try give(out) { TextObject(JSON.array(functions).description) }
     }

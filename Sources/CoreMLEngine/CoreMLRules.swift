@@ -100,7 +100,8 @@ extension Function {
         do { try expand { CoreMLRules.refusal($0, $1) != nil } } catch let failure as Failure {
             // Not every expansion takes every type that its op has.
             throw Failure(
-                .unsupported, "Core ML does not take the op '\(lacking)' as it is, nor can others say it: \(failure.message)")
+                .unsupported,
+                "Core ML does not take the op '\(lacking)' as it is, nor can others say it: \(failure.message)")
         }
         removeDead()
         for operation in operations {

@@ -1,4 +1,5 @@
 import MIL
+import Runtime
 
 #if os(Linux) || os(macOS)
     /// The machine's clang, told to make shared objects of sources in the Metal Shading Language.
@@ -61,8 +62,14 @@ import MIL
             "-fno-elide-type",
         ]
 
-        /// Compiles a source into the shared object `object`, with `folder` for what lies between.
-        func compile(_ source: String, macros: [String: String], into object: String, folder: String) throws {
+        /// Compiles a source into the shared object `object`. What lies between is in a folder that goes.
+        func compile(_ source: String, macros: [String: String], into object: String) throws {
+            _ = try DiskCache.temporary { try compile(source, macros, into: object, by: $0) }
+        }
+
+        private func compile(
+            _ source: String, _ macros: [String: String], into object: String, by folder: String
+        ) throws {
             let (input, expanded) = (folder + "/source.cpp", folder + "/expanded.cpp")
             try System.write(
                 "#line 1 \"\(Translation.sourceName)\"\n" + Compiler.withoutIncludes(source) + "\n", to: input)
@@ -226,8 +233,8 @@ struct Diagnostics {
         }
         for count in 2...4 {
             result = result.replacing(" __attribute__((ext_vector_type(\(count))))", with: "\(count)")
+                .replacing("mk_bools<\(count)>", with: "bool\(count)")
         }
-        for count in 2...4 { result = result.replacing("mk_bools<\(count)>", with: "bool\(count)") }
         for (ours, theirs) in [
             ("mk_types::", ""), ("mk_", ""), ("metal::precise::", ""), ("metal::_atomic", "atomic"),
             ("_Float16", "half"),

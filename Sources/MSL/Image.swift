@@ -1,4 +1,5 @@
 import MIL
+import Runtime
 import Synchronization
 
 #if canImport(Glibc)
@@ -23,10 +24,14 @@ final class Image: @unchecked Sendable {
     }
 
     let entries: [Entry]
-    let wasCached: Bool
+    /// Where it lies; a folder that no cache keeps goes with it.
+    let place: DiskCache.Entry
     private let handle: UnsafeMutableRawPointer
 
-    private init(_ path: String, wasCached: Bool) throws {
+    private static let file = "/kernels.so"
+
+    private init(_ place: DiskCache.Entry) throws {
+        let path = place.path + Image.file
         guard let handle = dlopen(path, RTLD_NOW | RTLD_LOCAL) else {
             let reason = dlerror().map { String(cString: $0) } ?? "no reason given"
             throw Failure(.unsupported, "A compiled kernel cannot be loaded: \(reason).")
@@ -36,7 +41,7 @@ final class Image: @unchecked Sendable {
             throw Failure(.malformed, "'\(path)' holds no kernels.")
         }
         self.handle = handle
-        self.wasCached = wasCached
+        self.place = place
         entries = Image.entries(UnsafeRawPointer(table))
     }
 
@@ -84,27 +89,41 @@ final class Image: @unchecked Sendable {
 #if os(Linux) || os(macOS)
     extension Image {
         /// What is loaded or being compiled, by content; one thread compiles for all who ask.
-        private final class Place: Sendable {
+        private final class Shared: Sendable {
             struct Held { weak var image: Image? }
             let held = Mutex(Held())
         }
-        private static let places = Mutex<[String: Place]>([:])
+        private static let all = Mutex<[String: Shared]>([:])
 
-        /// The image of a source: one that is loaded, one in the cache folder, or a new one.
-        static func of(_ source: String, _ macros: [String: String], _ cache: String?) throws -> Image {
+        /// The image of a source: one that is loaded, one that the cache keeps, or a new one.
+        static func of(_ source: String, _ macros: [String: String], _ cache: DiskCache?) throws -> Image {
             let compiler = try Compiler()
             let key = digest(
                 [compiler.identity, source] + macros.sorted { $0.key < $1.key }.flatMap { [$0.key, $0.value] })
-            let place = places.withLock { places -> Place in
-                let place = places[key] ?? Place()
-                places[key] = place
-                return place
+            let shared = all.withLock { all -> Shared in
+                let shared = all[key] ?? Shared()
+                all[key] = shared
+                return shared
             }
-            return try place.held.withLock { held in
+            return try shared.held.withLock { held in
                 if let image = held.image { return image }
-                let image = try found(key, cache) ?? made(compiler, source, macros, key, cache)
+                let image = try kept("msl-" + key, cache) {
+                    try compiler.compile(source, macros: macros, into: $0 + file)
+                }
                 held.image = image
                 return image
+            }
+        }
+
+        /// The image of an entry. One that cannot be loaded is removed and made once more.
+        private static func kept(
+            _ key: String, _ cache: DiskCache?, _ make: (_ folder: String) throws -> Void
+        ) throws -> Image {
+            guard let cache else { return try Image(DiskCache.temporary(make)) }
+            let entry = try cache.entry(for: key, make: make)
+            do { return try Image(entry) } catch  where entry.wasFound {
+                cache.remove(key)
+                return try Image(cache.entry(for: key, make: make))
             }
         }
 
@@ -114,45 +133,6 @@ final class Image: @unchecked Sendable {
                 Array("\(text.utf8.count) \(text)".utf8).withUnsafeBytes { hash.update($0) }
             }
             return SHA256.hexadecimal(hash.finished())
-        }
-
-        /// What the folder keeps under a key. The name says how many bytes it has.
-        private static func found(_ key: String, _ cache: String?) -> Image? {
-            guard let cache, let name = System.names(in: cache).first(where: { $0.hasPrefix(key) }) else { return nil }
-            let path = cache + "/" + name
-            if name == "\(key)-\(System.size(of: path) ?? 0).so", let image = try? Image(path, wasCached: true) {
-                System.touch(path)
-                return image
-            }
-            System.remove(path)
-            return nil
-        }
-
-        private static func made(
-            _ compiler: Compiler, _ source: String, _ macros: [String: String], _ key: String, _ cache: String?
-        ) throws -> Image {
-            let folder = try System.temporaryFolder()
-            defer { System.removeFolder(folder) }
-            let isKept = cache.map(System.makeFolders) ?? false
-            // Renaming works within one file system only.
-            let object = isKept ? "\(cache ?? "")/.\(key).\(System.process).so" : folder + "/kernels.so"
-            defer { if isKept { System.remove(object) } }
-            try compiler.compile(source, macros: macros, into: object, folder: folder)
-            guard isKept, let cache else { return try Image(object, wasCached: false) }
-            let path = "\(cache)/\(key)-\(System.size(of: object) ?? 0).so"
-            let image = try Image(System.rename(object, to: path) ? path : object, wasCached: false)
-            trim(cache)
-            return image
-        }
-
-        private static let mostFiles = 512
-
-        /// Removes what was used longest ago where there are too many.
-        private static func trim(_ cache: String) {
-            let names = System.names(in: cache).filter { $0.hasSuffix(".so") && !$0.hasPrefix(".") }
-            guard names.count > mostFiles else { return }
-            let aged = names.map { (System.modified(cache + "/" + $0), $0) }.sorted { $0 < $1 }
-            for (_, name) in aged.prefix(names.count - mostFiles) { System.remove(cache + "/" + name) }
         }
     }
 #endif

@@ -1,4 +1,5 @@
 import MIL
+import Runtime
 
 /// Kernels in the Metal Shading Language, compiled for the CPU by the machine's clang. Safe to share between threads.
 ///
@@ -8,22 +9,21 @@ import MIL
 public final class KernelLibrary: Sendable {
     /// The names of the kernels, in the order of the source.
     public let functionNames: [String]
-    /// Whether the shared object was in the cache folder already.
+    /// Whether the compiled kernels were in the cache already.
     public let wasCached: Bool
     private let functions: [String: KernelFunction]
 
-    /// Compiles a source. `macros` are defined before it. With a cache folder, the shared object is kept there by content
-    /// and found again by other processes; without one it lies in a temporary folder.
+    /// Compiles a source. `macros` are defined before it. The cache keeps what was compiled by content, for other
+    /// processes too; without one it lies in a temporary folder.
     ///
     /// `unsupported` where no clang is found or the source uses what the CPU does not have (textures, simdgroup
     /// matrices, function constants), `malformed` with clang's words and the source's lines where it is wrong.
-    public init(source: String, macros: [String: String] = [:], cacheFolder: String? = KernelLibrary.cacheFolder) throws
-    {
+    public init(source: String, macros: [String: String] = [:], keeping cache: DiskCache? = .standard) throws {
         #if os(Linux) || os(macOS)
-            let image = try Image.of(source, macros, cacheFolder)
+            let image = try Image.of(source, macros, cache)
             let all = image.entries.map { KernelFunction($0, of: image) }
             functionNames = all.map(\.name)
-            wasCached = image.wasCached
+            wasCached = image.place.wasFound
             functions = Dictionary(all.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         #else
             throw Failure(
@@ -34,9 +34,6 @@ public final class KernelLibrary: Sendable {
 
     /// The kernel of a name; nil where the source has none.
     public func function(named name: String) -> KernelFunction? { functions[name] }
-
-    /// `msl` in the folder that the environment's `MARTLET_CACHE` names; nil without it.
-    public static var cacheFolder: String? { System.environment("MARTLET_CACHE").map { $0 + "/msl" } }
 }
 
 /// One kernel of a library. Safe to run from several threads at once.

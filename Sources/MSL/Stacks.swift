@@ -1,4 +1,5 @@
 import MIL
+import Runtime
 import Synchronization
 
 #if canImport(Glibc)

@@ -1,6 +1,7 @@
 // The few calls of the operating system that compiling and running kernels needs.
 
 import MIL
+import Runtime
 
 #if canImport(Glibc)
     import Glibc
@@ -10,15 +11,7 @@ import MIL
     import Darwin
 #endif
 
-enum System {
-    static func environment(_ name: String) -> String? {
-        guard let chars = getenv(name) else { return nil }
-        let text = String(cString: chars)
-        return text.isEmpty ? nil : text
-    }
-
-    static var lastError: String { String(cString: strerror(errno)) }
-
+extension System {
     static func isExecutable(_ path: String) -> Bool { access(path, X_OK) == 0 && size(of: path) != nil }
 
     /// Bytes of a plain file; nil where there is none.
@@ -51,57 +44,6 @@ enum System {
         Failure(.invalidArgument, "'\(path)' cannot be written: \(lastError).")
     }
 
-    static func names(in folder: String) -> [String] {
-        guard let stream = opendir(folder) else { return [] }
-        defer { closedir(stream) }
-        var names: [String] = []
-        while let entry = readdir(stream) {
-            names.append(
-                withUnsafePointer(to: &entry.pointee.d_name) {
-                    $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-                })
-        }
-        return names.filter { $0 != "." && $0 != ".." }.sorted()
-    }
-
-    /// Makes a folder for this user alone, and those above it; true where it is there and may be written.
-    static func makeFolders(_ path: String) -> Bool {
-        for index in path.indices.dropFirst() where path[index] == "/" { mkdir(String(path[..<index]), 0o700) }
-        mkdir(path, 0o700)
-        return access(path, W_OK | X_OK) == 0
-    }
-
-    /// A new folder for temporary files.
-    static func temporaryFolder() throws -> String {
-        var template = Array(((environment("TMPDIR") ?? "/tmp") + "/martlet-msl-XXXXXX").utf8CString)
-        let path = template.withUnsafeMutableBufferPointer { chars in
-            chars.baseAddress.flatMap { mkdtemp($0) }.map { String(cString: $0) }
-        }
-        guard let path else { throw Failure(.unsupported, "There is no room for temporary files: \(lastError).") }
-        return path
-    }
-
-    static func rename(_ source: String, to target: String) -> Bool {
-        #if canImport(Glibc)
-            Glibc.rename(source, target) == 0
-        #elseif canImport(Musl)
-            Musl.rename(source, target) == 0
-        #else
-            Darwin.rename(source, target) == 0
-        #endif
-    }
-
-    /// Removes a folder and the files in it.
-    static func removeFolder(_ path: String) {
-        for name in names(in: path) { unlink(path + "/" + name) }
-        rmdir(path)
-    }
-
-    static func remove(_ path: String) { unlink(path) }
-
-    /// Marks a file as used now.
-    static func touch(_ path: String) { utimensat(AT_FDCWD, path, nil, 0) }
-
     /// Seconds since 1970 when a file was last used.
     static func modified(_ path: String) -> Int {
         var status = stat()
@@ -112,8 +54,6 @@ enum System {
             return Int(status.st_mtim.tv_sec)
         #endif
     }
-
-    static var process: Int { Int(getpid()) }
 
     static var processors: Int { max(sysconf(Int32(_SC_NPROCESSORS_ONLN)), 1) }
 

@@ -63,7 +63,7 @@ private final class KernelRunner: Sendable {
     }
 
     private func compile() throws -> KernelFunction {
-        let library = try KernelLibrary(source: kernel.source, cacheFolder: DiskCache.root.map { $0 + "/msl" })
+        let library = try KernelLibrary(source: kernel.source)
         guard let function = library.function(named: kernel.function) else {
             let names = library.functionNames.joined(separator: ", ")
             throw wrong(.notFound, "the source has no kernel of this name; it has \(names.isEmpty ? "none" : names)")

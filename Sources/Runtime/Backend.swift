@@ -161,22 +161,22 @@ public final class Backend: Sendable {
     public func executable(for function: Function) throws -> Prepared {
         let chain = try chooser.fallbackChain(for: function)
         guard isOn(Backend.caches) else {
-            return Prepared(self, function, nil, try compile(function, chain, after: []), wasCached: false)
+            return Prepared(self, function, chain, nil, try compile(function, chain, after: []), wasCached: false)
         }
         let (key, memory) = key(of: function, chain.map(\.device.name))
         let (compiled, wasCached) = try cache.entry(for: key) { try compile(function, chain, after: [], memory) }
-        return Prepared(self, function, key, compiled, wasCached: wasCached)
+        return Prepared(self, function, chain, key, compiled, wasCached: wasCached)
     }
 
     /// The function made ready by a device that the caller named, and by no other.
     public func executable(for function: Function, on device: any Device) throws -> Prepared {
         let chain = [(device: device, reason: "named by the caller")]
         guard isOn(Backend.caches) else {
-            return Prepared(self, function, nil, try compile(function, chain, after: []), wasCached: false)
+            return Prepared(self, function, chain, nil, try compile(function, chain, after: []), wasCached: false)
         }
         let (key, memory) = key(of: function, ["on \(device.name)"])
         let (compiled, wasCached) = try cache.entry(for: key) { try compile(function, chain, after: [], memory) }
-        return Prepared(self, function, key, compiled, wasCached: wasCached)
+        return Prepared(self, function, chain, key, compiled, wasCached: wasCached)
     }
 
     /// Compiles where needed, and runs.
@@ -222,7 +222,7 @@ public final class Backend: Sendable {
                     "'\(function.name)' was compiled for \(device.name) in \((nanoseconds() - start) / 1000) µs: \(reason)"
                 )
                 return Compiled(
-                    executable, on: device.name, reason: reason, after: refusals,
+                    executable, on: device.name, after: refusals,
                     tallies: refusals.map { counters.tally($0.device, $0.reason) }, memory: memory)
             } catch let failure as Failure where failure.isOfDevice {
                 only = refusals.isEmpty ? failure : nil
@@ -278,7 +278,7 @@ public final class Backend: Sendable {
             do {
                 let start = nanoseconds()
                 let results = try compiled.executable.recorded(
-                    inputs, as: prepared.function.name, because: compiled.reason,
+                    inputs, as: prepared.function.name, because: prepared.reason(of: compiled),
                     in: isOn(Backend.profiles) ? profile : nil, observing: observer)
                 count(compiled, nanoseconds() &- start)
                 return results
@@ -367,12 +367,18 @@ public final class Prepared: Sendable {
     public let function: Function
     /// Whether it was there already.
     public let wasCached: Bool
+    /// The devices as they were chosen when somebody last asked; what was compiled may be older.
+    private let chain: [(device: any Device, reason: String)]
     fileprivate let key: String?
     fileprivate let compiled: Compiled
 
-    fileprivate init(_ backend: Backend, _ function: Function, _ key: String?, _ compiled: Compiled, wasCached: Bool) {
+    fileprivate init(
+        _ backend: Backend, _ function: Function, _ chain: [(device: any Device, reason: String)], _ key: String?,
+        _ compiled: Compiled, wasCached: Bool
+    ) {
         self.backend = backend
         self.function = function
+        self.chain = chain
         self.key = key
         self.compiled = compiled
         self.wasCached = wasCached
@@ -381,7 +387,10 @@ public final class Prepared: Sendable {
     public var executable: any Executable { compiled.current.executable }
     public var device: String { compiled.current.device }
     /// Why this device.
-    public var reason: String { compiled.current.reason }
+    public var reason: String { reason(of: compiled.current) }
+    fileprivate func reason(of compiled: Compiled) -> String {
+        chain.first { $0.device.name == compiled.device }?.reason ?? ""
+    }
     /// The devices asked before it, and why they refused.
     public var fallbacks: [Refusal] { compiled.current.refusals }
     /// False once the cache gave it up: whoever keeps it should ask the backend again, so that memory is given back.

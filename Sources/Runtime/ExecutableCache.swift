@@ -5,7 +5,6 @@ import Synchronization
 final class Compiled: Sendable {
     let executable: any Executable
     let device: String
-    let reason: String
     let refusals: [Refusal]
     let tallies: [Counters.Tally]
     /// Memory the key speaks of by its place; held, so that nothing else can come to lie there.
@@ -21,12 +20,11 @@ final class Compiled: Sendable {
     private let hasFailed = Atomic<Bool>(false)
 
     init(
-        _ executable: any Executable, on device: String, reason: String, after refusals: [Refusal],
+        _ executable: any Executable, on device: String, after refusals: [Refusal],
         tallies: [Counters.Tally], memory: [Storage]
     ) {
         self.executable = executable
         self.device = device
-        self.reason = reason
         self.refusals = refusals
         self.tallies = tallies
         self.memory = memory

@@ -10,7 +10,7 @@ import MIL
     import Darwin
 #endif
 
-enum System {
+package enum System {
     /// Seconds since 1970.
     static var seconds: Int { Int(time(nil)) }
 
@@ -25,7 +25,7 @@ enum System {
         #endif
     }
 
-    static func environment(_ name: String) -> String? {
+    package static func environment(_ name: String) -> String? {
         guard let chars = getenv(name) else { return nil }
         let text = String(cString: chars)
         return text.isEmpty ? nil : text
@@ -49,7 +49,7 @@ enum System {
         while nanosleep(&left, &rest) != 0, errno == EINTR { left = rest }
     }
 
-    static var lastError: String { String(cString: strerror(errno)) }
+    package static var lastError: String { String(cString: strerror(errno)) }
 
     // MARK: Files and folders
 

@@ -96,8 +96,8 @@ def metal_kernel(
 ) -> CustomOp:
     """Adds an op whose work is a kernel in the Metal Shading Language: eager, in traces, in MIL text and in models.
 
-    A GPU of Apple's runs it through Metal. Elsewhere the CPU does: clang compiles the kernel when it first runs, and the
-    result is kept in the cache folder. `MARTLET_CLANG` names the clang to use.
+    A GPU of Apple's runs it through Metal. Elsewhere the CPU does: clang compiles the kernel when it first runs, and
+    the result is kept in the cache folder. `MARTLET_CLANG` names the clang to use.
 
         scale = martlet.metal_kernel(
             "scale",
@@ -120,9 +120,9 @@ def metal_kernel(
         )
         scale(martlet.Tensor([1.0, 2.0]), factor=3.0)
 
-    The buffers are, from `[[buffer(0)]]` on: inputs, outputs, constants, sizes, each in its order. Elements lie dense in
-    row-major order. Inputs must be `const` in the kernel; outputs are zeros when it begins. What the kernel does beyond the
-    ends of its buffers nobody checks.
+    The buffers are, from `[[buffer(0)]]` on: inputs, outputs, constants, sizes, each in its order. Elements lie dense
+    in row-major order. Inputs must be `const` in the kernel; outputs are zeros when it begins. What the kernel does
+    beyond the ends of its buffers nobody checks.
 
     On the CPU, textures, simdgroup matrices and function constants are refused. Threads that do not meet at one barrier
     are reported, where a GPU would hang or go on.
@@ -210,9 +210,9 @@ def metal_functions(source: str) -> list[dict[str, Any]]:
         source: The whole text.
 
     Returns:
-        For each kernel its `name`, its `arguments` (`name`, `kind` buffer or threadgroup, `index`, `dtype` of the elements
-        and whether it is `const`), `max_threads` of a threadgroup, and the bytes of `memory` its own threadgroup
-        variables take.
+        For each kernel its `name`, its `arguments` (`name`, `kind` buffer or threadgroup, `index`, `dtype` of the
+        elements and whether it is `const`), `max_threads` of a threadgroup, and the bytes of `memory` its own
+        threadgroup variables take.
 
     Raises:
         MalformedError: The source is wrong; the message has its lines.

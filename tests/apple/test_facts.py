@@ -263,7 +263,7 @@ def test_target_is_that_of_the_manifest(tmp_path):
 # What there is
 
 TABLES = sorted(facts.FOLDER.glob("*.tsv"))
-MODULES = ROOT / ".build-shims" / "release" / "Modules"
+MODULES = ROOT / ".build-apple" / "release" / "Modules"
 
 
 @pytest.mark.skipif(not TABLES, reason="there are no facts tables")

@@ -616,7 +616,13 @@ static int32_t transposed(void *context, mlt_type *outputs, int32_t output_count
 #define SCALE(outputs)                                                                              \
     "{\"name\": \"c_scale\", \"parameters\": [{\"name\": \"x\", \"dtypes\": [\"fp32\"]},"               \
     "{\"name\": \"factor\", \"dtypes\": [\"fp32\"], \"constant\": true, \"default\": 2}],"                \
-    "\"outputs\": " outputs ", \"metal\": \"kernel\"}"
+    "\"outputs\": " outputs METAL "}"
+// Its form for devices with Metal; with `run` NULL, clang's work on the CPU.
+#define METAL                                                                                       \
+    ", \"metal\": {\"source\": \"kernel void c_scale(device const float *x [[buffer(0)]], "            \
+    "device float *y [[buffer(1)]], constant float &factor [[buffer(2)]], "                             \
+    "uint i [[thread_position_in_grid]]) { y[i] = factor * x[i]; }\", \"grid\": [\"x.size\"], "         \
+    "\"threadgroup\": [64]}"
 
 static mlt_status run_scale(const char *arguments, int64_t rows, float *first) {
     char text[256];
@@ -645,8 +651,9 @@ static mlt_status run_scale(const char *arguments, int64_t rows, float *first) {
 static void custom_ops(void) {
     atomic_int calls = 0;
     float first = 0;
+    mlt_text *kernels = NULL;
     OK(mlt_custom_op(SCALE("[{}]"), NULL, scale, &calls, NULL));
-    TEXT("\"metal\": \"kernel\"", mlt_ops(&text));
+    TEXT("kernel void c_scale", mlt_ops(&text));
     OK(run_scale("", 2, &first));
     CHECK(first == 2 && atomic_load(&calls) == 1);
     FAILS(MLT_CALLBACK, run_scale(", factor = -1.0", 2, &first));
@@ -658,6 +665,14 @@ static void custom_ops(void) {
     CHECK(first == 3 && atomic_load(&released) == 1);
     OK(mlt_custom_op_remove("c_scale"));
     CHECK(atomic_load(&released) == 2);
+    // Without a function, the kernel does it, by clang.
+    OK(mlt_custom_op(SCALE("[{}]"), NULL, NULL, NULL, NULL));
+    OK(run_scale(", factor = 5.0", 2, &first));
+    CHECK(first == 5);
+    OK(mlt_custom_op_remove("c_scale"));
+    TEXT("\"name\": \"k\"", mlt_metal_functions(&text, "kernel void k(uint i [[thread_position_in_grid]]) {}"));
+    FAILS(MLT_MALFORMED, mlt_metal_functions(&kernels, "kernel void k("));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_metal_functions(&kernels, NULL));
     FAILS(MLT_INVALID_ARGUMENT, mlt_custom_op_remove("c_scale"));
     FAILS(MLT_INVALID_ARGUMENT, mlt_custom_op_remove(NULL));
     FAILS(MLT_INVALID_ARGUMENT, mlt_custom_op(NULL, NULL, scale, NULL, NULL));

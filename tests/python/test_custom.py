@@ -486,7 +486,8 @@ def test_it_is_reported():
     assert twice.metal == kernel
     found = next(each for each in martlet.ops() if each["name"] == "twice")
     assert found["custom"].keys() == {"cpu", "pure", "metal"}
-    assert found["custom"]["cpu"] and found["custom"]["pure"]
+    assert found["custom"]["cpu"]
+    assert found["custom"]["pure"]
     assert found["custom"]["metal"]["source"] == kernel.source
     assert (found["family"], found["words"]) == ("custom", "x times a factor.")
     assert [(each["name"], each["dtypes"], each["constant"]) for each in found["parameters"]] == [

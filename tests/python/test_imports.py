@@ -13,7 +13,7 @@ MAY_IMPORT = {
     "ModelFiles": {"MIL", "Passes"},
     "Runtime": {"MIL", "Passes"},
     "CPUEngine": {"Runtime", "MIL", "Passes", "CKernels", "COneDNN"},
-    "MSL": {"MIL"},
+    "MSL": {"Runtime", "MIL"},
     "MetalEngine": {"Runtime", "MIL", "Passes"},
     "CoreMLEngine": {"Runtime", "MIL", "ModelFiles", "Passes"},
     "Martlet": {"MIL", "Passes", "ModelFiles", "Runtime", "MSL", "CPUEngine", "MetalEngine", "CoreMLEngine"},

@@ -1,9 +1,8 @@
-"""Metal kernels on the CPU: the language, barriers, limits, faults, and kernels as ops. NumPy gives what is expected."""
+"""Metal kernels on the CPU: the language, barriers, limits, faults, kernels as ops. NumPy gives what is expected."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -185,8 +184,8 @@ kernel void matmul(device const T *a [[buffer(0)]], device const T *b [[buffer(1
     if (at.x < n && at.y < m) out[at.y * n + at.x] = sum;
 }
 template [[host_name("matmul_float")]] kernel void matmul<float>(
-    device const float *, device const float *, device float *, constant uint &, constant uint &, constant uint &, uint2,
-    uint2);
+    device const float *, device const float *, device float *, constant uint &, constant uint &, constant uint &,
+    uint2, uint2);
 template [[host_name("matmul_int")]] [[kernel]] decltype(matmul<int>) matmul<int>;
 """
 
@@ -634,8 +633,8 @@ def test_constants_by_value():
 
 def test_a_constant_that_must_be_given():
     body = """
-    kernel void tried(device const half *x [[buffer(0)]], device half *out [[buffer(1)]], constant half &a [[buffer(2)]],
-                      uint i [[thread_position_in_grid]]) { out[i] = x[i] * a; }"""
+    kernel void tried(device const half *x [[buffer(0)]], device half *out [[buffer(1)]],
+                      constant half &a [[buffer(2)]], uint i [[thread_position_in_grid]]) { out[i] = x[i] * a; }"""
     op = kernel(body, {"x": "float16"}, "x", "x.size", 64, constants={"a": "float16"})
     x = floats(5).astype(np.float16)
     np.testing.assert_array_equal(op(x, np.float16(3)).numpy(), x * np.float16(3))
@@ -824,7 +823,8 @@ def test_several_faults_with_their_lines():
         ("kernel void k(const float *x [[buffer(0)]]) {}", "Line 3 .*address space"),
         ("int f(int n) { return n < 2 ? n : f(n - 1); }\nkernel void k() {}", "Line 3 .*calls itself"),
         (
-            "int g(int n);\nint f(int n) { return g(n); }\nint h(int n) { return q(n); }\nint q(int n) { return h(n); }",
+            "int g(int n);\nint f(int n) { return g(n); }\n"
+            "int h(int n) { return q(n); }\nint q(int n) { return h(n); }",
             "recurs",
         ),
         ("struct A { virtual void f(); };", "Line 3 .*virtual"),
@@ -891,9 +891,13 @@ def test_overloads_are_no_recursion():
 )
 def test_declarations_that_do_not_fit(change, error, words):
     fields = {"inputs": {"x": "float32"}, "outputs": "x", "grid": "x.size", "threadgroup": 64} | change
-    with pytest.raises(error, match=words):
+
+    def declare_and_run():
         op = kernel(TWICE, **fields)
         op(np.ones(3, np.dtype(fields["inputs"]["x"])))
+
+    with pytest.raises(error, match=words or None):
+        declare_and_run()
 
 
 def test_inputs_may_not_be_written():
@@ -904,7 +908,7 @@ def test_inputs_may_not_be_written():
 
 def test_too_much_threadgroup_memory():
     body = f"kernel void tried({ARGUMENTS}) {{ threadgroup float s[9000]; s[i] = x[i]; out[i] = s[i]; }}"
-    with pytest.raises(martlet.InvalidArgumentError, match="36000 bytes .*32768"):
+    with pytest.raises(martlet.InvalidArgumentError, match=r"36000 bytes .*32768"):
         kernel(body, {"x": "float32"}, "x", "x.size", 64)(floats(3))
 
 
@@ -929,32 +933,49 @@ LISTED = "print([each['name'] for each in martlet.metal_functions('kernel void t
 
 def test_without_clang(tmp_path):
     done = run(LISTED, MARTLET_CLANG="/nonexistent", MARTLET_CACHE=str(tmp_path))
-    assert "UnsupportedError" in done.stderr and "MARTLET_CLANG is '/nonexistent'" in done.stderr
+    assert "UnsupportedError" in done.stderr
+    assert "MARTLET_CLANG is '/nonexistent'" in done.stderr
 
 
 def test_a_clang_that_fails(tmp_path):
     (tmp_path / "clang").write_text("#!/bin/sh\necho it is broken >&2\nexit 3\n")
     (tmp_path / "clang").chmod(0o755)
     done = run(LISTED, MARTLET_CLANG=str(tmp_path / "clang"), MARTLET_CACHE=str(tmp_path))
-    assert "UnsupportedError" in done.stderr and "status 3" in done.stderr and "it is broken" in done.stderr
+    assert "UnsupportedError" in done.stderr
+    assert "status 3" in done.stderr
+    assert "it is broken" in done.stderr
+
+
+def kernels(folder):
+    """The entries of the cache on disk, with what clang made of each."""
+    return sorted(folder.glob("compiled/msl-*/content/kernels.so"))
 
 
 def test_what_was_compiled_is_found_again(tmp_path):
     assert "['tried']" in run(LISTED, MARTLET_CACHE=str(tmp_path)).stdout
-    (kept,) = (tmp_path / "msl").iterdir()
+    (kept,) = kernels(tmp_path)
     before = kept.stat()
     assert "['tried']" in run(LISTED, MARTLET_CACHE=str(tmp_path)).stdout
-    (same,) = (tmp_path / "msl").iterdir()
+    (same,) = kernels(tmp_path)
     assert (same, same.stat().st_ino) == (kept, before.st_ino)
     with open(same, "ab") as file:  # no longer what was written
         file.write(b"odd")
     assert "['tried']" in run(LISTED, MARTLET_CACHE=str(tmp_path)).stdout
-    (new,) = (tmp_path / "msl").iterdir()
+    (new,) = kernels(tmp_path)
     assert new.stat().st_size == before.st_size
-    assert not list(Path(os.environ.get("TMPDIR", "/tmp")).glob("martlet-msl-*/kernel.cpp"))
+    assert not list(Path(os.environ.get("TMPDIR", "/tmp")).glob("martlet-*/content/kernel.cpp"))
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("chattr"), reason="root may write anywhere")
+def test_what_cannot_be_loaded_is_compiled_again(tmp_path):
+    assert "['tried']" in run(LISTED, MARTLET_CACHE=str(tmp_path)).stdout
+    (kept,) = kernels(tmp_path)
+    right = kept.read_bytes()
+    kept.write_bytes(bytes(len(right)))  # whole by its size
+    assert "['tried']" in run(LISTED, MARTLET_CACHE=str(tmp_path)).stdout
+    (new,) = kernels(tmp_path)
+    assert new.read_bytes()[:4] == right[:4]
+
+
 def test_a_cache_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("no folder")
     done = run(LISTED, MARTLET_CACHE=str(tmp_path / "file"))
@@ -965,7 +986,7 @@ def test_two_processes_at_once(tmp_path):
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: run(LISTED, MARTLET_CACHE=str(tmp_path)), range(4)))
     assert ["['tried']" in each.stdout for each in found] == [True] * 4
-    assert len(list((tmp_path / "msl").iterdir())) == 1
+    assert len(kernels(tmp_path)) == 1
 
 
 def test_macros_of_the_language():
@@ -990,4 +1011,5 @@ def test_the_example_of_the_documentation():
 
 def test_the_header_tells_of_it():
     text = (ROOT / "Sources/CHeader/include/martlet.h").read_text()
-    assert "mlt_metal_functions" in text and "ceildiv" in text
+    assert "mlt_metal_functions" in text
+    assert "ceildiv" in text

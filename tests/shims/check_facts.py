@@ -1,7 +1,7 @@
 """Compares the stand-ins for Apple's frameworks with the facts tables: no symbol without a row that declares the same,
 no row without a symbol. So an engine that compiles against the stand-ins uses what the pages say.
 
-python tests/shims/check_facts.py [--modules .build-shims/release/Modules] [--json]
+python tests/shims/check_facts.py [--modules .build-apple/release/Modules] [--json]
 """
 
 from __future__ import annotations
@@ -250,7 +250,7 @@ def inherited(symbol: Symbol, every: dict[str, Symbol]) -> set[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--modules", type=Path, default=ROOT / ".build-shims" / "release" / "Modules")
+    parser.add_argument("--modules", type=Path, default=ROOT / ".build-apple" / "release" / "Modules")
     parser.add_argument("--json", action="store_true", help="print the differences as a list")
     options = parser.parse_args()
     facts = read()

@@ -288,6 +288,17 @@ private func backend(_ devices: [any Device], _ change: (inout BackendConfig) ->
         #expect(prepared.fallbacks.map(\.device) == ["npu"])
     }
 
+    @Test func theReasonIsThatOfTheLastChoice() throws {
+        let selector = SmartDeviceSelector(devices: [try played("host", kind: .cpu)])
+        let backend = Backend(chooser: selector, keeping: nil)
+        let before = try backend.executable(for: plus(1))
+        #expect(before.reason.hasPrefix("prior"))
+        try selector.pin("add", to: "host")
+        let after = try backend.executable(for: plus(1))
+        #expect(after.wasCached)
+        #expect(after.reason.contains("pinned"), "\(after.reason)")
+    }
+
     @Test func onThisMachineTheReasonIsTheTruth() throws {
         let backend = Backend.coreML()
         let function = try plus(1, count: 4096)

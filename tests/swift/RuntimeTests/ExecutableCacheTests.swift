@@ -15,7 +15,7 @@ private struct Nothing: Executable {
 }
 
 private func compiled(_ bytes: Int = 0) -> Compiled {
-    Compiled(Nothing(bytes: bytes), on: "none", reason: "", after: [], tallies: [], memory: [])
+    Compiled(Nothing(bytes: bytes), on: "none", after: [], tallies: [], memory: [])
 }
 
 /// What the entry of an empty plan counts as.
