@@ -99,7 +99,7 @@ struct Declarations {
             case "(", "[":
                 guard let end = try? close(place) else { return nil }
                 place = end
-            case ";", "{", "}", "&&", "||": return nil
+            case ";", "{", "}", ")", "]", "&&", "||": return nil
             default: break
             }
             place += 1

@@ -54,6 +54,10 @@ private struct Writer {
         if token.kind == .number { replaced[index] = Writer.number(token.text) }
         if token.text == "(" { cast(index) }
         if ["/", "%"].contains(token.text) { quotient(index) }
+        if token.text == "/=", text(index - 1) != "operator", let start = target(index) {
+            let type = "decltype(\(all.joined(start..<index)))"
+            replaced[index] = "/= mk_into<\(type)>() /="
+        }
         guard token.kind == .word else { return }
         switch token.text {
         case let word where Writer.dropped.contains(word): replaced[index] = ""
@@ -188,6 +192,29 @@ private struct Writer {
         let sign = text(index) + (isAssigned ? "=" : "")
         replaced[index] = "\(sign) mk_by() \(sign)"
         if isAssigned { replaced[index + 1] = "" }
+    }
+
+    /// Where `a.b[i]` begins in front of an assignment.
+    private func target(_ assignment: Int) -> Int? {
+        var place = assignment - 1
+        while place >= 0 {
+            if let open = ["]": "[", ")": "("][text(place)] {
+                let closing = text(place)
+                var depth = 0
+                repeat {
+                    depth += text(place) == closing ? 1 : text(place) == open ? -1 : 0
+                    place -= 1
+                } while depth > 0 && place >= 0
+                let isCalled = place >= 0 && (tokens[place].kind == .word || text(place) == "]")
+                if !isCalled || ["if", "while", "for", "switch"].contains(text(place)) { return place + 1 }
+            } else if place >= 0, tokens[place].kind == .word {
+                guard [".", "->", "::"].contains(text(place - 1)) else { return place }
+                place -= 2
+            } else {
+                return nil
+            }
+        }
+        return nil
     }
 
     /// `(float4)x` where x may be a vector of another type.

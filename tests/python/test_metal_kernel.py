@@ -471,8 +471,9 @@ WILD = {
     "vectors made of comparisons": (
         "",
         "float4 w = float4(v, -v, 0, 1); r = float4(w > 0.0).x + 10 * dot((float4)(w == w), float4(1)) + "
-        "static_cast<float4>(w < 0.5 && w > -9.0).z + int4(!(w != 0.0)).z + float2((w.xy < 1) & (w.xy > -9)).x;",
-        lambda x: (x > 0) + 40 + 1 + 1 + (x < 1),
+        "static_cast<float4>(w < 0.5 && w > -9.0).z + int4(!(w != 0.0)).z + float2((w.xy < 1) & (w.xy > -9)).x + "
+        "dot(float2(v < 1, 2), float2(v > 0, 1)) + float4(v < 0 ? w : -w).x + int2(uint2(9) >> 2).y;",
+        lambda x: (x > 0) + 40 + 1 + 1 + (x < 1) + ((x < 1) & (x > 0)) + 2 - np.abs(x) + 2,
     ),
     "overloads by address space": (
         "inline float first(device const float *p) { return p[0]; }\n"
@@ -501,7 +502,7 @@ WILD = {
     "divisors that are 0": (
         "constant int four = 4; template <int N> struct half_of { static constexpr constant int value = N / 2; };",
         "int n = int(i) - 50, m = 0; int4 w0 = int4(8, 5, 7, 3); int own[four / 2] = {7, n % four}; uint u = i; "
-        "u %= 7; n /= 3; int k = n; k %= m; w0.x /= 2; w0.y %= 3; w0 %= 4; "
+        "u %= 7; n /= 3; int k = n; k %= m; k /= m; w0.x /= 2; w0.y %= 3; w0 %= 4; "
         "int4 w = int4(9, 8, 7, -6) / int4(2, m, -1, 4); float f = v / 4; f /= 2; "
         "r = n / m + n % m + 100 * (w.x + w.y + w.z + w.w) + (-2147483647 - 1) / (m - 1) * 0 + float(u) + own[1] "
         "+ own[0] / 2 + half_of<8>::value + 1.0 / 4 + (n / 2.0h > 3) + f + k + w0.x + w0.y + w0.z + w0.w;",
@@ -538,6 +539,15 @@ WILD = {
         "template <typename T> struct wide { using type = vec<T, 4>; };\nnamespace some { typedef float2 two; }",
         "r = float(typename wide<half>::type(1.0h).w) + some::two(v).y + metal::float2(2, 3).y;",
         lambda x: 1 + x + 3,
+    ),
+    "divisors that change what is divided": (
+        "struct Pair { float a; int n[2]; }; inline thread int &one(thread Pair &p) { return p.n[1]; }",
+        "Pair p = {1, {9, 8}}, *q = &p; int m = 0; float f = v > 0 ? 1 : -1; f /= m; q->n[m] /= m; p.n[0] /= 2; "
+        "one(p) /= 3; (*q).a /= 4; *&m /= 1; float2 w = {3, v}; w /= 2; w.x /= 3; "
+        "int4 z = int4(7, 8, -9, 10); z /= int4(2, m, 2, 3); uint3 u = uint3(9); "
+        "u.y /= m; u.z /= 2; if (m == 0) (m) /= m; "
+        "r = (f > 0 ? INFINITY == f : -INFINITY == f) + p.n[0] + p.n[1] + p.a + w.x + w.y + z.x + z.z + z.w + u.z;",
+        lambda x: 1 + 4 + 2 + 0.25 + 0.5 + x / 2 + 3 - 4 + 3 + 4,
     ),
     "sums and products that hold": (
         "",

@@ -162,7 +162,6 @@ extension StandardLibrary {
         MK_PACKED_SIGN(+) MK_PACKED_SIGN(-) MK_PACKED_SIGN(*) MK_PACKED_SIGN(/)
         template <class T, int N> inline vec<T, N> operator-(mk_packed<T, N> a) { return -vec<T, N>(a); }
         // Quotients of whole numbers, which end the process on some CPUs where the divisor is 0: `a / b` is said `a / mk_by() / b`.
-        // `a /= b` stays: elements of vectors have no references, and only for whole a would b have to change.
         struct mk_by {};
         template <class T> struct mk_dividend { T value; };
         template <class T> constexpr bool mk_counts = __is_integral(mk_element_of<T>);
@@ -185,11 +184,15 @@ extension StandardLibrary {
             template <class T, class U> constexpr auto operator op(mk_dividend<T> a, U b) { return name(a.value, b); }                       \
             template <class T, class U, int N> constexpr auto operator op(mk_dividend<T> a, mk_packed<U, N> b) { return name(a.value, vec<U, N>(b)); }
         MK_QUOTIENT(/, mk_quotient) MK_QUOTIENT(%, mk_rest)
-        template <class U> constexpr U operator%=(mk_by, U b) {
+        // `a /= b` is said `a /= mk_into<decltype(a)>() /= b`, since only for whole a the divisor has to change.
+        template <class T> struct mk_into {};
+        template <class U> constexpr U mk_divisor(U b) {
             if constexpr (mk_parts<U>::is_vector) for (int i = 0; i < mk_parts<U>::count; i++) b[i] = b[i] == 0 ? 1 : b[i];
-            else if constexpr (__is_integral(U)) b = b == 0 ? U(1) : b;
+            else b = b == 0 ? U(1) : b;
             return b;
         }
+        template <class U> constexpr U operator%=(mk_by, U b) { if constexpr (mk_counts<U>) return mk_divisor(b); else return b; }
+        template <class T, class U> constexpr U operator/=(mk_into<T>, U b) { if constexpr (mk_counts<mk_bare<T>> && mk_counts<U>) return mk_divisor(b); else return b; }
         // (float4)x: an operator that binds nearly as a cast does.
         template <class T> struct mk_caster { template <class U> T operator->*(U u) const { return mk_cast<T>(u); } };
         } // namespace mk_types
