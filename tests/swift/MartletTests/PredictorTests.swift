@@ -201,7 +201,7 @@ private func failure(_ body: () throws -> Void) -> Failure? {
         #expect(failure?.message.contains("'cpu'") == true)
     }
 
-    @Test(arguments: ["metal", "coreml", "coreml:ane"])
+    @Test(.enabled(if: !DeviceManager.isCoreMLAvailable()), arguments: ["metal", "coreml", "coreml:ane"])
     func applesEnginesRefuseWithAReason(name: String) throws {
         #expect(failure { _ = try Martlet.device(named: name) }?.kind == .unsupported)
         let device = try #require(allDevices().first { $0.name == name })
