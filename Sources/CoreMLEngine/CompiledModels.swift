@@ -103,7 +103,7 @@
         static func url(in folder: String) -> URL { URL(fileURLWithPath: folder + "/model.mlmodelc") }
 
         func alone<Answer>(_ body: (MLModel) throws -> Answer) throws -> Answer {
-            try lock.withLock { try autoreleasepool { try body(model) } }
+            try lock.withLock { try body(model) }
         }
     }
 
@@ -127,9 +127,11 @@
         /// What changes with each update of the system.
         static let build: String = {
             #if canImport(Darwin)
-                var bytes = [CChar](repeating: 0, count: 64)
+                var bytes = [UInt8](repeating: 0, count: 64)
                 var size = bytes.count
-                if sysctlbyname("kern.osversion", &bytes, &size, nil, 0) == 0 { return String(cString: bytes) }
+                if sysctlbyname("kern.osversion", &bytes, &size, nil, 0) == 0 {
+                    return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+                }
             #endif
             return ProcessInfo.processInfo.operatingSystemVersionString
         }()
@@ -142,9 +144,4 @@
             return hexadecimal(hash.finished())
         }
     }
-
-    #if !canImport(ObjectiveC)
-        /// There is nothing to release where there is no Objective-C.
-        func autoreleasepool<Answer>(_ body: () throws -> Answer) rethrows -> Answer { try body() }
-    #endif
 #endif

@@ -26,6 +26,14 @@
             return Plan(device: device, steps: steps, workspaceBytes: 0, packedBytes: 0)
         }
 
+        /// The constants and, for the operations, what they take by estimate; Core ML tells nothing of it, and its plan takes
+        /// long to make.
+        var footprint: Int {
+            function.values.reduce(4096 + function.operations.count * 1024) { sum, value in
+                sum &+ (value.constant?.type.byteCount ?? 0)
+            }
+        }
+
         private func read() -> [Plan.Step] {
             do { return try planned() } catch {
                 return [whole(because: (error as? Failure)?.message ?? error.localizedDescription)]
@@ -36,7 +44,7 @@
             let model = model
             let function = model.configuration.functionName ?? function.name
             return try awaited { (handler: @escaping @Sendable (Result<[Plan.Step], any Error>) -> Void) in
-                Task.detached {
+                Task.detached(executorPreference: OwnThread.shared) {
                     do {
                         let plan = try await MLComputePlan.load(
                             contentsOf: model.url, configuration: model.configuration)
@@ -70,7 +78,8 @@
 
         private static func reason(_ usage: MLComputePlan.DeviceUsage, _ cost: MLComputePlan.Cost?) -> String {
             let supported = usage.supported.map(\.title).sorted().joined(separator: ", ")
-            let share = cost.map { "; estimated at \(Double(Int($0.weight * 1000 + 0.5)) / 10) % of the whole" } ?? ""
+            let parts = cost.flatMap { Int(exactly: ($0.weight * 1000).rounded()) }
+            let share = parts.map { "; estimated at \(Double($0) / 10) % of the whole" } ?? ""
             return "preferred among \(supported)\(share)"
         }
 
@@ -82,6 +91,17 @@
                 ops: function.operations.map(\.op), output: titles[name] ?? name,
                 type: function[output].type.tensor ?? TensorType(.string, []), kernel: "Core ML",
                 reason: "given to Core ML as a whole; where each operation runs is not known: \(reason)")
+        }
+    }
+
+    /// Runs tasks beside Swift's own threads: whoever asks for a plan may be all of those, and waits.
+    private final class OwnThread: TaskExecutor {
+        static let shared = OwnThread()
+        private let queue = DispatchQueue(label: "martlet.coreml")
+
+        func enqueue(_ job: consuming ExecutorJob) {
+            let job = UnownedJob(job)
+            queue.async { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
         }
     }
 

@@ -40,7 +40,7 @@ public struct CoreMLDevice: Device {
     /// Processors that Core ML may use: CPU, GPU and Neural Engine count as one each; nil without Core ML.
     public var computeUnits: Int? {
         #if canImport(CoreML)
-            return MLModel.availableComputeDevices.count { isMine($0) }
+            return autoreleasepool { MLModel.availableComputeDevices.count { isMine($0) } }
         #else
             return nil
         #endif
@@ -72,7 +72,7 @@ public struct CoreMLDevice: Device {
 
     #if canImport(CoreML)
         public var availability: Availability {
-            MLModel.availableComputeDevices.contains(where: isMine)
+            autoreleasepool { MLModel.availableComputeDevices.contains(where: isMine) }
                 ? .available : .unavailable(reason: "This machine has no such processor that Core ML can use.")
         }
 
@@ -138,14 +138,18 @@ public struct CoreMLDevice: Device {
 
         /// A hash of the files. For large ones the cache keeps it, by what changes whenever a file is written.
         func digest(keeping disk: DiskCache?) throws -> String {
-            let contents = try files.map { try Data(contentsOf: URL(fileURLWithPath: $0), options: .alwaysMapped) }
+            let contents = try coreML {
+                try files.map { try Data(contentsOf: URL(fileURLWithPath: $0), options: .alwaysMapped) }
+            }
             guard let disk, contents.reduce(0, { $0 + $1.count }) >= ModelSource.large else {
                 return digest(of: contents)
             }
-            let entry = try disk.entry(for: "digest-" + SHA256.hexadecimal(of: version)) { folder in
+            // What cannot be kept, or was damaged, is found once more.
+            let entry = try? disk.entry(for: "digest-" + SHA256.hexadecimal(of: version)) { folder in
                 try Data(digest(of: contents).utf8).write(to: URL(fileURLWithPath: folder + "/digest"))
             }
-            return try String(contentsOfFile: entry.path + "/digest", encoding: .utf8)
+            let kept = entry.flatMap { try? String(contentsOfFile: $0.path + "/digest", encoding: .utf8) }
+            return kept ?? digest(of: contents)
         }
 
         private func digest(of contents: [Data]) -> String {

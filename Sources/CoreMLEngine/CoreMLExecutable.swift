@@ -14,6 +14,7 @@
         var outputs: [Port] { features.outputs.map(\.port) }
         var plan: Plan { computePlan.plan }
         var place: (device: String, reason: String) { (computePlan.device, "") }
+        var footprint: Int { computePlan.footprint }
 
         func run(_ inputs: [Tensor], observing observer: Observer?) throws -> [Tensor] {
             try timed(observer) {
@@ -32,10 +33,9 @@
         }
 
         func run(batch: [[Tensor]]) throws -> [[Tensor]] {
-            let providers = try batch.map(provider)
-            return try coreML {
-                try model.alone { model in
-                    let batch = MLArrayBatchProvider(array: providers)
+            try coreML {
+                let batch = MLArrayBatchProvider(array: try batch.map(provider))
+                return try model.alone { model in
                     let results = try model.predictions(from: batch, options: MLPredictionOptions())
                     return try (0..<results.count).map { try tensors(results.features(at: $0), [:]) }
                 }
@@ -43,8 +43,7 @@
         }
 
         func runAsync(_ inputs: [Tensor], state: (any ExecutableState)?) async throws -> [Tensor] {
-            let (options, backings) = try options()
-            let provider = try provider(inputs)
+            let (provider, options, backings) = try coreML { try given(inputs) }
             do {
                 // The provider's arrays hold the inputs until this is over.
                 let results =
@@ -54,14 +53,14 @@
                     } else {
                         try await model.model.prediction(from: provider, options: options)
                     }
-                return try tensors(results, backings)
+                return try coreML { try tensors(results, backings) }
             } catch {
                 throw failure(of: error)
             }
         }
 
         func makeState() throws -> (any ExecutableState)? {
-            states.isEmpty ? nil : CoreMLState(model.model.makeState(), states)
+            states.isEmpty ? nil : CoreMLState(autoreleasepool { model.model.makeState() }, states)
         }
 
         // MARK: Predictions
@@ -70,11 +69,17 @@
             _ inputs: [Tensor],
             _ body: (MLModel, any MLFeatureProvider, MLPredictionOptions) throws -> any MLFeatureProvider
         ) throws -> [Tensor] {
-            let (options, backings) = try options()
-            let provider = try provider(inputs)
-            return try coreML {
-                try model.alone { try tensors(body($0, provider, options), backings) }
+            try coreML {
+                let (provider, options, backings) = try given(inputs)
+                return try model.alone { try tensors(body($0, provider, options), backings) }
             }
+        }
+
+        private func given(
+            _ inputs: [Tensor]
+        ) throws -> (any MLFeatureProvider, MLPredictionOptions, [String: OutputBacking]) {
+            let (options, backings) = try options()
+            return (try provider(inputs), options, backings)
         }
 
         /// Core ML tells the time of a whole prediction alone: step -1.
@@ -111,9 +116,10 @@
         }
     }
 
-    /// Runs a body in which Core ML's own errors are the device's failures.
+    /// Runs a body in which Core ML's own errors are the device's failures. What Core ML leaves to be released goes at once,
+    /// whether or not the thread has a pool.
     func coreML<Answer>(_ body: () throws -> Answer) throws -> Answer {
-        do { return try body() } catch { throw failure(of: error) }
+        do { return try autoreleasepool(invoking: body) } catch { throw failure(of: error) }
     }
 
     /// Inputs were checked before, so that what Core ML finds wrong is the device's failure.

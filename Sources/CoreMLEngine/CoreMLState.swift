@@ -19,7 +19,7 @@
 
         func value(of name: String) throws -> Tensor {
             _ = try port(name)
-            return try state.withMultiArray(for: name) { try $0.tensor() }
+            return try coreML { try state.withMultiArray(for: name) { try $0.tensor() } }
         }
 
         func set(_ value: Tensor, for name: String) throws {
@@ -27,7 +27,7 @@
             guard value.type == type else {
                 throw Failure(.invalidArgument, "The state '\(name)' is a \(type), not a \(value.type).")
             }
-            state.withMultiArray(for: name) { $0.take(value) }
+            try coreML { state.withMultiArray(for: name) { $0.take(value) } }
         }
 
         private func port(_ name: String) throws -> Port {

@@ -19,7 +19,8 @@
 
         /// Memory that Core ML may write the output to; nil where its type or size is not known.
         func backing() throws -> OutputBacking? {
-            guard case .array(let type) = form, type.isFixed else { return nil }
+            // A lone number is not worth it: Core ML need not have the same rank in mind.
+            guard case .array(let type) = form, type.isFixed, type.rank == port.type.rank else { return nil }
             return try OutputBacking(Tensor(uninitialized: type))
         }
 
@@ -43,11 +44,18 @@
             switch labels {
             case .strings(let names): numbers = names.map { (values[$0] ?? 0).doubleValue }
             case .integers(let keys):
-                let known = Dictionary(values.map { ($0.base as? Int ?? 0, $1.doubleValue) }) { first, _ in first }
+                let known = Dictionary(values.map { ($0.wholeNumber, $1.doubleValue) }) { first, _ in first }
                 numbers = keys.map { known[$0] ?? 0 }
             }
             let shape = port.type.isFixed ? port.type.shape : [1, numbers.count]
             return Tensor(numbers, dtype: port.type.dtype, shape: shape)
+        }
+    }
+
+    extension AnyHashable {
+        /// The whole number of a key, which is an `NSNumber` or whatever Swift takes one for; nil of another key.
+        fileprivate var wholeNumber: Int? {
+            (base as? Int) ?? (base as? Int64).map(Int.init) ?? (base as? NSNumber)?.intValue
         }
     }
 

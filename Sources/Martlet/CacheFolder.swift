@@ -41,7 +41,7 @@ public struct CacheFolder: Sendable {
     /// Writes a file in the folder, whole or not at all, and returns its path.
     func write(_ text: String, to name: String) throws -> String {
         let path = path + "/" + name
-        try CacheFolder.makeFolders(above: path)
+        try CacheFolder.make(self.path)
         let part = "\(path).\(getpid()).\(nanoseconds())"
         guard let file = fopen(part, "wbx") else { throw CacheFolder.failure(path, "written") }
         let bytes = Array(text.utf8)
@@ -53,13 +53,14 @@ public struct CacheFolder: Sendable {
         return path
     }
 
-    private static func makeFolders(above path: String) throws {
-        for index in path.indices.dropFirst() where path[index] == "/" {
-            let folder = String(path[..<index])
-            guard mkdir(folder, 0o700) == 0 || errno == EEXIST || errno == EROFS else {
-                throw failure(folder, "made")
-            }
+    /// Makes a folder, and those above it only where they are missing: an app may touch its own alone.
+    private static func make(_ folder: String) throws {
+        if mkdir(folder, 0o700) == 0 || errno == EEXIST || errno == EROFS { return }
+        guard errno == ENOENT, let slash = folder.lastIndex(of: "/"), slash != folder.startIndex else {
+            throw failure(folder, "made")
         }
+        try make(String(folder[..<slash]))
+        guard mkdir(folder, 0o700) == 0 || errno == EEXIST else { throw failure(folder, "made") }
     }
 
     private static func failure(_ path: String, _ what: String) -> Failure {

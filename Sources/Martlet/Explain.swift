@@ -37,11 +37,12 @@ extension Predictor {
     fileprivate func times(of steps: Int, runs: Int) throws -> (steps: [UInt64?], whole: UInt64?) {
         var generator = Numbers()
         let given = zip(inputs, usualShapes).map { port, shape in generator.tensor(TensorType(port.type.dtype, shape)) }
+        let state = states.isEmpty ? nil : try makeState()
         var seen = [[UInt64]](repeating: [], count: steps)
         var whole: [UInt64] = []
         for turn in 0...runs {
             let start = Runtime.nanoseconds()
-            _ = try run(given) { step, nanoseconds, _ in
+            _ = try run(given, state: state) { step, nanoseconds, _ in
                 if turn > 0, seen.indices.contains(step) { seen[step].append(nanoseconds) }
             }
             if turn > 0 { whole.append(Runtime.nanoseconds() &- start) }

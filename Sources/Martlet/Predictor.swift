@@ -61,37 +61,45 @@ public final class Predictor: Sendable {
 
     /// Makes a model ready for the device that the rule of a backend chooses, judged by the usual shapes of the inputs.
     public convenience init(_ model: Model, choosing backend: Backend, function: String? = nil) throws {
-        try self.init(model, function: function, evaluate: evaluateOnCPU) { try backend.place(of: $0()) }
+        try self.init(model, function: function, evaluate: evaluateOnCPU) { try backend.place(of: $0(), after: $1) }
     }
 
     convenience init(
         _ model: Model, device: any Device, function: String?,
         evaluate: @escaping @Sendable (Call) throws -> [Tensor]?
     ) throws {
-        try self.init(model, function: function, evaluate: evaluate) { _ in (device, "named by the caller") }
+        try self.init(model, function: function, evaluate: evaluate) { _, refusals in
+            guard refusals.isEmpty else { throw Failure(.unsupported, "There is no other device.") }
+            return (device, "named by the caller")
+        }
     }
 
-    /// `choose` is given the function for the usual shapes.
+    /// `choose` is given the function for the usual shapes, and the devices that failed to compile it.
     private init(
         _ model: Model, function name: String?, evaluate: @escaping @Sendable (Call) throws -> [Tensor]?,
-        choosing choose: (() -> Function) throws -> (device: any Device, reason: String)
+        choosing choose: (() -> Function, [Refusal]) throws -> Place
     ) throws {
         let function = try model.program.function(name)
         let interface = try model.interface(function.name)
         let all = try InputFeature.all(of: interface, in: function)
         let results = try OutputFeature.all(of: interface, in: function)
         let stateless = Result { try function.withoutStates() }
-        let (device, reason) = try choose {
+        func usual() -> Function {
             let function = (try? stateless.get()) ?? function
             return (try? ready(function, for: all.types(all.map(\.usual)), evaluate)) ?? function
         }
         let fixed = all.compactMap(\.shapes.fixed)
         let isFixed = fixed.count == all.count
-        let opened = try open(model.source, function, interface, on: device)
-        let isOpened = opened != nil
-        let runnable = try isOpened || isFixed && device.keepsStates ? function : stateless.get()
-        let only =
-            try !isOpened && isFixed ? compile(runnable, for: all.types(fixed), on: device, evaluate) : opened
+        func made(on device: any Device) throws -> (isOpened: Bool, runnable: Function, only: (any Executable)?) {
+            let (opened, isRefused) = try open(model.source, function, interface, on: device)
+            if let opened { return (true, function, opened) }
+            let runnable = try isFixed && device.keepsStates ? function : stateless.get()
+            guard isFixed || isRefused else { return (false, runnable, nil) }
+            // A device that refused the file is tried here, while another one can still be asked.
+            let tried = try compile(runnable, for: all.types(all.map(\.usual)), on: device, evaluate)
+            return (false, runnable, isFixed ? tried : nil)
+        }
+        let ((device, reason), (isOpened, runnable, only)) = try first({ try choose(usual, $0) }, made)
         let entries = all.filter { !$0.isState }
         self.device = device
         choice = reason
@@ -341,26 +349,57 @@ public final class Predictor: Sendable {
 extension Backend {
     /// The device for a model's function, and why. Where none takes the function as it stands, the first one there is: its
     /// compiler may still get along with what is left after folding, or names all that it lacks.
-    fileprivate func place(of function: Function) throws -> (device: any Device, reason: String) {
-        do { return try device(for: function) } catch let failure as Failure where failure.kind == .unsupported {
-            guard config.mayFallBack, let first = DeviceManager.availableDevices.first else { throw failure }
+    fileprivate func place(of function: Function, after refusals: [Refusal]) throws -> Place {
+        do {
+            return try device(for: function, after: refusals)
+        } catch let failure as Failure where failure.kind == .unsupported {
+            guard refusals.isEmpty, config.mayFallBack, let first = DeviceManager.availableDevices.first else {
+                throw failure
+            }
             return (first, failure.message)
         }
     }
 }
 
-/// What a device that runs model files itself makes of one. Where it refuses, the function is compiled like any other.
+private typealias Place = (device: any Device, reason: String)
+
+/// What the first device makes that does not fail, along the chain that `choose` goes; the place says which failed before.
+private func first<Made>(
+    _ choose: ([Refusal]) throws -> Place, _ make: (any Device) throws -> Made
+) throws -> (Place, Made) {
+    var (refusals, first): ([Refusal], Failure?) = ([], nil)
+    while true {
+        let place: Place
+        do { place = try choose(refusals) } catch { throw refusals.count > 1 ? error : first ?? error }
+        do {
+            return ((place.device, ([place.reason] + told(refusals)).joined(separator: "; ")), try make(place.device))
+        } catch let failure as Failure where failure.isOfDevice {
+            first = first ?? failure
+            refusals.append(Refusal(device: place.device.name, reason: failure.message))
+        }
+    }
+}
+
+/// Refusals in words, those with one reason together.
+private func told(_ refusals: [Refusal]) -> [String] {
+    var devices: [String: [String]] = [:]
+    for refusal in refusals { devices[refusal.reason, default: []].append(refusal.device) }
+    return devices.sorted { $0.value[0] < $1.value[0] }.map { "\($1.joined(separator: ", ")) failed: \($0)" }
+}
+
+/// What a device that runs model files itself makes of one, or whether it refused. The function is then compiled like any
+/// other.
 private func open(
     _ source: ModelSource?, _ function: Function, _ interface: Interface, on device: any Device
-) throws -> (any Executable)? {
-    guard let source else { return nil }
+) throws -> (opened: (any Executable)?, isRefused: Bool) {
+    guard let source else { return (nil, false) }
     do {
         let opened = try device.open(source, function, interface, keeping: .standard)
         // States that it does not keep itself would be lost.
-        return opened?.states.isEmpty == function.states.isEmpty ? opened : nil
+        return (opened?.states.isEmpty == function.states.isEmpty ? opened : nil, false)
     } catch let failure as Failure where failure.kind == .unsupported {
         Log.write(.warning, "'\(source.path)' is not run as the file has it: \(failure.message)")
-        return nil
+        return (nil, true)
     }
 }
 

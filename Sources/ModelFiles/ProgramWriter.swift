@@ -7,7 +7,7 @@ struct FunctionWriter {
     private let interface: Interface
     private let opset: Int
     private var names: [String] = []
-    private var taken: Set<String> = []
+    private var taken = FunctionWriter.words
     private var written: Set<ValueID> = []
 
     init(_ function: Function, _ interface: Interface) throws {
@@ -17,7 +17,7 @@ struct FunctionWriter {
                 "There is no opset '\(function.opset)'; there are \(Opset.names.joined(separator: ", ")).")
         }
         (self.function, self.interface, self.opset) = (try Self.inCoreML(function), interface, opset)
-        assignNames()
+        try assignNames()
     }
 
     /// The function with Core ML's ops alone.
@@ -34,23 +34,46 @@ struct FunctionWriter {
     }
 
     /// Inputs and outputs keep their names; others become plain identifiers, each once.
-    private mutating func assignNames() {
+    private mutating func assignNames() throws {
         names = function.values.map(\.name)
         let border = Set(function.inputs + function.outputs)
-        for id in border { taken.insert(names[Int(id.index)]) }
+        var features = border.map(name)
         if let classifier = interface.classifier {
-            taken.formUnion([classifier.labelFeature, classifier.probabilitiesFeature])
+            features += [classifier.labelFeature, classifier.probabilitiesFeature]
         }
+        try features.sorted().forEach(Self.check)
+        taken.formUnion(features)
         for index in names.indices where !border.contains(ValueID(index)) { names[index] = unused(names[index]) }
     }
 
+    /// Words of the language. Core ML's compiler reads its text form, where no value may be called so; coremltools has the
+    /// same list.
+    private static let words: Set<String> = [
+        "any", "bf16", "bool", "dict", "false", "fp16", "fp32", "fp64", "func", "int16", "int32", "int64", "int8",
+        "list", "program", "state", "string", "tensor", "true", "tuple", "uint16", "uint32", "uint64", "uint8",
+    ]
+
+    /// A name as an identifier of the language.
+    private static func plain(_ name: String) -> String {
+        let scalars = name.unicodeScalars.map {
+            $0.isASCII && ($0.properties.isAlphabetic || $0.properties.numericType != nil) ? $0 : "_"
+        }
+        let text = String(String.UnicodeScalarView(scalars))
+        let startsPlainly = scalars.first.map { $0.properties.numericType == nil } ?? false
+        return (startsPlainly ? text : "_" + text) + (words.contains(text) ? "_" : "")
+    }
+
+    /// Inputs and outputs are found by name, so that theirs are not changed behind the caller's back.
+    private static func check(_ name: String) throws {
+        guard plain(name) != name else { return }
+        throw Failure(
+            .invalidArgument,
+            "Core ML takes no input or output called '\(name)': names are letters, digits and '_', do not begin with a digit, "
+                + "and are no words of its language, such as 'list'. '\(plain(name))' would be right.")
+    }
+
     private mutating func unused(_ name: String) -> String {
-        var base = String(
-            String.UnicodeScalarView(
-                name.unicodeScalars.map {
-                    $0.isASCII && ($0.properties.isAlphabetic || $0.properties.numericType != nil) ? $0 : "_"
-                }))
-        if base.unicodeScalars.first.map({ $0.properties.numericType != nil }) ?? true { base = "_" + base }
+        let base = Self.plain(name)
         var (result, number) = (base, 0)
         while !taken.insert(result).inserted {
             number += 1

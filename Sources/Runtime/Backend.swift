@@ -75,6 +75,8 @@ extension Candidate {
 public struct Refusal: Sendable, Hashable {
     public let device: String
     public let reason: String
+
+    public init(device: String, reason: String) { (self.device, self.reason) = (device, reason) }
 }
 
 /// Compiles functions for the best device that takes them, keeps what was compiled, and counts. Threads share it.
@@ -184,13 +186,20 @@ public final class Backend: Sendable {
         try executable(for: function).run(inputs, observing: observer)
     }
 
-    /// The first device of the function's chain that takes every operation of it, and why; nothing is compiled.
-    public func device(for function: Function) throws -> (device: any Device, reason: String) {
+    /// The first device of the function's chain that takes every operation of it, and why; nothing is compiled. Devices
+    /// that failed to compile it are named in `earlier`: they are left out, and the last one is counted.
+    public func device(
+        for function: Function, after earlier: [Refusal] = []
+    ) throws -> (device: any Device, reason: String) {
         let chain = try chooser.fallbackChain(for: function)
-        var refusals: [Refusal] = []
-        for place in chain {
+        if let last = earlier.last { try fallBack(earlier, in: chain, Failure(.unsupported, last.reason)) }
+        var refusals = earlier
+        for place in chain where !refusals.contains(where: { $0.device == place.device.name }) {
             do {
                 try Backend.assess(function, on: place.device)
+                if let last = earlier.last {
+                    counters.tally(last.device, last.reason).count.wrappingAdd(1, ordering: .relaxed)
+                }
                 return place
             } catch let failure as Failure where failure.isOfDevice {
                 refusals.append(Refusal(device: place.device.name, reason: failure.message))
@@ -411,7 +420,7 @@ public final class Prepared: Sendable {
 
 extension Failure {
     /// Whether another device might do what this one did not; other failures are the caller's.
-    fileprivate var isOfDevice: Bool { kind == .unsupported || kind == .outOfMemory }
+    public var isOfDevice: Bool { kind == .unsupported || kind == .outOfMemory }
 }
 
 extension Backend {
@@ -448,6 +457,7 @@ struct BackendExecutable: Executable {
     }
 
     var place: (device: String, reason: String) { (prepared.device, prepared.reason) }
+    var footprint: Int { prepared.executable.footprint }
 
     func run(_ inputs: [Tensor], observing observer: Observer?) throws -> [Tensor] {
         try prepared.run(inputs, observing: observer)

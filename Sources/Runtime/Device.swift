@@ -106,6 +106,8 @@ public protocol Executable: Sendable {
     var plan: Plan { get }
     /// The plan's device and reason, for those who want no more than that: a whole plan may take long to make.
     var place: (device: String, reason: String) { get }
+    /// Bytes of memory that it holds, by estimate: what caches go by.
+    var footprint: Int { get }
 
     /// Runs the function on inputs in the order of `inputs`; each must have the port's type exactly.
     /// `observing` is called after each step with what it did.
@@ -163,6 +165,7 @@ extension Executable {
 
 extension Executable {
     public var isBrief: Bool { false }
+    public var footprint: Int { Compiled.bytes(of: plan) }
     public var place: (device: String, reason: String) {
         let plan = plan
         return (plan.device, plan.reason)

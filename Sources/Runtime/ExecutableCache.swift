@@ -28,7 +28,7 @@ final class Compiled: Sendable {
         self.refusals = refusals
         self.tallies = tallies
         self.memory = memory
-        bytes = Compiled.bytes(of: executable.plan)
+        bytes = executable.footprint
     }
 
     /// Workspace and repacked weights, and for steps, ports and code what they take by estimate.

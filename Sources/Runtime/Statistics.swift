@@ -10,7 +10,8 @@ public struct Statistics: Sendable, Hashable {
     public var cacheMisses = 0
     /// Runs that at least one device refused before another took them.
     public var fallbackOperations = 0
-    /// The same by device and reason; a run that two devices refused counts under both.
+    /// The same by device and reason; a run that two devices refused counts under both, and a model that a device failed
+    /// to load counts once.
     public var fallbacks: [String: [String: Int]] = [:]
     /// Over all runs of programs and models, and over one in 256 of the quick eager calls.
     public var averageExecutionTimeMs = 0.0

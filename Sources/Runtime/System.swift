@@ -97,10 +97,22 @@ package enum System {
 
     /// A new folder of this process alone for temporary files; nil where the system gives none.
     static func temporaryFolder() -> String? {
-        var template = Array(((environment("TMPDIR") ?? "/tmp") + "/martlet-XXXXXX").utf8CString)
+        var template = Array((temporary + "/martlet-XXXXXX").utf8CString)
         return template.withUnsafeMutableBufferPointer { chars in
             chars.baseAddress.flatMap { mkdtemp($0) }.map { String(cString: $0) }
         }
+    }
+
+    /// Where temporary files go: on Apple's systems the app's own folder, also where nobody says so.
+    private static var temporary: String {
+        if let folder = environment("TMPDIR") { return folder }
+        #if canImport(Darwin)
+            var bytes = [CChar](repeating: 0, count: 1024)
+            if (1...bytes.count).contains(confstr(_CS_DARWIN_USER_TEMP_DIR, &bytes, bytes.count)) {
+                return bytes.withUnsafeBytes { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            }
+        #endif
+        return "/tmp"
     }
 
     static func rename(_ source: String, to target: String) -> Bool {

@@ -380,7 +380,13 @@ def test_large_files_are_read_once(cache: Path, tmp_path: Path) -> None:
         model = martlet.load(tmp_path / "big.mlpackage", "coreml")
         (result,) = model.predict({model.inputs[0].name: x}).values()
         np.testing.assert_array_equal(result[0], 2 * big[3])
-    assert len(list(cache.glob("digest-*"))) == 1
+    (digest,) = cache.glob("digest-*/content/digest")
+    # One that was damaged is found once more; what was compiled is still known by it.
+    digest.write_bytes(b"\xff" * digest.stat().st_size)
+    before = SHIMS.shim_value(b"compiled")
+    (result,) = martlet.load(tmp_path / "big.mlpackage", "coreml").predict({model.inputs[0].name: x}).values()
+    np.testing.assert_array_equal(result[0], 2 * big[3])
+    assert SHIMS.shim_value(b"compiled") == before
 
 
 def test_a_file_written_after_it_was_read(tmp_path: Path) -> None:
@@ -400,6 +406,42 @@ def test_what_core_ml_has_no_arrays_for_is_compiled_from_the_program(tmp_path: P
     martlet.parse(text).save(tmp_path / "small.mlpackage")
     got = martlet.load(tmp_path / "small.mlpackage", "coreml").predict({"x": np.int8([-1, 0, 5])})
     np.testing.assert_array_equal(got["y"], np.float32([0, 0, 5]))
+
+
+# The words that coremltools keeps from being names.
+WORDS = {
+    *("any", "bool", "dict", "false", "func", "list", "program", "state", "string", "tensor", "true", "tuple"),
+    *("bf16", "fp16", "fp32", "fp64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+}
+
+
+def test_words_of_the_language_are_no_names_in_files(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Core ML's compiler reads text: what is called like a word of it gets another name in the file."""
+    words = sorted(WORDS - {"true", "false"})  # which our own text takes for values
+    lines = [f"tensor<fp32, [2]> {word} = add(x = x, y = {number}.0);" for number, word in enumerate(words)]
+    values = ", ".join(words)
+    body = "".join(lines) + f"tensor<fp32, [{2 * len(words)}]> y = concat(values = ({values}), axis = 0);"
+    martlet.parse(program("tensor<fp32, [2]> x", body, "y"), "cpu").save(tmp_path / "words.mlpackage")
+    model = martlet.load(tmp_path / "words.mlpackage", "coreml")
+    assert "is not run as the file has it" not in caplog.text
+    wanted = np.add.outer(np.arange(len(words)), [1, 2]).ravel()
+    np.testing.assert_array_equal(model.predict({"x": np.float32([1, 2])})["y"], wanted)
+
+
+@pytest.mark.skipif(not HAS_TOOLS, reason="coremltools is a large download; .ci/run has it")
+def test_the_words_are_those_of_coremltools() -> None:
+    from coremltools.converters.mil.mil.passes.defs.preprocess import NameSanitizer
+
+    assert [word for word in [*WORDS, "x"] if NameSanitizer().sanitize_name(word) == word] == ["x"]
+
+
+def test_lone_numbers(tmp_path: Path) -> None:
+    """Core ML gives one element where the program has a number, and takes no memory of ours for it."""
+    text = program("tensor<fp32, [3]> x", "y = reduce_sum(x = x, axes = [0], keep_dims = false);", "y")
+    martlet.parse(text, "cpu").save(tmp_path / "sum.mlpackage")
+    for model in (martlet.load(tmp_path / "sum.mlpackage", "coreml"), martlet.parse(text, "coreml")):
+        for _ in range(2):
+            np.testing.assert_array_equal(model.predict({"x": np.float32([1, 2, 4])})["y"], np.float32(7))
 
 
 # Runs and plans
@@ -422,6 +464,11 @@ def test_plans_are_read_when_somebody_asks() -> None:
     model = martlet.parse(CHAIN, "coreml")
     model.predict({"x": np.ones((2, 3), np.float16), "b": np.array(True)})
     repr(model)
+    # Nor does a backend ask, which wants to know how much memory what it keeps takes.
+    backend, x = martlet.CoreMLBackend(), np.ones((64, 64), np.float32)
+    backend.run("matmul", x=x, y=x)
+    assert backend.get_stats().cache_bytes > 4096
+    np.testing.assert_array_equal(martlet.asarray(x).to("coreml") + 1, x + 1)
     assert SHIMS.shim_value(b"planned") == before
     model.plan(), model.plan()
     assert SHIMS.shim_value(b"planned") == before + 1
@@ -443,6 +490,20 @@ def test_profiles_tell_the_time_of_the_whole_run() -> None:
     assert run["device"] == step["device"] == "coreml"
     assert {"relu", "exp"} <= set(step["ops"])
     assert 0 < step["duration_ns"] <= run["duration_ns"]
+
+
+def test_nothing_waits_for_a_pool() -> None:
+    """Python's threads have no autorelease pool: what Core ML leaves in one must go with the call."""
+    before = SHIMS.shim_value(b"unpooled")
+    model, x = martlet.parse(program("tensor<fp32, [3]> x", "y = relu(x = x);", "y"), "coreml"), np.float32([1, 2, 3])
+    model.predict({"x": x})
+    model.predict_batch([{"x": x}, {"x": x}])
+    asyncio.run(model.predict_async({"x": x}))
+    remembering = martlet.load(DATA.parents[1] / "python/data/cache.mlpackage", "coreml")
+    state = remembering.make_state()
+    name = remembering.states[0].name
+    state[name] = np.asarray(state[name])
+    assert SHIMS.shim_value(b"unpooled") == before
 
 
 def test_threads_share_a_model() -> None:

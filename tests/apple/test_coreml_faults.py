@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -122,6 +123,39 @@ def test_a_device_that_was_named_fails_clearly(tmp_path: Path) -> None:
     martlet.parse(TEXT).save(tmp_path / "model.mlpackage")
     with pytest.raises(martlet.UnsupportedError, match=r"Core ML: .*ordered to fail"):
         martlet.load(tmp_path / "model.mlpackage", "coreml")
+
+
+# Work that the table gives to Core ML, with a size that an app may choose or none.
+BIG = """program(1.3) {{ func main<ios18>(tensor<fp32, [512, 512]> x, tensor<fp32, [1, {0}]> b) {{
+    y = matmul(x = x, y = x); tensor<fp32, [1, {0}]> z = relu(x = b); }} -> (y, z); }}"""
+
+
+@pytest.mark.parametrize("fault", ["load", "compile"])
+@pytest.mark.parametrize("size", ["3", "?"])
+@pytest.mark.parametrize("is_file", [True, False])
+def test_a_model_goes_to_the_next_device(tmp_path: Path, fault: str, size: str, is_file: bool) -> None:
+    """Where nobody named one: a model that Core ML does not load is loaded elsewhere, and the reason is told."""
+    model = martlet.parse(BIG.format(size), "cpu")
+    model.save(tmp_path / "big.mlpackage")
+    x = np.random.default_rng(2).standard_normal((512, 512)).astype(np.float32)
+    inputs = {"x": x, "b": X[:1]}
+
+    def load() -> martlet.Model:
+        return martlet.load(tmp_path / "big.mlpackage") if is_file else martlet.parse(BIG.format(size))
+
+    assert load().device == "coreml"
+    shutil.rmtree(tmp_path / "cache", ignore_errors=True)
+    order(fault, ALWAYS)
+    if size == "?" and not is_file:
+        with pytest.raises(martlet.UnsupportedError, match="ordered to fail"):
+            load().predict(inputs)
+        return
+    found = load()
+    assert found.device in ("metal", "cpu")
+    np.testing.assert_allclose(found.predict(inputs)["y"], x @ x, rtol=1e-3, atol=1e-3)
+    assert re.search("coreml.* failed: Core ML: SHIM", str(found.plan()))
+    with pytest.raises(martlet.UnsupportedError, match="ordered to fail"):
+        martlet.load(tmp_path / "big.mlpackage", "coreml").predict(inputs)
 
 
 def run_async(model: martlet.Model) -> None:

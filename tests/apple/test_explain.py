@@ -1,15 +1,30 @@
 """Explanations of what Core ML plans, on stand-ins for Apple's frameworks."""
 
+import ctypes
+import os
+
 import numpy as np
 import pytest
 
 import martlet
+
+SHIMS = ctypes.CDLL(os.environ["MARTLET_LIBRARY"])
+SHIMS.shim_control.argtypes = [ctypes.c_char_p, ctypes.c_long]
 
 # A line of each kind: one that the Neural Engine takes, one that it does not, by the rule book.
 TEXT = """
 program(1.3) { func main<ios18>(tensor<fp16, [1, 64]> x, tensor<fp16, [64, 64]> w) {
     tensor<fp16, [1, 64]> a = matmul(x = x, y = w)[name = string("a")];
     tensor<fp16, [1, 64]> y = sinh(x = a)[name = string("y")];
+} -> (y); }
+"""
+# Adds to what it remembers.
+SUMMING = """
+program(1.3) { func main<ios18>(tensor<fp16, [1, 64]> x, state<tensor<fp16, [1, 64]>> total) {
+    tensor<fp16, [1, 64]> before = read_state(input = total)[name = string("before")];
+    tensor<fp16, [1, 64]> sum = add(x = before, y = x)[name = string("sum")];
+    write_state(input = total, data = sum);
+    tensor<fp16, [1, 64]> y = mul(x = sum, y = sum)[name = string("y")];
 } -> (y); }
 """
 DEVICES = ("coreml", "coreml:ane", "coreml:gpu", "coreml:cpu")
@@ -43,6 +58,23 @@ def test_what_ran_in_core_ml_stays_planned(path):
     assert found.nanoseconds > 0
     # Core ML tells the time of a whole run alone.
     assert [each.nanoseconds for each in found] == [None, None]
+
+
+@pytest.mark.parametrize("device", [*DEVICES, "metal", "cpu"])
+def test_models_that_remember_are_timed_with_a_state(tmp_path, device):
+    martlet.parse(SUMMING, "cpu").save(tmp_path / "m.mlpackage")
+    found = martlet.explain(tmp_path / "m.mlpackage", device=device, run=3)
+    assert found.nanoseconds > 0
+    assert "y" in [each.output for each in found]
+
+
+def test_a_cost_that_is_no_number(path):
+    """Core ML may plan shares of nothing."""
+    SHIMS.shim_control(b"cost", 1000)
+    found = martlet.explain(path, device="coreml")
+    SHIMS.shim_control(b"cost", -1)
+    assert "%" not in found.operations[0].reason
+    assert "preferred among" in found.operations[0].reason
 
 
 def test_programs_without_a_file_are_explained_too():

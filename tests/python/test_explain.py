@@ -450,6 +450,17 @@ def test_what_was_run_is_known_to_have_run():
     assert "view" in found["b"].reason
 
 
+def test_what_remembers_is_timed_with_a_state():
+    source = (
+        "program(1.3) { func main<ios18>(tensor<fp16, [8]> x, state<tensor<fp16, [8]>> s) { "
+        "before = read_state(input = s); a = add(x = before, y = x); write_state(input = s, data = a); "
+        "y = exp(x = a); } -> (y); }"
+    )
+    found = read(source, device="cpu", runs=3)
+    assert found.nanoseconds > 0
+    assert {each.known for each in found if each.op == "exp"} == {"ran"}
+
+
 def test_what_is_known_before_the_run_breaks_no_rule():
     source = text(f"w = {weight(2, 2)}; v = sinh(x = w); y = add(x = x, y = v);", x="fp16 [2, 2]")
     found = read(source)

@@ -176,6 +176,29 @@ def test_text_is_mil(sum_model):
     assert "mul(" in sum_model.text()
 
 
+@pytest.mark.parametrize("name", ["list", "state", "fp16"])
+@pytest.mark.parametrize("role", ["input", "output"])
+def test_inputs_and_outputs_that_core_ml_would_not_take(tmp_path, name, role):
+    """Words of Core ML's language are names of values within, but a file finds inputs and outputs by theirs."""
+    text = "program(1.3) { func main<ios18>(tensor<fp32, [2]> A) { tensor<fp32, [2]> B = relu(x = A); } -> (B); }"
+    model = martlet.parse(text.replace("A" if role == "input" else "B", name))
+    with pytest.raises(martlet.InvalidArgumentError, match=f"called '{name}'.*'{name}_' would be right"):
+        model.save(tmp_path / "m.mlpackage")
+    assert not (tmp_path / "m.mlpackage").exists()
+
+
+def test_values_with_names_of_the_language(tmp_path):
+    text = (
+        "program(1.3) { func main<ios18>(tensor<fp32, [2]> x) { tensor<fp32, [2]> list = relu(x = x); "
+        "tensor<fp32, [2]> state = exp(x = list); y = add(x = state, y = 1.0); } -> (y); }"
+    )
+    martlet.parse(text).save(tmp_path / "m.mlpackage")
+    model = martlet.load(tmp_path / "m.mlpackage")
+    assert " list_ = " in model.text()
+    assert " state_ = " in model.text()
+    np.testing.assert_allclose(model.predict({"x": np.float32([0, 1])})["y"], np.exp([0, 1]) + 1, rtol=1e-6)
+
+
 def test_device_and_function_by_name(package):
     model = martlet.load(package(SUM), device="cpu", function="main")
     assert (model.device, model.function) == ("cpu", "main")

@@ -208,10 +208,14 @@ final class LoadedModel: @unchecked Sendable {
         }
         var tensor = try tensor.cast(to: dtype)
         // There are no multi-arrays of rank 0: a lone number comes in one of a single element.
-        if tensor.shape.isEmpty {
+        let isNumber = tensor.shape.isEmpty
+        if isNumber {
             tensor = Tensor(TensorType(dtype, [1]), storage: tensor.storage, byteOffset: tensor.byteOffset)
         }
         if let backing {
+            guard !isNumber else {
+                throw modelError(.featureType, "The output '\(name)' is a lone number, which takes no output backing.")
+            }
             guard let array = backing as? MLMultiArray, array.sizes == tensor.shape, array.dataType == type else {
                 throw modelError(
                     .featureType, "The output backing of '\(name)' must be a multi-array like \(tensor.type).")
@@ -257,7 +261,9 @@ final class LoadedModel: @unchecked Sendable {
             return try MLFeatureValue(dictionary: Dictionary(pairs) { first, _ in first })
         case .integers(let labels):
             if isLabel { return MLFeatureValue(int64: Int64(labels[first])) }
-            let pairs = zip(labels, numbers).map { (AnyHashable($0), NSNumber(value: $1)) }
+            // Objective-C's keys are numbers of its own.
+            let keys = labels.map { ShimControl.isHostile ? AnyHashable(NSNumber(value: $0)) : AnyHashable(Int64($0)) }
+            let pairs = zip(keys, numbers).map { ($0, NSNumber(value: $1)) }
             return try MLFeatureValue(dictionary: Dictionary(pairs) { first, _ in first })
         }
     }

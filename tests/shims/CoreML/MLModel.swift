@@ -25,6 +25,7 @@ open class MLModel: NSObject {
     }
 
     public convenience init(contentsOf url: URL, configuration: MLModelConfiguration) throws {
+        AutoreleasePools.expectOne()
         try self.init({ try CompiledModel(at: url) }, configuration)
     }
 
@@ -101,7 +102,8 @@ open class MLModel: NSObject {
     open func prediction(
         from input: any MLFeatureProvider, options: MLPredictionOptions
     ) throws -> any MLFeatureProvider {
-        try loaded.alone { try loaded.predict(input, backings: options.outputBackings, state: nil) }
+        AutoreleasePools.expectOne()
+        return try loaded.alone { try loaded.predict(input, backings: options.outputBackings, state: nil) }
     }
 
     public func prediction(
@@ -117,7 +119,8 @@ open class MLModel: NSObject {
     open func predictions(
         from inputBatch: any MLBatchProvider, options: MLPredictionOptions
     ) throws -> any MLBatchProvider {
-        try loaded.alone {
+        AutoreleasePools.expectOne()
+        return try loaded.alone {
             // Backings are for one prediction; a batch has as many results as inputs, and ignores them.
             let results = try (0..<inputBatch.count).map {
                 try loaded.predict(inputBatch.features(at: $0), backings: [:], state: nil)
@@ -128,7 +131,10 @@ open class MLModel: NSObject {
 
     // MARK: State
 
-    open func makeState() -> MLState { MLState(loaded) }
+    open func makeState() -> MLState {
+        AutoreleasePools.expectOne()
+        return MLState(loaded)
+    }
 
     open func prediction(
         from inputFeatures: any MLFeatureProvider, using state: MLState
@@ -139,7 +145,8 @@ open class MLModel: NSObject {
     open func prediction(
         from inputFeatures: any MLFeatureProvider, using state: MLState, options: MLPredictionOptions
     ) throws -> any MLFeatureProvider {
-        try loaded.alone { try loaded.predict(inputFeatures, backings: options.outputBackings, state: state) }
+        AutoreleasePools.expectOne()
+        return try loaded.alone { try loaded.predict(inputFeatures, backings: options.outputBackings, state: state) }
     }
 
     public func prediction(

@@ -105,6 +105,7 @@ open class MLMultiArray: NSObject {
         dataPointer: UnsafeMutableRawPointer, shape: [NSNumber], dataType: MLMultiArrayDataType, strides: [NSNumber],
         deallocator: ((UnsafeMutableRawPointer) -> Void)? = nil
     ) throws {
+        AutoreleasePools.expectOne()
         sizes = shape.map(\.intValue)
         steps = strides.map(\.intValue)
         try MLMultiArray.check(sizes, dataType)

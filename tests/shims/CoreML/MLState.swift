@@ -26,6 +26,7 @@ open class MLState: NSObject, @unchecked Sendable {
     }
 
     public func withMultiArray<R>(for stateName: String, _ body: (MLMultiArray) throws -> R) rethrows -> R {
+        AutoreleasePools.expectOne()
         guard let array = array(stateName) else { preconditionFailure("The model has no state '\(stateName)'.") }
         return try body(array)
     }

@@ -34,8 +34,8 @@ enum StrictRules {
 
     /// Words of Core ML's language, which no value may be called.
     private static let reserved: Set<String> = [
-        "any", "bool", "program", "func", "tensor", "list", "dict", "tuple", "true", "false", "string", "bf16", "fp16",
-        "fp32", "fp64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+        "any", "bool", "program", "func", "tensor", "list", "dict", "tuple", "true", "false", "string", "state", "bf16",
+        "fp16", "fp32", "fp64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
     ]
 
     private static func checkNames(_ function: Function) throws {

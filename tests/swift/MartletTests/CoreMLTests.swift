@@ -21,6 +21,19 @@ struct CoreMLTests {
         }
     }
 
+    /// Plans come by an asynchronous call: waiting for it on all of Swift's threads must not keep it from running.
+    @Test func plansAreReadOnManyThreads() async throws {
+        var function = Function(opset: "CoreML8")
+        let x = function.input("x", .tensor(TensorType(.float32, [3])))
+        function.block.outputs = try function.append("relu", name: "y", ["x": [x]])
+        let model = try Model(Program(functions: [function]))
+        let steps = try await withThrowingTaskGroup(of: Int.self) { group in
+            for _ in 0..<32 { group.addTask { try Predictor(model, device: "coreml").plan.steps.count } }
+            return try await group.reduce(0, +)
+        }
+        #expect(steps == 32)
+    }
+
     @Test func failuresOfTheCallerAreTold() async throws {
         var function = Function(opset: "CoreML8")
         let x = function.input("x", .tensor(TensorType(.float32, [2])))

@@ -131,6 +131,23 @@ import Testing
         #expect(fake.compileCount == 0)
     }
 
+    @Test func whatADeviceFailsToCompileGoesToTheNext() throws {
+        let model = try text("y = relu(x = x);")
+        let cpu = try device(named: "cpu")
+        let broken = PlayedDevice(DescribedDevice(name: "broken", kind: .coreml), by: cpu, fails: .compile)
+        let backend = Backend(devices: [broken, cpu], keeping: nil)
+        let predictor = try Predictor(model, choosing: backend)
+        #expect(predictor.deviceName == "cpu")
+        #expect(predictor.reason.hasPrefix("next in the order given; broken failed: The device 'broken'"))
+        #expect(backend.statistics.fallbacks["broken"]?.values.first == 1)
+        let strict = Backend(devices: [broken, cpu], config: BackendConfig(autoFallback: false), keeping: nil)
+        let alone = Backend(devices: [broken], keeping: nil)
+        for backend in [strict, alone] {
+            #expect(throws: Failure.self) { try Predictor(model, choosing: backend) }
+            #expect(backend.statistics.fallbacks.isEmpty)
+        }
+    }
+
     @Test func aNamedDeviceSaysSo() throws {
         let predictor = try Predictor(text("y = relu(x = x);"), device: "cpu:portable")
         #expect(predictor.deviceName == "cpu:portable")
