@@ -85,6 +85,32 @@ enum Lint {
         }
     }
 
+    private static let scalars: Set<String> = [
+        "void", "bool", "char", "uchar", "short", "ushort", "int", "uint", "long", "ulong", "half", "float", "size_t",
+        "int8_t", "uint8_t", "int16_t", "uint16_t", "int32_t", "uint32_t", "int64_t", "uint64_t",
+    ]
+
+    /// So do those that statements declare: `float *p = x;` has no address space.
+    static func check(statements: ArraySlice<Token>) throws {
+        var previous = ";"
+        for (index, token) in zip(statements.indices, statements) {
+            defer { previous = token.text }
+            guard [";", "{", "}"].contains(previous), token.kind == .word else { continue }
+            let words = statements[index...].prefix(6).drop { $0.text == "const" || $0.text == "volatile" }
+            guard let type = words.first?.text, scalars.contains(type) || scalars.contains(String(type.dropLast())),
+                let sign = words.dropFirst().first, ["*", "&"].contains(sign.text)
+            else { continue }
+            let name = words.dropFirst(2).drop { $0.text == "const" }
+            guard name.first?.kind == .word, let end = name.dropFirst().first, ["=", ";", ","].contains(end.text) else {
+                continue
+            }
+            throw Failure.atLine(
+                token.line,
+                "'\(type) \(sign.text)\(name.first?.text ?? "")' needs an address space: device, constant, thread or threadgroup"
+            )
+        }
+    }
+
     /// No function calls itself, directly or through others; overloads and templates may share a name.
     static func check(recursion calls: [String: Set<String>], lines: [String: Int]) throws {
         var done: Set<String> = []

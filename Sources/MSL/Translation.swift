@@ -37,7 +37,9 @@ private struct Writer {
 
     mutating func rewrite() throws {
         for index in tokens.indices { token(index) }
-        for index in Set(try all.bodies().joined()) { variable(index) }
+        let bodies = try all.bodies()
+        for body in bodies { try Lint.check(statements: tokens[body]) }
+        for index in Set(bodies.joined()) { variable(index) }
         for range in try all.copies() + all.instances.map(\.range) {
             for index in range { (before[index], replaced[index], after[index]) = (nil, "", nil) }
         }

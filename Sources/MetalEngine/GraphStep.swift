@@ -66,9 +66,11 @@
         ) throws -> Plan.Step {
             let first = writes.first ?? operations[0].outputs[0]
             let bytes = (reads + writes).compactMap { function[$0].type.tensor?.byteCount }.reduce(0, +)
-            return Plan.Step(
+            var step = Plan.Step(
                 ops: operations.map(\.op), output: function[first].name, type: try function.tensorType(first),
                 kernel: "graph", reason: "compiled by MPSGraph for the GPU alone", bytes: bytes)
+            step.isGraph = true
+            return step
         }
 
         func encode(into commands: MPSCommandBuffer, _ values: MetalValues) throws {

@@ -227,7 +227,7 @@ private struct Placement {
         func take(_ index: Int, _ neighbours: [Int]) {
             guard steps[index] == nil else { return }
             steps[index] = neighbours.compactMap { steps[$0] }.first {
-                plan.steps[$0].ops.contains(operations[index].op)
+                plan.steps[$0].isGraph || plan.steps[$0].ops.contains(operations[index].op)
             }
         }
         for index in operations.indices.reversed() {

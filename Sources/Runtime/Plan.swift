@@ -24,6 +24,8 @@ public struct Plan: Sendable {
         public var processor = ""
         /// How the place is known.
         public var known = Knowledge.chosen
+        /// Whether it is a graph that an engine compiled, in which operations may have gone by what they expand into.
+        public var isGraph = false
 
         public init(
             ops: [String], output: String, type: TensorType, kernel: String, reason: String, bytes: Int = 0

@@ -97,3 +97,22 @@ def test_metal_computes_what_it_says(path):
     found = martlet.explain(path, device="metal")
     assert found.device == "metal"
     assert {each.known for each in found} == {"chosen by us"}
+
+
+def test_operations_inside_a_graph_have_its_place():
+    """Metal compiles several as one, some of them by what they expand into."""
+    text = """
+    program(1.3) { func main<ios18>(tensor<fp32, [2, 8]> x, tensor<fp32, [4, 8]> w, tensor<fp32, [4]> b) {
+        a = linear(x = x, weight = w, bias = b);
+        c = gelu(x = a, mode = "EXACT");
+        d = reshape(x = c, shape = [4, 2]);
+        y = layer_norm(x = d, axes = [-1]);
+    } -> (y); }
+    """
+    found = martlet.explain(martlet.parse(text, "cpu"), device="metal", run=2)
+    assert [each.op for each in found] == ["linear", "gelu", "reshape", "layer_norm"]
+    assert {each.step for each in found} == {0}
+    assert {each.known for each in found} == {"ran"}
+    assert {each.kernel for each in found} == {"graph"}
+    # The graph's time is told once.
+    assert [each.nanoseconds is None for each in found] == [True, True, True, False]

@@ -370,6 +370,12 @@ RULES = [
         text("y = l2_norm(x = x, epsilon = 0.1);", x=IMAGE),
         "layer_norm",
     ),
+    (
+        "gpu.index.outside",
+        text("y = gather(x = x, indices = i, axis = 0);", x=H, i="int32 [3]"),
+        text("y = gather(x = x, indices = [0, 1], axis = 0);", x=H),
+        "check the indices",
+    ),
     ("gpu.op.nan", text("y = maximum(x = x, y = x);", x=H), text("y = add(x = x, y = x);", x=H), "NaN"),
 ]
 RULES.append(("gpu.op.recurrent", *RULES[[rule for rule, *_ in RULES].index("ane.op.recurrent")][1:3], "batch 1"))

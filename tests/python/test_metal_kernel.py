@@ -542,7 +542,7 @@ WILD = {
     ),
     "divisors that change what is divided": (
         "struct Pair { float a; int n[2]; }; inline thread int &one(thread Pair &p) { return p.n[1]; }",
-        "Pair p = {1, {9, 8}}, *q = &p; int m = 0; float f = v > 0 ? 1 : -1; f /= m; q->n[m] /= m; p.n[0] /= 2; "
+        "Pair p = {1, {9, 8}}; thread Pair *q = &p; int m = 0; float f = v > 0 ? 1 : -1; f /= m; q->n[m] /= m; p.n[0] /= 2; "
         "one(p) /= 3; (*q).a /= 4; *&m /= 1; float2 w = {3, v}; w /= 2; w.x /= 3; "
         "int4 z = int4(7, 8, -9, 10); z /= int4(2, m, 2, 3); uint3 u = uint3(9); "
         "u.y /= m; u.z /= 2; if (m == 0) (m) /= m; "
@@ -840,6 +840,8 @@ def test_several_faults_with_their_lines():
         ("struct A { virtual void f(); };", "Line 3 .*virtual"),
         ("threadgroup float x[4];", "Line 3 .*declared in a kernel"),
         ("void f() {\n threadgroup float x[4];\n}", "Line 4 .*declared in a kernel"),
+        ("kernel void k(device const float *x [[buffer(0)]]) {\n const float *p = x;\n}", "Line 4 .*address space"),
+        ("struct A { int n; int f() const { int &m = n; return m; } };", r"Line 3 .*'int &m' needs an address space"),
         ("kernel void k(uint i) {}", "Line 3 .*needs an attribute"),
         ("kernel void k(uint i [[vertex_id]]) {}", r"Line 3 .*\[\[vertex_id\]\]"),
         ('#include "mine.h"\nkernel void k() {}', "line 3: .*mine.h"),

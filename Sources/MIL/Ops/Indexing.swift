@@ -257,7 +257,7 @@ extension OpTable {
     private static let indices = Op.Parameter.tensor(
         "indices",
         "the positions; negative ones count from the end. One outside its axis is an error on the CPU; a GPU, which cannot "
-            + "fail during a run, takes the nearest element there is", .integers)
+            + "fail during a run, takes the nearest element there is; Core ML does not say what it does", .integers)
     private static let validate = Op.Parameter.bool(
         "validate_indices",
         "fail where an index lies outside its axis, on every device: Metal then takes constant indices only",

@@ -34,6 +34,8 @@ extension Rule.Source {
         "pytorch/pytorch#181213", "https://github.com/pytorch/pytorch/issues/181213", .reported)
     fileprivate static let floor = Rule.Source(
         "pytorch/pytorch#184778: what a round trip takes", "https://github.com/pytorch/pytorch/pull/184778", .inferred)
+    fileprivate static let outside = Rule.Source(
+        "pytorch/pytorch#144824", "https://github.com/pytorch/pytorch/issues/144824", .reported)
     fileprivate static let nan = Rule.Source(
         "Apple: MPSGraph, minimumWithNaNPropagation and maximumWithNaNPropagation",
         "https://developer.apple.com/documentation/metalperformanceshadersgraph/mpsgraph", .documented)
@@ -158,6 +160,16 @@ private let gpuOps: [Rule] = [
     ) { subject in
         guard let custom = subject.op.custom, custom.metal == nil else { return nil }
         return Breach(subject.op.name, "give it a Metal kernel")
+    },
+    Rule(
+        "gpu.index.outside", .note,
+        "An index outside its axis is no error on the GPU: MPSGraph was seen to answer 0, Martlet takes the nearest element.",
+        .outside
+    ) { subject in
+        guard subject.op.family == .indexing, subject.op.parameter("indices") != nil, !subject.isConstant("indices")
+        else { return nil }
+        return Breach(
+            "\(subject.op.name) \(subject.shapes)", "check the indices before the model where they may be wrong")
     },
     Rule("gpu.op.nan", .note, "MPSGraph's plain minimum and maximum drop NaN.", .nan) { subject in
         guard ["maximum", "minimum", "reduce_max", "reduce_min"].contains(subject.op.name),
