@@ -124,9 +124,9 @@ def metal_kernel(
     in row-major order. Inputs must be `const` in the kernel; outputs are zeros when it begins. What the kernel does
     beyond the ends of its buffers nobody checks.
 
-    On the CPU, textures and simdgroup matrices are refused, and whole numbers divided by 0 give 0. Function constants have
-    no values anywhere: bind a constant instead. Threads that do not meet at one barrier are reported, where a GPU would hang
-    or go on.
+    On the CPU, textures and simdgroup matrices are refused, and whole numbers divided by 0 give 0. Function constants
+    have no values anywhere: bind a constant instead. Threads that do not meet at one barrier are reported, where a GPU
+    would hang or go on. That inputs are const is checked on the CPU alone.
 
     Args:
         name: The op's name in MIL text: letters, digits and underscores.

@@ -226,8 +226,8 @@ class Model:
         """Writes the model as an `.mlpackage`, in place of one that is there already.
 
         Raises:
-            InvalidArgumentError: There is something at `path` that is no model package, or an input or output has a name
-                that Core ML does not take, such as `list`, a word of its language.
+            InvalidArgumentError: There is something at `path` that is no model package, or an input or output has a
+                name that Core ML does not take, such as `list`, a word of its language.
             UnsupportedError: The model has a type that packages cannot hold, such as a truth value as an input.
         """
         check(lib.mlt_model_save(self._model, encoded(path, "path")))

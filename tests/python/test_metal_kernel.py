@@ -542,8 +542,8 @@ WILD = {
     ),
     "divisors that change what is divided": (
         "struct Pair { float a; int n[2]; }; inline thread int &one(thread Pair &p) { return p.n[1]; }",
-        "Pair p = {1, {9, 8}}; thread Pair *q = &p; int m = 0; float f = v > 0 ? 1 : -1; f /= m; q->n[m] /= m; p.n[0] /= 2; "
-        "one(p) /= 3; (*q).a /= 4; *&m /= 1; float2 w = {3, v}; w /= 2; w.x /= 3; "
+        "Pair p = {1, {9, 8}}; thread Pair *q = &p; int m = 0; float f = v > 0 ? 1 : -1; f /= m; q->n[m] /= m; "
+        "p.n[0] /= 2; one(p) /= 3; (*q).a /= 4; *&m /= 1; float2 w = {3, v}; w /= 2; w.x /= 3; "
         "int4 z = int4(7, 8, -9, 10); z /= int4(2, m, 2, 3); uint3 u = uint3(9); "
         "u.y /= m; u.z /= 2; if (m == 0) (m) /= m; "
         "r = (f > 0 ? INFINITY == f : -INFINITY == f) + p.n[0] + p.n[1] + p.a + w.x + w.y + z.x + z.z + z.w + u.z;",
@@ -615,7 +615,7 @@ def test_functions_that_only_spaces_tell_apart():
     inline float place(device const float *p) { return 1; }
     inline float place(threadgroup const float *p) { return 2; }
     kernel void tried(device const float *x [[buffer(0)]], device float *out [[buffer(1)]]) { out[0] = place(x); }"""
-    with pytest.raises(martlet.UnsupportedError, match="Line 5 .*'place' differs .* by address spaces alone"):
+    with pytest.raises(martlet.UnsupportedError, match=r"Line 5 .*'place' differs .* by address spaces alone"):
         kernel(body, {"x": "float32"}, "x", 1, 1)(floats(1))
 
 
