@@ -56,8 +56,7 @@ private struct Writer {
         if token.kind == .number { replaced[index] = Writer.number(token.text) }
         if token.text == "(" { cast(index) }
         if ["/", "%"].contains(token.text) { quotient(index) }
-        if token.text == "/=", text(index - 1) != "operator", let start = target(index) {
-            let type = "decltype(\(all.joined(start..<index)))"
+        if token.text == "/=", text(index - 1) != "operator", let type = targetType(index) {
             replaced[index] = "/= mk_into<\(type)>() /="
         }
         guard token.kind == .word else { return }
@@ -192,8 +191,14 @@ private struct Writer {
         guard text(index - 1) != "operator" else { return }
         let isAssigned = text(index + 1) == "=" && !tokens[index + 1].isSpaced
         let sign = text(index) + (isAssigned ? "=" : "")
-        replaced[index] = "\(sign) mk_by() \(sign)"
+        let divisor = (isAssigned ? targetType(index) : nil).map { "mk_into<\($0)>()" } ?? "mk_by()"
+        replaced[index] = "\(sign) \(divisor) \(sign)"
         if isAssigned { replaced[index + 1] = "" }
+    }
+
+    /// The type of what stands in front of an assignment, as C++.
+    private func targetType(_ assignment: Int) -> String? {
+        target(assignment).map { "decltype(\(all.joined($0..<assignment)))" }
     }
 
     /// Where `a.b[i]` begins in front of an assignment.

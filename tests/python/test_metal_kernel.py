@@ -547,7 +547,16 @@ WILD = {
         "int4 z = int4(7, 8, -9, 10); z /= int4(2, m, 2, 3); uint3 u = uint3(9); "
         "u.y /= m; u.z /= 2; if (m == 0) (m) /= m; "
         "r = (f > 0 ? INFINITY == f : -INFINITY == f) + p.n[0] + p.n[1] + p.a + w.x + w.y + z.x + z.z + z.w + u.z;",
-        lambda x: 1 + 4 + 2 + 0.25 + 0.5 + x / 2 + 3 - 4 + 3 + 4,
+        lambda x: 1 + 0 + 2 + 0.25 + 0.5 + x / 2 + 3 - 4 + 3 + 4,
+    ),
+    "quotients by 0 and by -1": (
+        "",
+        "int least = v == 1234567 ? 0 : -2147483647 - 1, m = least == 0 ? 0 : -1, none = m + 1; "
+        "int a = least, b = least; a /= m; b %= m; int c = 7, d = 7; c /= none; d %= none; "
+        "uint e = 4294967295u; e /= m; short f = -32768; f /= m; int g = -7; g /= 2; uint h = 4000000000u; h %= 7; "
+        "r = (a == least) + (b == 0) * 2 + (c == 0) * 4 + (d == 0) * 8 + (e == 1) * 16 + (f == -32768) * 32 "
+        "+ (g == -3) * 64 + (h == 4000000000u % 7u) * 128 + (least / m == least) * 256 + (least % m == 0) * 512;",
+        lambda x: np.full_like(x, 1023),
     ),
     "sums and products that hold": (
         "",

@@ -184,7 +184,7 @@ extension StandardLibrary {
             template <class T, class U> constexpr auto operator op(mk_dividend<T> a, U b) { return name(a.value, b); }                       \
             template <class T, class U, int N> constexpr auto operator op(mk_dividend<T> a, mk_packed<U, N> b) { return name(a.value, vec<U, N>(b)); }
         MK_QUOTIENT(/, mk_quotient) MK_QUOTIENT(%, mk_rest)
-        // `a /= b` is said `a /= mk_into<decltype(a)>() /= b`, since only for whole a the divisor has to change.
+        // `a /= b` is said `a /= mk_into<decltype(a)>() /= b`: a is left as it is, only the divisor changes, for whole a.
         template <class T> struct mk_into {};
         template <class U> constexpr U mk_divisor(U b) {
             if constexpr (mk_parts<U>::is_vector) for (int i = 0; i < mk_parts<U>::count; i++) b[i] = b[i] == 0 ? 1 : b[i];
@@ -192,7 +192,18 @@ extension StandardLibrary {
             return b;
         }
         template <class U> constexpr U operator%=(mk_by, U b) { if constexpr (mk_counts<U>) return mk_divisor(b); else return b; }
-        template <class T, class U> constexpr U operator/=(mk_into<T>, U b) { if constexpr (mk_counts<mk_bare<T>> && mk_counts<U>) return mk_divisor(b); else return b; }
+        // A wider divisor also holds what the least number divided by -1 gives, and one that leaves 0 of every number.
+        template <class T, class U> constexpr bool mk_widens = __is_integral(mk_bare<T>) && __is_integral(U) && sizeof(mk_bare<T>) < 8 && sizeof(U) < 8;
+        template <class T, class U> constexpr auto operator/=(mk_into<T>, U b) {
+            if constexpr (mk_widens<T, U>) { decltype(mk_bare<T>() / U()) r = b; return long(r) == 0 ? 1L << 40 : long(r); }
+            else if constexpr (mk_counts<mk_bare<T>> && mk_counts<U>) return mk_divisor(b);
+            else return b;
+        }
+        template <class T, class U> constexpr auto operator%=(mk_into<T>, U b) {
+            if constexpr (mk_widens<T, U>) { decltype(mk_bare<T>() / U()) r = b; return long(r) == 0 ? 1L : long(r); }
+            else if constexpr (mk_counts<mk_bare<T>> && mk_counts<U>) return mk_divisor(b);
+            else return b;
+        }
         // (float4)x: an operator that binds nearly as a cast does.
         template <class T> struct mk_caster { template <class U> T operator->*(U u) const { return mk_cast<T>(u); } };
         } // namespace mk_types
