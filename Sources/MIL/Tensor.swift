@@ -10,6 +10,9 @@
 public final class Storage: @unchecked Sendable {
     public let pointer: UnsafeMutableRawPointer
     public let byteCount: Int
+    /// Bytes that are this memory's alone, the last page to its end where it begins with one: what a GPU may map.
+    public var wholeBytes: Int { ownsPages ? Storage.wholePages(byteCount) : byteCount }
+    private let ownsPages: Bool
     /// Pages of a file: the system can drop and read them again at will.
     public let isMapped: Bool
     /// For the content of a file, what names this version of the file on this machine.
@@ -23,6 +26,7 @@ public final class Storage: @unchecked Sendable {
         self.pointer = pointer
         self.byteCount = byteCount
         self.isPooled = isPooled
+        ownsPages = byteCount >= Storage.paged
         isMapped = false
         origin = nil
         release = nil
@@ -58,6 +62,7 @@ public final class Storage: @unchecked Sendable {
         self.isMapped = isMapped
         self.origin = origin
         isPooled = false
+        ownsPages = false
         self.release = release
     }
 
@@ -65,9 +70,18 @@ public final class Storage: @unchecked Sendable {
         if let release { release() } else { free(pointer) }
     }
 
+    /// From so many bytes on, memory consists of whole pages.
+    private static let paged = 128 << 10
+    private static let page = max(sysconf(Int32(_SC_PAGESIZE)), 4096)
+
+    private static func wholePages(_ byteCount: Int) -> Int { (byteCount + page - 1) / page * page }
+
     private static func memory(_ byteCount: Int) -> UnsafeMutableRawPointer? {
         var start: UnsafeMutableRawPointer?
-        return posix_memalign(&start, 64, max(byteCount, 1)) == 0 ? start : nil
+        guard byteCount <= Int.max - page else { return nil }
+        let isPaged = byteCount >= paged
+        let size = isPaged ? wholePages(byteCount) : max(byteCount, 1)
+        return posix_memalign(&start, isPaged ? page : 64, size) == 0 ? start : nil
     }
 }
 

@@ -65,7 +65,7 @@
         private func map(_ tensor: Tensor) -> MetalBuffer? {
             let length = (tensor.type.byteCount + MetalMemory.page - 1) / MetalMemory.page * MetalMemory.page
             guard UInt(bitPattern: tensor.pointer) % UInt(MetalMemory.page) == 0, length <= device.maxBufferLength,
-                tensor.byteOffset + length <= tensor.storage.byteCount,
+                tensor.byteOffset + length <= tensor.storage.wholeBytes,
                 let buffer = device.makeBuffer(
                     bytesNoCopy: tensor.pointer, length: length, options: .storageModeShared, deallocator: nil)
             else { return nil }

@@ -207,6 +207,14 @@ def test_whole_pages_are_not_copied():
     np.testing.assert_array_equal(found[0], A + B)
 
 
+def test_large_tensors_are_not_copied():
+    shape = (201, 303)  # whole pages and a part of one
+    a, b = (martlet.Tensor(np.full(shape, value, np.float32)).to("metal") for value in (2, 3))
+    found = []
+    assert grown("nocopy_buffer", lambda: found.append(a + b)) == 2
+    np.testing.assert_array_equal(np.asarray(found[0]), np.full(shape, 5, np.float32))
+
+
 def test_memory_that_metal_declines_is_copied():
     model = martlet.parse(SUM, device="metal")
     a, b = paged(A), paged(B)
