@@ -60,7 +60,7 @@ let package = Package(
         .library(name: "martlet-c", type: .dynamic, targets: ["CInterface"]),
     ],
     targets: [
-        .target(name: "MIL", swiftSettings: settings),
+        .target(name: "MIL", swiftSettings: settings + (hasShims ? [.define("MARTLET_SHIMS")] : [])),
         .target(name: "Passes", dependencies: ["MIL"], swiftSettings: settings),
         .target(name: "ModelFiles", dependencies: ["MIL", "Passes"], swiftSettings: settings),
         .target(name: "Runtime", dependencies: ["MIL", "Passes"], swiftSettings: settings),

@@ -70,8 +70,12 @@ public final class Storage: @unchecked Sendable {
         if let release { release() } else { free(pointer) }
     }
 
-    /// From so many bytes on, memory consists of whole pages.
-    private static let paged = 128 << 10
+    // From so many bytes on, memory consists of whole pages. glibc takes longer for such, and nothing there maps them.
+    #if canImport(Darwin) || MARTLET_SHIMS
+        private static let paged = 128 << 10
+    #else
+        private static let paged = Int.max
+    #endif
     private static let page = max(sysconf(Int32(_SC_PAGESIZE)), 4096)
 
     private static func wholePages(_ byteCount: Int) -> Int { (byteCount + page - 1) / page * page }
