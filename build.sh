@@ -345,9 +345,11 @@ format() {
     .venv/bin/ruff format "${paths[@]}"
 }
 
+# test_swift [NAME ARGUMENT...]: the Swift tests, or those the arguments name, with a log of that name.
 test_swift() {
-    local log=$logs/swift-test.log result=0
-    "$swift" test --build-system native >"$log" 2>&1 || result=$?
+    local log=$logs/${1:-swift-test}.log result=0
+    shift || true
+    "$swift" test --build-system native "$@" >"$log" 2>&1 || result=$?
     if [[ $result != 0 ]]; then
         grep -E 'error:|failed|✘' "$log" | head -n 60 || tail -n 60 "$log"
     fi
@@ -410,6 +412,11 @@ test_apple() {
         tests/python/test_selector.py tests/python/test_cache.py -k "not coremltools" -q -rs -p no:cacheprovider -n auto
 }
 
+# What Swift alone can ask of Core ML: predictions that overlap, plans read on many threads.
+test_apple_swift() {
+    MARTLET_SHIMS=1 test_swift apple-swift --scratch-path "$apple" --filter CoreMLTests
+}
+
 # What of the two engines the tests of the stand-ins ran; fails below 90 of 100 lines in either.
 report_apple() {
     local tools folder=$root/$apple/run engine line=0 result=0
@@ -430,6 +437,7 @@ apple_tests() {
     rm -rf "$apple/run"
     check "Apple's engines on the stand-ins" test_apple 0
     check "Apple's engines on hostile stand-ins" test_apple 1
+    check "Swift tests on the stand-ins" test_apple_swift
 }
 
 coverage() {
