@@ -237,10 +237,10 @@ def omitted(spec: Any, function: Any) -> list[str]:
 
 
 def literals(text: str) -> list[np.ndarray]:
-    """The constants of at least two dimensions that a case writes down."""
+    """The arrays that a case writes down."""
     kinds = {"fp16": np.float16, "fp32": np.float32, "int32": np.int32}
     found = []
-    for kind, shape, values in re.findall(r"tensor<(fp16|fp32|int32), \[(\d+, [\d, ]*)\]>\(([\[\]\d\s.,e+-]*)\)", text):
+    for kind, shape, values in re.findall(r"tensor<(fp16|fp32|int32), \[(\d[\d, ]*)\]>\(([\[\]\d\s.,e+-]*)\)", text):
         numbers = re.findall(r"[\d.e+-]+", values)
         found.append(np.array(numbers, np.float64).astype(kinds[kind]).reshape([int(n) for n in shape.split(",")]))
     return found
