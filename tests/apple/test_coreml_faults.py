@@ -4,7 +4,6 @@ Run with MARTLET_LIBRARY = the library built with the stand-ins, plain and with 
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 import re
@@ -20,6 +19,7 @@ import numpy as np
 import pytest
 
 import martlet
+from tests.disks import fill, small_disk
 
 SHIMS = ctypes.CDLL(os.environ["MARTLET_LIBRARY"])
 SHIMS.shim_control.argtypes = [ctypes.c_char_p, ctypes.c_long]
@@ -258,26 +258,15 @@ def test_no_place_for_temporary_files_either(tmp_path: Path, monkeypatch: pytest
 
 @pytest.fixture
 def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A small disk of its own; only root can have one."""
-    path = tmp_path / "disk"
-    path.mkdir()
-    if not sys.platform.startswith("linux") or os.geteuid() != 0:
-        pytest.skip("only root on Linux can mount a disk")
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", path], check=False).returncode:
-        pytest.skip("no disk can be mounted here")
-    (path / "compiled").mkdir()
-    monkeypatch.setenv("MARTLET_CACHE", str(path))
-    yield path
-    subprocess.run(["umount", "-l", path], check=True)
+    with small_disk(tmp_path / "disk", lazily=True) as path:
+        monkeypatch.setenv("MARTLET_CACHE", str(path))
+        yield path
 
 
 @pytest.mark.parametrize("how", ["full", "read-only"])
 def test_a_disk_that_takes_nothing(disk: Path, how: str) -> None:
     if how == "full":
-        for size in (4096, 1):
-            with contextlib.suppress(OSError), (disk / f"filler{size}").open("wb", buffering=0) as file:
-                while file.write(bytes(size)):
-                    pass
+        fill(disk)
     else:
         subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
     assert product(martlet.CoreMLBackend()).fallback_operations == 0

@@ -1,6 +1,5 @@
 """What devices keep on disk: atomic across processes, bounded, visible, and never in the way."""
 
-import contextlib
 import json
 import os
 import subprocess
@@ -12,6 +11,7 @@ from click.testing import CliRunner
 
 import martlet
 from martlet.cli import main
+from tests.disks import fill, small_disk
 
 # A device that keeps a note of what it compiles, asked for one function and as many more as are told.
 PROGRAM = """
@@ -105,24 +105,13 @@ def test_a_folder_that_cannot_be_made_is_no_failure(tmp_path, monkeypatch):
 
 @pytest.fixture
 def disk(tmp_path, monkeypatch):
-    """A small disk of its own; only root can have one."""
-    path = tmp_path / "disk"
-    path.mkdir()
-    if not sys.platform.startswith("linux") or os.geteuid() != 0:
-        pytest.skip("only root on Linux can mount a disk")
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", path], check=False).returncode:
-        pytest.skip("no disk can be mounted here")
-    (path / "compiled").mkdir()
-    monkeypatch.setenv("MARTLET_CACHE", str(path))
-    yield path
-    subprocess.run(["umount", path], check=True)
+    with small_disk(tmp_path / "disk") as path:
+        monkeypatch.setenv("MARTLET_CACHE", str(path))
+        yield path
 
 
 def test_a_full_disk_is_no_failure(disk):
-    for size in (4096, 1):
-        with contextlib.suppress(OSError), (disk / f"filler{size}").open("wb", buffering=0) as file:
-            while file.write(bytes(size)):
-                pass
+    fill(disk)
     assert "The cache on disk is not used" in finish(start(16))
     assert cache("ls")["entries"] == []
     assert not list((disk / "compiled").glob(".part-*"))
