@@ -31,7 +31,7 @@ private struct Splitter {
     init(bytes: [UInt8]) { self.bytes = bytes }
 
     private static let pairs = Set([
-        "::", "->", "<<", "<=", ">=", "==", "!=", "&&", "||", "++", "--", "+=", "-=", "*=", "/=",
+        "::", "->", "<<", "<=", ">=", "==", "!=", "&&", "||", "++", "--", "+=", "-=", "*=", "/=", "%=",
     ])
 
     mutating func all() -> [Token] {

@@ -55,10 +55,7 @@ private struct Writer {
         let token = tokens[index]
         if token.kind == .number { replaced[index] = Writer.number(token.text) }
         if token.text == "(" { cast(index) }
-        if ["/", "%"].contains(token.text) { quotient(index) }
-        if token.text == "/=", text(index - 1) != "operator", let type = targetType(index) {
-            replaced[index] = "/= mk_into<\(type)>() /="
-        }
+        if ["/", "%", "/=", "%="].contains(token.text) { quotient(index) }
         guard token.kind == .word else { return }
         switch token.text {
         case let word where Writer.dropped.contains(word): replaced[index] = ""
@@ -188,12 +185,13 @@ private struct Writer {
 
     /// `a / b` and `a %= b`, where b may be 0.
     private mutating func quotient(_ index: Int) {
+        let sign = text(index)
         guard text(index - 1) != "operator" else { return }
-        let isAssigned = text(index + 1) == "=" && !tokens[index + 1].isSpaced
-        let sign = text(index) + (isAssigned ? "=" : "")
-        let divisor = (isAssigned ? targetType(index) : nil).map { "mk_into<\($0)>()" } ?? "mk_by()"
-        replaced[index] = "\(sign) \(divisor) \(sign)"
-        if isAssigned { replaced[index + 1] = "" }
+        if sign.hasSuffix("="), let type = targetType(index) {
+            replaced[index] = "\(sign) mk_into<\(type)>() \(sign)"
+        } else if sign != "/=" {
+            replaced[index] = "\(sign) mk_by() \(sign)"
+        }
     }
 
     /// The type of what stands in front of an assignment, as C++.

@@ -3,8 +3,8 @@
 // Status   Functions that can fail return mlt_status and write their result to the leading `out`. On failure `out` is
 //          untouched and mlt_last_error() tells why, on the same thread, until the next failure there.
 // Handles  Whatever arrives through `**out` is owned by the caller: end it with mlt_release. Handles never change what
-//          they stand for (mlt_state does, see there): share them between threads freely. A handle that is NULL, released or of another kind gives
-//          MLT_BAD_HANDLE, never a crash. Releasing a handle that another thread is using is safe.
+//          they stand for (mlt_state does, see there): share them between threads freely. A handle that is NULL, released
+//          or of another kind gives MLT_BAD_HANDLE, never a crash. Releasing a handle that another thread is using is safe.
 // Borrows  Every other pointer belongs to the handle it came from, or to the library. Never free it.
 // Inputs   Strings and arrays are read during the call only, except the data of mlt_tensor_wrap.
 // Text     UTF-8; structured answers are JSON.
