@@ -9,8 +9,6 @@ import Runtime
 public final class KernelLibrary: Sendable {
     /// The names of the kernels, in the order of the source.
     public let functionNames: [String]
-    /// Whether the compiled kernels were in the cache already.
-    public let wasCached: Bool
     private let functions: [String: KernelFunction]
 
     /// Compiles a source. `macros` are defined before it. The cache keeps what was compiled by content, for other
@@ -23,7 +21,6 @@ public final class KernelLibrary: Sendable {
             let image = try Image.of(source, macros, cache)
             let all = image.entries.map { KernelFunction($0, of: image) }
             functionNames = all.map(\.name)
-            wasCached = image.place.wasFound
             functions = Dictionary(all.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         #else
             throw Failure(

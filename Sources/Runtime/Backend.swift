@@ -162,21 +162,22 @@ public final class Backend: Sendable {
     /// The function made ready by the first device of its chain that takes it: from the cache, or compiled now.
     public func executable(for function: Function) throws -> Prepared {
         let chain = try chooser.fallbackChain(for: function)
-        guard isOn(Backend.caches) else {
-            return Prepared(self, function, chain, nil, try compile(function, chain, after: []), wasCached: false)
-        }
-        let (key, memory) = key(of: function, chain.map(\.device.name))
-        let (compiled, wasCached) = try cache.entry(for: key) { try compile(function, chain, after: [], memory) }
-        return Prepared(self, function, chain, key, compiled, wasCached: wasCached)
+        return try prepared(function, chain, under: chain.map(\.device.name))
     }
 
     /// The function made ready by a device that the caller named, and by no other.
     public func executable(for function: Function, on device: any Device) throws -> Prepared {
-        let chain = [(device: device, reason: "named by the caller")]
+        try prepared(function, [(device: device, reason: "named by the caller")], under: ["on \(device.name)"])
+    }
+
+    /// What the cache holds under the names of devices, or what is compiled now.
+    private func prepared(
+        _ function: Function, _ chain: [(device: any Device, reason: String)], under names: [String]
+    ) throws -> Prepared {
         guard isOn(Backend.caches) else {
             return Prepared(self, function, chain, nil, try compile(function, chain, after: []), wasCached: false)
         }
-        let (key, memory) = key(of: function, ["on \(device.name)"])
+        let (key, memory) = key(of: function, names)
         let (compiled, wasCached) = try cache.entry(for: key) { try compile(function, chain, after: [], memory) }
         return Prepared(self, function, chain, key, compiled, wasCached: wasCached)
     }
