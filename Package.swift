@@ -2,25 +2,22 @@
 import Foundation
 import PackageDescription
 
-// MARTLET_ONEDNN says where oneDNN is: `fetched` (in .deps/onednn, put there by build.sh), `system` or `0` for nowhere.
+// MARTLET_ONEDNN says whether there is oneDNN: `fetched` (in .deps/onednn, put there by build.sh) or `0`.
 // build.sh always sets it, since SwiftPM keeps what this file answered until its text or the environment changes.
 let root = Context.packageDirectory
 let fetched = root + "/.deps/onednn"
 let hasFetched = FileManager.default.fileExists(atPath: fetched + "/include/dnnl.h")
-let hasSystem = FileManager.default.fileExists(atPath: "/usr/include/dnnl.h")
-let said = Context.environment["MARTLET_ONEDNN"].flatMap { ["fetched", "system", "0"].contains($0) ? $0 : nil }
-let oneDNN = said ?? (hasFetched ? "fetched" : hasSystem ? "system" : "0")
+let said = Context.environment["MARTLET_ONEDNN"].flatMap { ["fetched", "0"].contains($0) ? $0 : nil }
+let oneDNN = said ?? (hasFetched ? "fetched" : "0")
 
 // Unsafe flags stand only in a checkout that build.sh prepared: packages that depend on Martlet never see them.
-let isPrepared = hasFetched || said == "fetched" || said == "system"
+let isPrepared = hasFetched || said == "fetched"
 let headers: [SwiftSetting] = oneDNN == "fetched" ? [.unsafeFlags(["-Xcc", "-I" + fetched + "/include"])] : []
 let places = ["$ORIGIN"] + (oneDNN == "fetched" ? ["$ORIGIN/../../../.deps/onednn/lib"] : [])
 let library: [LinkerSetting] =
     isPrepared && oneDNN != "0"
     ? [
-        .unsafeFlags(
-            (oneDNN == "fetched" ? ["-L" + fetched + "/lib"] : [])
-                + places.flatMap { ["-Xlinker", "-rpath", "-Xlinker", $0] })
+        .unsafeFlags(["-L" + fetched + "/lib"] + places.flatMap { ["-Xlinker", "-rpath", "-Xlinker", $0] })
     ] : []
 let settings: [SwiftSetting] = [.swiftLanguageMode(.v6)] + headers
 
@@ -88,6 +85,9 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "MartletTests", dependencies: ["Martlet", "Passes", "FakeDevice"], path: "tests/swift/MartletTests",
+            swiftSettings: settings),
+        .testTarget(
+            name: "CPUEngineTests", dependencies: ["CPUEngine", "CKernels"], path: "tests/swift/CPUEngineTests",
             swiftSettings: settings),
         .testTarget(
             name: "RuntimeTests", dependencies: ["Martlet", "Runtime"], path: "tests/swift/RuntimeTests",

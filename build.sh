@@ -37,7 +37,7 @@ help() {
 ./build.sh wheel     dist/martlet-….whl, which needs neither Swift nor oneDNN where it is installed
 ./build.sh clean     remove what was built; downloads in .deps and .cache stay
 
-MARTLET_ONEDNN=0     build without oneDNN, on own kernels alone; =system with the system's
+MARTLET_ONEDNN=0     build without oneDNN, on own kernels alone
 TEXT
 }
 
@@ -129,57 +129,28 @@ pip_install() {
 
 # Package.swift learns from MARTLET_ONEDNN what was found: SwiftPM would not ask it again for a new file in .deps.
 fetch_onednn() {
-    local target=$root/.deps/onednn wanted=${MARTLET_ONEDNN:-} found=fetched
-    if [[ $wanted = 0 ]]; then
+    local target=$root/.deps/onednn found=fetched
+    if [[ ${MARTLET_ONEDNN:-} = 0 ]]; then
         found=0
         say onednn "not used (MARTLET_ONEDNN=0)"
-    elif [[ $wanted != system && -e $target/include/dnnl.h ]]; then
-        say onednn "3.2 (.deps/onednn)"
-    elif [[ $wanted != system && $system = Linux-x86_64 ]]; then
-        say onednn "3.2, fetching from PyPI"
-        rm -rf .deps/wheels .deps/onednn.part
-        quietly onednn "$python" -m pip download --disable-pip-version-check --no-deps --only-binary=:all: \
-            --dest .deps/wheels onednn-cpu-gomp==2023.2.0 onednn-devel-cpu-gomp==2023.2.0
-        unpack_onednn .deps/wheels .deps/onednn.part
-        rm -rf .deps/wheels "$target"
-        mv .deps/onednn.part "$target"
-    elif [[ -e /usr/include/dnnl.h ]] || { [[ $system = Linux-* ]] && apt_install libdnnl-dev; }; then
-        found=system
-        say onednn "the system's (libdnnl-dev)"
-    else
+    elif [[ $system != Linux-x86_64 ]]; then
         found=0
         say onednn "none to be had for $system: building on own kernels alone"
+    else
+        if [[ ! -e $target/lib/libmk_tbb.so || Sources/COneDNN/mk_tbb.c -nt $target/lib/libmk_tbb.so ]]; then
+            say onednn "3.2, fetching from PyPI"
+            rm -rf .deps/wheels .deps/onednn.part
+            quietly onednn "$python" -m pip download --disable-pip-version-check --no-deps --only-binary=:all: \
+                --dest .deps/wheels onednn-cpu-tbb==2023.2.0 onednn-devel-cpu-tbb==2023.2.0
+            "$python" scripts/unpack_onednn.py .deps/wheels .deps/onednn.part
+            quietly onednn clang -O2 -Wall -Wextra -Werror -shared -fPIC -fvisibility=hidden -Wl,-soname,libmk_tbb.so \
+                -I Sources/CKernels/include Sources/COneDNN/mk_tbb.c -o .deps/onednn.part/lib/libmk_tbb.so
+            rm -rf .deps/wheels "$target"
+            mv .deps/onednn.part "$target"
+        fi
+        say onednn "3.2 (.deps/onednn)"
     fi
     export MARTLET_ONEDNN=$found
-}
-
-# unpack_onednn WHEELS TARGET: the headers, the library once under its real name, the licences.
-unpack_onednn() {
-    "$python" - "$1" "$2" <<'PYTHON'
-import hashlib
-import pathlib
-import sys
-import zipfile
-
-DIGESTS = {
-    "onednn_cpu_gomp": "2f22a54d6a890ed14bfa185d42a4be65d8b5b1df85dc1f0f3a9abe31620416fb",
-    "onednn_devel_cpu_gomp": "9763c69e8c907e119056bd52ad918ca84ac9ba939d130a99dfa95ccca3e5e284",
-}
-wheels, target = map(pathlib.Path, sys.argv[1:])
-for wheel in wheels.glob("*.whl"):
-    name = wheel.name.split("-")[0]
-    if hashlib.sha256(wheel.read_bytes()).hexdigest() != DIGESTS[name]:
-        sys.exit(f"{wheel.name} is not the file that was expected (its SHA-256 differs)")
-    with zipfile.ZipFile(wheel) as archive:
-        for inside in archive.namelist():
-            _, data, path = inside.partition(".data/data/")
-            if not data or path in ("lib/libdnnl.so", "lib/libdnnl.so.3.2") or "cmake" in path:
-                continue
-            place = target / path.replace("share/doc/onednn", "licenses")
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(archive.read(inside))
-(target / "lib" / "libdnnl.so").symlink_to("libdnnl.so.3")
-PYTHON
 }
 
 # swift_build NAME ARGUMENT...: keeps the log; on a terminal shows how far it is.
@@ -217,33 +188,20 @@ build_library() {
                 "$(dirname "$swift")/llvm-strip" --strip-unneeded "$package/libmartlet.so.part" 2>/dev/null || true
         fi
         mv "$package/libmartlet.$suffix.part" "$package/libmartlet.$suffix"
-        bundle_companions "$built"
+        bundle_companions
     fi
     build_operators
     say library "python/martlet/libmartlet.$suffix ($(du -m "$package/libmartlet.$suffix" | cut -f1) MB)"
 }
 
-# bundle_companions LIBRARY: what it needs and a plain system may lack, each once, with its licence.
+# bundle_companions: oneDNN and what joins it to Martlet's thread pool, each once, with its licence.
 bundle_companions() {
-    rm -f "$package"/libdnnl.* "$package"/libgomp.* "$package"/LICENSE*
+    rm -f "$package"/libdnnl.* "$package"/libmk_tbb.* "$package"/LICENSE*
     cp LICENSE "$package/LICENSE"
-    [[ $suffix = so ]] || return 0
-    local name path
-    while read -r name path; do
-        [[ -e $path ]] || fail "$name, which the library needs, is missing (Debian and Ubuntu: apt-get install libgomp1)"
-        cp -L "$path" "$package/$name"
-        case $name in
-        libgomp.*) cp /usr/share/doc/libgomp1/copyright "$package/LICENSE-libgomp" 2>/dev/null || true ;;
-        libdnnl.*)
-            if [[ $MARTLET_ONEDNN = fetched && -d .deps/onednn/licenses ]]; then
-                cp .deps/onednn/licenses/LICENSE "$package/LICENSE-oneDNN"
-                cp .deps/onednn/licenses/THIRD-PARTY-PROGRAMS "$package/LICENSE-oneDNN-third-party"
-            else
-                cp /usr/share/doc/libdnnl-dev/copyright "$package/LICENSE-oneDNN" 2>/dev/null || true
-            fi
-            ;;
-        esac
-    done < <(ldd "$1" | sed -n 's/^[[:space:]]*\(lib\(dnnl\|gomp\)\.so[.0-9]*\) => \(.*\) (0x.*/\1 \3/p; s/^[[:space:]]*\(lib\(dnnl\|gomp\)\.so[.0-9]*\) => not found/\1 -/p')
+    [[ $MARTLET_ONEDNN = fetched ]] || return 0
+    cp -L .deps/onednn/lib/libdnnl.so.3 .deps/onednn/lib/libmk_tbb.so "$package"
+    cat .deps/onednn/licenses/CHANGES .deps/onednn/licenses/LICENSE >"$package/LICENSE-oneDNN"
+    cp .deps/onednn/licenses/THIRD-PARTY-PROGRAMS "$package/LICENSE-oneDNN-third-party"
 }
 
 # The operators of Python's Tensor: one small C file over Python's stable ABI, for every Python from 3.10 on.

@@ -1,8 +1,6 @@
 #include "include/recurrent.h"
 
 #include <math.h>
-#include <sched.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #include "common.h"
@@ -20,7 +18,6 @@ struct lstm {
     float *gates;  // [T, B, 4H]
     float *h;      // [2, B, H]: a step reads one and writes the other
     float *cell;   // [B, H]
-    atomic_int *arrived;
 };
 
 static size_t aligned(int64_t floats) { return (size_t)round_up(floats * 4, 64); }
@@ -45,32 +42,17 @@ static size_t gates_size(const mk_lstm_problem *p) { return aligned(p->steps * p
 
 size_t mk_lstm_workspace(const mk_lstm_problem *p) {
     size_t state = aligned(p->batch * p->hidden);
-    return gates_size(p) + 3 * state + 64 +
-           mk_gemm_packed_workspace(p->steps * p->batch, 4 * p->hidden, p->inputs);
+    return gates_size(p) + 3 * state + mk_gemm_packed_workspace(p->steps * p->batch, 4 * p->hidden, p->inputs);
 }
 
-// Every thread waits for the others after each step; the team's parts run at the same time, so nobody waits for ever.
-static void meet(atomic_int *arrived, int everybody) {
-    atomic_fetch_add_explicit(arrived, 1, memory_order_acq_rel);
-    for (int spins = 0; atomic_load_explicit(arrived, memory_order_acquire) < everybody; spins++) {
-        if (spins > 8192) sched_yield();
-#if defined(__x86_64__)
-        else __builtin_ia32_pause();
-#endif
-    }
-}
-
-static void run_steps(void *context, int part, int parts) {
+static void run_step(void *context, int s, int part, int parts) {
     const struct lstm *l = context;
     const mk_lstm_problem *p = l->p;
     int64_t state = p->batch * p->hidden, blocks = divide_up(p->hidden, unit_block);
-    int64_t first = part_start(blocks, part, parts), end = part_start(blocks, part + 1, parts);
-    for (int64_t s = 0; s < p->steps; s++) {
-        int64_t t = p->reverse ? p->steps - 1 - s : s;
-        MK_PICK(lstm_step)(p, l->recurrent, l->gates + t * 4 * state, l->h + s % 2 * state, l->h + (s + 1) % 2 * state,
-                           l->cell, p->outputs ? p->outputs + t * p->output_step : 0, first, end);
-        if (parts > 1) meet(l->arrived, (int)(s + 1) * parts);
-    }
+    int64_t t = p->reverse ? p->steps - 1 - s : s;
+    MK_PICK(lstm_step)(p, l->recurrent, l->gates + t * 4 * state, l->h + s % 2 * state, l->h + (s + 1) % 2 * state,
+                       l->cell, p->outputs ? p->outputs + t * p->output_step : 0, part_start(blocks, part, parts),
+                       part_start(blocks, part + 1, parts));
 }
 
 void mk_lstm(const mk_lstm_problem *p, void *workspace) {
@@ -80,9 +62,7 @@ void mk_lstm(const mk_lstm_problem *p, void *workspace) {
     l.recurrent = (const float *)((const char *)p->packed + mk_gemm_pack_size(p->inputs, 4 * H));
     l.h = (float *)next;
     l.cell = (float *)(next + 2 * aligned(state));
-    l.arrived = (atomic_int *)(next + 3 * aligned(state));
-    void *scratch = next + 3 * aligned(state) + 64;
-    atomic_init(l.arrived, 0);
+    void *scratch = next + 3 * aligned(state);
 
     mk_epilogue bias = {.bias = p->bias};
     if (p->batch == 1 || p->x_step == p->batch * p->x_batch)
@@ -100,7 +80,7 @@ void mk_lstm(const mk_lstm_problem *p, void *workspace) {
         else memset(l.cell + b * H, 0, bytes);
     }
     int threads = state * H < 8192 ? 1 : (int)least(mk_threads(), divide_up(H, unit_block));
-    mk_parallel_team(threads, run_steps, &l);
+    mk_parallel_rounds((int)p->steps, threads, run_step, &l);
     for (int64_t b = 0; b < p->batch; b++) {
         const float *h = l.h + p->steps % 2 * state + b * H;
         if (p->last_h) memcpy(p->last_h + b * p->last_h_batch, h, (size_t)H * 4);

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "isa.h"
 
 const char *mk_isa_name(void) {
@@ -29,6 +30,36 @@ uint64_t mk_nanoseconds(void) {
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+#if !defined(__APPLE__)
+static int64_t number_in(const char *folder, const char *name) {
+    char text[64];
+    int64_t number = -1;
+    return mk_read_text(folder, name, text, sizeof text) && sscanf(text, "%" SCNd64, &number) == 1 ? number : -1;
+}
+
+struct memory_limit {
+    const char *most, *used;  // names of files; used: NULL if all counts
+    int64_t least;
+};
+
+static int read_memory_limit(const char *folder, void *result) {
+    struct memory_limit *limit = result;
+    int64_t most = number_in(folder, limit->most), used = limit->used ? number_in(folder, limit->used) : 0;
+    if (most > 0 && used > 0) most = most > used ? most - used : 0;
+    if (most >= 0 && most < limit->least) limit->least = most;
+    return 1;
+}
+
+// The least memory that the control groups of this process grant, or that is left of it; INT64_MAX without a limit.
+static int64_t control_group_memory(int left) {
+    struct memory_limit second = {"memory.max", left ? "memory.current" : 0, INT64_MAX};
+    mk_each_control_group("", "", read_memory_limit, &second);
+    struct memory_limit first = {"memory.limit_in_bytes", left ? "memory.usage_in_bytes" : 0, second.least};
+    mk_each_control_group("", "memory", read_memory_limit, &first);
+    return first.least;
+}
+#endif
+
 int64_t mk_available_memory(void) {
 #if defined(__APPLE__)
     int64_t bytes = 0;
@@ -41,47 +72,11 @@ int64_t mk_available_memory(void) {
         sscanf(line, "MemAvailable: %" SCNd64, &kilobytes);
     if (file) fclose(file);
     // A container may give less than the machine has.
-    int64_t most = -1, used = 0;
-    if ((file = fopen("/sys/fs/cgroup/memory.max", "r"))) {
-        if (fscanf(file, "%" SCNd64, &most) != 1) most = -1;
-        fclose(file);
-    }
-    if (most >= 0 && (file = fopen("/sys/fs/cgroup/memory.current", "r"))) {
-        if (fscanf(file, "%" SCNd64, &used) != 1) used = 0;
-        fclose(file);
-        if (kilobytes < 0 || most - used < kilobytes * 1024) return most - used;
-    }
+    int64_t left = control_group_memory(1);
+    if (kilobytes < 0 ? left < INT64_MAX : left < kilobytes * 1024) return left;
     return kilobytes >= 0 ? kilobytes * 1024 : (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
 #endif
 }
-
-#if !defined(__APPLE__)
-// The number in a file of its own; -1 where there is none.
-static int64_t number_in(const char *path) {
-    int64_t number = -1;
-    FILE *file = fopen(path, "r");
-    if (file && fscanf(file, "%" SCNd64, &number) != 1) number = -1;
-    if (file) fclose(file);
-    return number;
-}
-
-// The least limit of the control groups that this process is in, from its own up to the root; INT64_MAX without one.
-static int64_t control_group_limit(void) {
-    int64_t least = INT64_MAX, limit;
-    char line[1024], group[1024] = "", path[1200];
-    FILE *file = fopen("/proc/self/cgroup", "r");
-    while (file && fgets(line, sizeof line, file))
-        if (!strncmp(line, "0::", 3)) snprintf(group, sizeof group, "%.*s", (int)strcspn(line + 3, "\n"), line + 3);
-    if (file) fclose(file);
-    for (char *end; ; *end = 0) {
-        snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.max", group);
-        if ((limit = number_in(path)) > 0 && limit < least) least = limit;
-        if (!(end = strrchr(group, '/'))) break;
-    }
-    limit = number_in("/sys/fs/cgroup/memory/memory.limit_in_bytes");
-    return limit > 0 && limit < least ? limit : least;
-}
-#endif
 
 int64_t mk_physical_memory(void) {
 #if defined(__APPLE__)
@@ -89,7 +84,7 @@ int64_t mk_physical_memory(void) {
     size_t size = sizeof bytes;
     return sysctlbyname("hw.memsize", &bytes, &size, 0, 0) ? 0 : bytes;
 #else
-    int64_t pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE), limit = control_group_limit();
+    int64_t pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE), limit = control_group_memory(0);
     int64_t bytes = pages > 0 && page > 0 ? pages * page : 0;
     return bytes == 0 || limit < bytes ? (limit == INT64_MAX ? 0 : limit) : bytes;
 #endif

@@ -1,9 +1,6 @@
-// The process's thread pool, or libgomp's threads in its place.
+// The process's thread pool: regions that callers open, and workers that take parts of them.
 #if defined(__linux__)
-#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
-#endif
-#include <dlfcn.h>
 #endif
 #include "include/threads.h"
 
@@ -11,41 +8,55 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdint.h>
+#include <string.h>
 #include <time.h>
-#include <unistd.h>
 #if defined(__APPLE__)
 #include <pthread/qos.h>
 #endif
 
-enum { maximum_workers = 255, part_bits = 20, part_mask = (1 << part_bits) - 1 };
+enum {
+    region_count = 32,
+    most_workers = 255,
+    most_items = 512,
+    worker_spin = 200000, // nanoseconds that an idle worker looks for work before it sleeps
+    caller_spin = 50000,  // nanoseconds that a caller looks for the end of parts that run elsewhere before it sleeps
+    stall_least = 1000000,  // nanoseconds of waiting that may be a stall
+    pause_least = 4000000,  // nanoseconds without workers after the first stall
+    pause_most = 128000000,
+};
 
-// `ticket` is the whole hand-over: epoch (24 bits), parts (20), next part to take (20). Taking a part is one
-// compare-and-swap, and only a thread whose swap succeeded may trust the region it read beforehand. So a worker that
-// wakes late finds nothing to take, and nobody ever waits for it.
-static struct {
+// A ticket is openings for workers (8 bits), parts (28), next part to take (28). A part belongs to the thread whose
+// compare-and-swap moved `next` past it; only then may the thread read the rest of the region, which stays as it is
+// until that part is done.
+enum { part_bits = 28, part_mask = (1 << part_bits) - 1 };
+
+struct region {
     _Alignas(64) _Atomic uint64_t ticket;
-    _Atomic(mk_task) task;
-    void *_Atomic context;
-    atomic_int width;  // threads that may take parts: the caller and the workers below this index
-    atomic_int team;   // each thread takes one part only
-    _Alignas(64) atomic_int done;
-    _Alignas(64) atomic_int owned;  // a caller's region is running
-    atomic_int sleepers;
-    atomic_int workers;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
+    mk_task task;               // NULL: a region of items
+    void *context;
+    void (*run)(void *item);
+    int fixed;                  // parts of a region that does not grow
+    atomic_int reserved;        // items
+    _Alignas(64) atomic_int done;  // parts that workers finished
+    _Atomic(void *) items[most_items];
+};
 
 static struct {
-    atomic_int used;
-    void (*parallel)(void (*)(void *), void *, unsigned, unsigned);
-    int (*thread)(void);
-    int (*threads)(void);
-    void (*set_threads)(int);
-} openmp;
+    struct region regions[region_count];
+    _Alignas(64) _Atomic uint32_t used;   // regions that a caller owns, a bit each
+    _Alignas(64) _Atomic uint32_t ready;  // regions with parts to take
+    _Alignas(64) atomic_int sleepers;
+    atomic_int workers;
+    atomic_int waiters;  // threads that sleep until `finished`
+    _Alignas(64) _Atomic int64_t pause_end;  // no workers until then
+    _Atomic int64_t pause;
+    pthread_mutex_t lock;
+    pthread_cond_t work, finished;
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER, .finished = PTHREAD_COND_INITIALIZER};
 
 static _Thread_local int wanted_threads;
+static _Thread_local int thread_index;
+static _Thread_local struct region *item_region;
 
 static inline void relax(void) {
 #if defined(__x86_64__)
@@ -61,75 +72,155 @@ static int64_t nanoseconds(void) {
     return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
-// MARK: Taking parts
-
 static inline int next_of(uint64_t ticket) { return (int)(ticket & part_mask); }
 static inline int parts_of(uint64_t ticket) { return (int)(ticket >> part_bits & part_mask); }
-
-static inline int has_work(uint64_t ticket, int worker) {
-    return next_of(ticket) < parts_of(ticket) && worker < atomic_load_explicit(&pool.width, memory_order_relaxed);
+static inline int openings_of(uint64_t ticket) { return (int)(ticket >> 2 * part_bits); }
+static inline uint64_t ticket_of(int openings, int parts, int next) {
+    return (uint64_t)openings << 2 * part_bits | (uint64_t)parts << part_bits | (uint64_t)next;
 }
 
-// Runs parts of the region of `ticket` until none is left; a team's member runs just one.
-static void take_parts(int worker) {
-    uint64_t ticket = atomic_load_explicit(&pool.ticket, memory_order_acquire);
-    while (has_work(ticket, worker)) {
-        mk_task task = atomic_load_explicit(&pool.task, memory_order_relaxed);
-        void *context = atomic_load_explicit(&pool.context, memory_order_relaxed);
-        int team = atomic_load_explicit(&pool.team, memory_order_relaxed);
-        if (!atomic_compare_exchange_weak(&pool.ticket, &ticket, ticket + 1)) continue;
-        task(context, next_of(ticket), parts_of(ticket));
-        atomic_fetch_add_explicit(&pool.done, 1, memory_order_release);
-        if (team) return;
-        ticket = atomic_load_explicit(&pool.ticket, memory_order_acquire);
+// MARK: Taking parts
+
+static inline uint32_t bit_of(const struct region *region) { return UINT32_C(1) << (region - pool.regions); }
+
+// Takes the next part, or returns -1. `joining` uses up one of the region's openings.
+static int take_part(struct region *region, int joining) {
+    uint64_t ticket = atomic_load_explicit(&region->ticket, memory_order_acquire);
+    while (next_of(ticket) < parts_of(ticket) && (!joining || openings_of(ticket))) {
+        uint64_t rest = ticket + 1 - (joining ? ticket_of(1, 0, 0) : 0);
+        if (!atomic_compare_exchange_weak(&region->ticket, &ticket, rest)) continue;
+        return next_of(ticket);
     }
+    return -1;
 }
 
-static void *work(void *argument) {
-    int worker = (int)(intptr_t)argument;
+static int has_part(struct region *region) {
+    uint64_t ticket = atomic_load(&region->ticket);
+    return next_of(ticket) < parts_of(ticket) && openings_of(ticket);
+}
+
+static void run_part(struct region *region, int part) {
+    if (region->task) {
+        region->task(region->context, part, region->fixed);
+        return;
+    }
+    void *item;
+    while (!(item = atomic_exchange(&region->items[part], 0))) relax();
+    struct region *outer = item_region;
+    item_region = region;
+    region->run(item);
+    item_region = outer;
+}
+
+// Counts one more, and wakes the threads that sleep until there are enough.
+static void count_one(atomic_int *value) {
+    atomic_fetch_add(value, 1);
+    if (!atomic_load(&pool.waiters)) return;
+    pthread_mutex_lock(&pool.lock);
+    pthread_cond_broadcast(&pool.finished);
+    pthread_mutex_unlock(&pool.lock);
+}
+
+// Waits until `value` is at least `least`, which running threads bring about: spins, then sleeps. Returns nanoseconds.
+static int64_t wait_for(atomic_int *value, int least) {
+    int64_t start = 0;
+    for (int spins = 1; atomic_load_explicit(value, memory_order_acquire) < least; spins++) {
+        relax();
+        if (spins % 64) continue;
+        int64_t now = nanoseconds();
+        if (!start) start = now;
+        if (now - start < caller_spin) continue;
+        pthread_mutex_lock(&pool.lock);
+        atomic_fetch_add(&pool.waiters, 1);
+        while (atomic_load(value) < least) pthread_cond_wait(&pool.finished, &pool.lock);
+        atomic_fetch_sub(&pool.waiters, 1);
+        pthread_mutex_unlock(&pool.lock);
+    }
+    return start ? nanoseconds() - start : 0;
+}
+
+// Runs parts of a region until none is left. Returns whether there was one.
+static int help(struct region *region) {
+    int part = take_part(region, 1);
+    if (part < 0) {
+        // Hide a region that has nothing left; look again, since a part may have been added meanwhile.
+        atomic_fetch_and(&pool.ready, ~bit_of(region));
+        if (has_part(region)) atomic_fetch_or(&pool.ready, bit_of(region));
+        return 0;
+    }
     for (;;) {
-        // Between two operators of a model the gap is short: spin for it, and sleep only when it lasts.
-        int64_t until = nanoseconds() + 100000;
-        int found = 0;
-        while (!found && nanoseconds() < until)
-            for (int i = 0; i < 32 && !found; i++) {
-                found = has_work(atomic_load_explicit(&pool.ticket, memory_order_acquire), worker);
-                if (!found) relax();
-            }
-        if (!found) {
-            pthread_mutex_lock(&pool.lock);
-            atomic_fetch_add(&pool.sleepers, 1);
-            while (!has_work(atomic_load(&pool.ticket), worker)) pthread_cond_wait(&pool.wake, &pool.lock);
-            atomic_fetch_sub(&pool.sleepers, 1);
-            pthread_mutex_unlock(&pool.lock);
-        }
-        take_parts(worker);
+        run_part(region, part);
+        int next = take_part(region, 0);
+        if (next < 0) break;
+        count_one(&region->done);
+        part = next;
     }
+    // Once its last part counts as done, the region may be another caller's.
+    atomic_fetch_add(&region->ticket, ticket_of(1, 0, 0));
+    count_one(&region->done);
+    return 1;
+}
+
+static int find_work(void) {
+    uint32_t ready = atomic_load_explicit(&pool.ready, memory_order_acquire);
+    for (; ready; ready &= ready - 1)
+        if (help(&pool.regions[__builtin_ctz(ready)])) return 1;
     return 0;
 }
 
 // MARK: Workers
 
-// The child of a fork has none of the workers and perhaps a lock held for ever: it starts afresh. libgomp cannot.
+static void *work(void *argument) {
+    thread_index = (int)(intptr_t)argument;
+    wanted_threads = 1;
+    for (;;) {
+        int64_t until = nanoseconds() + worker_spin;
+        int found = 0;
+        while (!found && nanoseconds() < until)
+            for (int i = 0; i < 32 && !(found = find_work()); i++) relax();
+        if (found) continue;
+        pthread_mutex_lock(&pool.lock);
+        atomic_fetch_add(&pool.sleepers, 1);
+        while (!atomic_load(&pool.ready)) pthread_cond_wait(&pool.work, &pool.lock);
+        atomic_fetch_sub(&pool.sleepers, 1);
+        pthread_mutex_unlock(&pool.lock);
+    }
+    return 0;
+}
+
+static void wake_workers(int count) {
+    int sleepers = atomic_load(&pool.sleepers);
+    if (!sleepers) return;
+    pthread_mutex_lock(&pool.lock);
+    if (count >= sleepers) pthread_cond_broadcast(&pool.work);
+    else
+        while (count-- > 0) pthread_cond_signal(&pool.work);
+    pthread_mutex_unlock(&pool.lock);
+}
+
+// The child of a fork has none of the workers, and perhaps a lock that another thread held: it starts afresh.
 static void start_afresh(void) {
-    atomic_store(&openmp.used, 0);
-    atomic_store(&pool.ticket, 0);
-    atomic_store(&pool.owned, 0);
+    memset(pool.regions, 0, sizeof pool.regions);
+    atomic_store(&pool.used, 0);
+    atomic_store(&pool.ready, 0);
     atomic_store(&pool.sleepers, 0);
     atomic_store(&pool.workers, 0);
+    atomic_store(&pool.waiters, 0);
     pthread_mutex_init(&pool.lock, 0);
-    pthread_cond_init(&pool.wake, 0);
+    pthread_cond_init(&pool.work, 0);
+    pthread_cond_init(&pool.finished, 0);
+    thread_index = 0;
+    item_region = 0;
 }
 
 static void watch_forks(void) { pthread_atfork(0, 0, start_afresh); }
 
 static pthread_once_t forks_watched = PTHREAD_ONCE_INIT;
 
-// Called by the owner of the pool only. Returns how many workers there are.
-static int hire(int count) {
-    int workers = atomic_load_explicit(&pool.workers, memory_order_relaxed);
-    if (count > maximum_workers) count = maximum_workers;
-    if (workers >= count) return workers;
+// Makes sure that there are `count` workers; fewer if the system gives no more threads.
+static void hire(int count) {
+    if (count > most_workers) count = most_workers;
+    if (atomic_load_explicit(&pool.workers, memory_order_relaxed) >= count) return;
     pthread_once(&forks_watched, watch_forks);
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
@@ -141,138 +232,159 @@ static int hire(int count) {
     sigset_t all, before;  // signals stay with the host program's threads
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_mutex_lock(&pool.lock);
+    int workers = atomic_load(&pool.workers);
     for (pthread_t thread; workers < count; workers++)
         if (pthread_create(&thread, &attributes, work, (void *)(intptr_t)(workers + 1))) break;
+    atomic_store(&pool.workers, workers);
+    pthread_mutex_unlock(&pool.lock);
     pthread_sigmask(SIG_SETMASK, &before, 0);
     pthread_attr_destroy(&attributes);
-    atomic_store_explicit(&pool.workers, workers, memory_order_relaxed);
-    return workers;
+}
+
+// MARK: Busy machines
+
+// A worker that the system put aside in the middle of a part holds up its caller for some milliseconds, far longer than
+// the work of most regions. After such a stall callers go on alone for a while, twice as long after each further one.
+static void note_stall(int64_t now) {
+    int64_t pause = atomic_load(&pool.pause), quiet = now - atomic_load(&pool.pause_end);
+    pause = pause && quiet < 4 * pause ? 2 * pause : pause_least;
+    if (pause > pause_most) pause = pause_most;
+    atomic_store(&pool.pause, pause);
+    atomic_store(&pool.pause_end, now + pause);
 }
 
 // MARK: Regions
 
-static int own_pool(void) {
-    int nobody = 0;
-    return !atomic_load_explicit(&pool.owned, memory_order_relaxed) &&
-           atomic_compare_exchange_strong(&pool.owned, &nobody, 1);
+// Tells workers of a region that has parts to take.
+static void invite(struct region *region, int openings, int parts) {
+    hire(openings);
+    atomic_fetch_or(&pool.ready, bit_of(region));
+    wake_workers(openings < parts ? openings : parts);
 }
 
-static void release_pool(void) { atomic_store_explicit(&pool.owned, 0, memory_order_release); }
-
-static void run_region(int parts, int width, int team, mk_task task, void *context) {
-    atomic_store_explicit(&pool.task, task, memory_order_relaxed);
-    atomic_store_explicit(&pool.context, context, memory_order_relaxed);
-    atomic_store_explicit(&pool.width, width, memory_order_relaxed);
-    atomic_store_explicit(&pool.team, team, memory_order_relaxed);
-    atomic_store_explicit(&pool.done, 1, memory_order_relaxed);
-    uint64_t epoch = (atomic_load_explicit(&pool.ticket, memory_order_relaxed) >> 2 * part_bits) + 1;
-    atomic_store(&pool.ticket, epoch << 2 * part_bits | (uint64_t)parts << part_bits | 1);
-    if (atomic_load(&pool.sleepers)) {
-        pthread_mutex_lock(&pool.lock);
-        pthread_cond_broadcast(&pool.wake);
-        pthread_mutex_unlock(&pool.lock);
+static struct region *open_region(void) {
+    uint32_t used = atomic_load_explicit(&pool.used, memory_order_relaxed);
+    while (~used) {
+        int index = __builtin_ctz(~used);
+        if (atomic_compare_exchange_weak(&pool.used, &used, used | UINT32_C(1) << index)) return &pool.regions[index];
     }
-    task(context, 0, parts);
-    if (!team) take_parts(0);
-    for (int spins = 0; atomic_load_explicit(&pool.done, memory_order_acquire) < parts; spins++)
-        if (spins < 4096) relax();
-        else sched_yield();
+    return 0;
 }
 
-struct region {
-    mk_task task;
-    void *context;
-    int parts;
-};
-
-static void run_openmp_parts(void *argument) {
-    struct region *region = argument;
-    int step = openmp.threads();
-    for (int part = openmp.thread(); part < region->parts; part += step)
-        region->task(region->context, part, region->parts);
-}
-
-static void run_openmp_team(void *argument) {
-    struct region *region = argument;
-    region->task(region->context, openmp.thread(), openmp.threads());
+// Runs the region that the caller has filled in: its first part is there, workers may join by `openings`.
+static void run_region(struct region *region, int parts, int openings) {
+    int64_t start = nanoseconds();
+    if (start < atomic_load_explicit(&pool.pause_end, memory_order_relaxed)) openings = 0;
+    if (openings > most_workers) openings = most_workers;
+    atomic_store_explicit(&region->done, 0, memory_order_relaxed);
+    atomic_store(&region->ticket, ticket_of(openings, parts, 1));
+    if (openings && parts > 1) invite(region, openings, parts - 1);
+    int own = 0;
+    for (int part = 0; part >= 0; part = take_part(region, 0), own++) run_part(region, part);
+    for (;;) {
+        // A part counts as done after it added others: what is read in this order is the whole.
+        int done = atomic_load(&region->done);
+        uint64_t ticket = atomic_load(&region->ticket);
+        int taken = parts_of(ticket) - own;
+        if (next_of(ticket) < parts_of(ticket)) {
+            for (int part; (part = take_part(region, 0)) >= 0; own++) run_part(region, part);
+        } else if (done >= taken) {
+            break;
+        } else {
+            int64_t before = nanoseconds(), waited = wait_for(&region->done, taken);
+            if (waited > stall_least && waited > 2 * (before - start)) note_stall(before + waited);
+        }
+    }
+    atomic_fetch_and(&pool.ready, ~bit_of(region));
+    atomic_fetch_and(&pool.used, ~bit_of(region));
 }
 
 void mk_parallel(int parts, mk_task task, void *context) {
-    int threads = mk_threads();
-    int width = threads < parts ? threads : parts;
-    if (width > 1 && parts <= part_mask && own_pool()) {
-        if (atomic_load(&openmp.used)) {
-            struct region region = {task, context, parts};
-            openmp.parallel(run_openmp_parts, &region, (unsigned)width, 0);
-        } else {
-            hire(width - 1);
-            run_region(parts, width, 0, task, context);
-        }
-        release_pool();
+    int threads = mk_threads(), width = threads < parts ? threads : parts;
+    struct region *region = width > 1 && parts <= part_mask ? open_region() : 0;
+    if (!region) {
+        for (int part = 0; part < parts; part++) task(context, part, parts);
         return;
     }
-    for (int part = 0; part < parts; part++) task(context, part, parts);
+    region->task = task;
+    region->context = context;
+    region->fixed = parts;
+    run_region(region, parts, width - 1);
 }
 
-void mk_parallel_team(int parts, mk_task task, void *context) {
+void mk_parallel_items(void (*run)(void *item), void *first) {
     int threads = mk_threads();
-    if (parts > threads) parts = threads;
-    if (parts > 1 && own_pool()) {
-        if (atomic_load(&openmp.used)) {
-            struct region region = {task, context, parts};
-            openmp.parallel(run_openmp_team, &region, (unsigned)parts, 0);
-        } else {
-            int workers = hire(parts - 1);
-            if (parts > workers + 1) parts = workers + 1;
-            run_region(parts, parts, 1, task, context);
-        }
-        release_pool();
+    struct region *region = threads > 1 ? open_region() : 0;
+    if (!region) {
+        struct region *outer = item_region;
+        item_region = 0;
+        run(first);
+        item_region = outer;
         return;
     }
-    task(context, 0, 1);
+    region->task = 0;
+    region->run = run;
+    atomic_store_explicit(&region->items[0], first, memory_order_relaxed);
+    atomic_store_explicit(&region->reserved, 1, memory_order_relaxed);
+    run_region(region, 1, threads - 1);
+}
+
+void mk_add_item(void (*run)(void *item), void *item) {
+    struct region *region = item_region;
+    int index = region ? atomic_fetch_add(&region->reserved, 1) : most_items;
+    if (index >= most_items) {
+        run(item);
+        return;
+    }
+    atomic_store_explicit(&region->items[index], item, memory_order_release);
+    int openings = openings_of(atomic_fetch_add(&region->ticket, ticket_of(0, 1, 0)));
+    if (openings) invite(region, openings, 1);
+}
+
+// MARK: Rounds
+
+enum { most_lanes = 64 };
+
+struct rounds {
+    int count, parts;
+    mk_round_task task;
+    void *context;
+    _Alignas(64) atomic_int done;  // parts of all rounds
+    struct {
+        _Alignas(64) atomic_int round;  // the next round in which this part is to be taken
+    } parts_taken[most_lanes];
+};
+
+// Takes parts of every round that is left, its own first, and waits for those that other threads took.
+static void run_rounds(void *context, int lane, int lanes) {
+    (void)lanes;
+    struct rounds *all = context;
+    for (int round = atomic_load(&all->done) / all->parts; round < all->count; round++) {
+        for (int i = 0; i < all->parts; i++) {
+            int part = (lane + i) % all->parts, expected = round;
+            if (!atomic_compare_exchange_strong(&all->parts_taken[part].round, &expected, round + 1)) continue;
+            all->task(all->context, round, part, all->parts);
+            count_one(&all->done);
+        }
+        int64_t waited = wait_for(&all->done, (round + 1) * all->parts);
+        if (waited > stall_least) note_stall(nanoseconds());
+    }
+}
+
+void mk_parallel_rounds(int rounds, int parts, mk_round_task task, void *context) {
+    if (parts <= 1) {
+        for (int round = 0; round < rounds; round++) task(context, round, 0, 1);
+        return;
+    }
+    struct rounds all = {.count = rounds, .parts = parts < most_lanes ? parts : most_lanes, .task = task, .context = context};
+    mk_parallel(all.parts, run_rounds, &all);
 }
 
 // MARK: Settings
 
-int mk_processors(void) {
-    static atomic_int known;
-    int count = atomic_load_explicit(&known, memory_order_relaxed);
-    if (count) return count;
-#if defined(__linux__)
-    cpu_set_t allowed;
-    if (!sched_getaffinity(0, sizeof allowed, &allowed)) count = CPU_COUNT(&allowed);
-#endif
-    if (count < 1) count = (int)sysconf(_SC_NPROCESSORS_ONLN);
-    if (count < 1) count = 1;
-    atomic_store_explicit(&known, count, memory_order_relaxed);
-    return count;
-}
-
 int mk_threads(void) { return wanted_threads > 0 ? wanted_threads : mk_processors(); }
 
-void mk_set_threads(int count) {
-    if (count > 0 && count == wanted_threads) return;
-    wanted_threads = count > 0 ? count : 0;
-    if (atomic_load(&openmp.used)) openmp.set_threads(mk_threads());
-}
+void mk_set_threads(int count) { wanted_threads = count > 0 ? count : 0; }
 
-int mk_use_openmp(void) {
-#if defined(__linux__)
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    pthread_mutex_lock(&lock);
-    void *library = atomic_load(&openmp.used) ? 0 : dlopen("libgomp.so.1", RTLD_NOLOAD | RTLD_NOW);
-    if (library) {
-        *(void **)&openmp.parallel = dlsym(library, "GOMP_parallel");
-        *(void **)&openmp.thread = dlsym(library, "omp_get_thread_num");
-        *(void **)&openmp.threads = dlsym(library, "omp_get_num_threads");
-        *(void **)&openmp.set_threads = dlsym(library, "omp_set_num_threads");
-        pthread_once(&forks_watched, watch_forks);
-        if (openmp.parallel && openmp.thread && openmp.threads && openmp.set_threads) {
-            openmp.set_threads(mk_threads());
-            atomic_store(&openmp.used, 1);
-        }
-    }
-    pthread_mutex_unlock(&lock);
-#endif
-    return atomic_load(&openmp.used);
-}
+int mk_thread_index(void) { return thread_index; }

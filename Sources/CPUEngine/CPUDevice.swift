@@ -117,7 +117,6 @@ public enum CPUInfo {
     public static let oneDNN: String? = {
         #if ONEDNN
             guard DNNLEngine.shared != nil else { return nil }
-            _ = mk_use_openmp()
             return DNNLEngine.version
         #else
             return nil

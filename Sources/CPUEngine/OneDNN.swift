@@ -1,5 +1,6 @@
 // oneDNN as this engine uses it: descriptors, primitives with weights packed once, and arguments bound for each frame.
 #if ONEDNN
+    import CKernels
     import COneDNN
     import MIL
 
@@ -22,6 +23,7 @@
 
         static let shared: DNNLEngine? = {
             var handle: dnnl_engine_t?
+            withUnsafePointer(to: mk_tbb_on_pool) { mk_tbb_connect($0) }
             return dnnl_engine_create(&handle, dnnl_cpu, 0) == dnnl_success ? DNNLEngine(handle: handle!) : nil
         }()
     }

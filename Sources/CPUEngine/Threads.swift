@@ -1,15 +1,19 @@
 import CKernels
 import MIL
+import Runtime
 import Synchronization
 
-/// How many threads a run uses: one number for the process, taken up by each calling thread when it next runs.
+/// How many threads a prediction uses: one number for the process, which each thread takes up when it next runs a model.
 public enum Threads {
     private static let wanted = Atomic<Int>(0)
 
-    /// More than these only get in each other's way, and each needs room of its own.
+    /// More threads than this only get in each other's way, and each needs memory of its own.
     public static let most = 256
 
-    /// Sets the number; 0 takes every processor this process may use.
+    /// Sets the number of threads of the process.
+    ///
+    /// - Parameter count: 1 to 256, or 0 for the number of the environment, else of the processors.
+    /// - Throws: `invalidArgument` for another number.
     public static func set(_ count: Int) throws {
         guard (0...most).contains(count) else {
             throw Failure(
@@ -22,7 +26,20 @@ public enum Threads {
     /// The number in force.
     public static var count: Int {
         let count = wanted.load(ordering: .relaxed)
-        return count > 0 ? count : min(Int(mk_processors()), most)
+        return count > 0 ? count : initial
+    }
+
+    /// The number of `MARTLET_NUM_THREADS`, else of `OMP_NUM_THREADS`, else of the processors this process may use.
+    private static let initial = ["MARTLET_NUM_THREADS", "OMP_NUM_THREADS"].lazy.compactMap(number).first
+        ?? min(Int(mk_processors()), most)
+
+    /// The number of an environment variable; OpenMP allows a list, of which the first number counts here.
+    private static func number(of variable: String) -> Int? {
+        guard let text = System.environment(variable) else { return nil }
+        let first = text.split(separator: ",").first.map { $0.drop { $0 == " " } } ?? ""
+        if let count = Int(first), (1...most).contains(count) { return count }
+        Log.write(.warning, "\(variable) is '\(text)', which is ignored: it must be an integer from 1 to \(most).")
+        return nil
     }
 
     /// Makes the number, or the one that a device fixes, valid for the calling thread and returns it.

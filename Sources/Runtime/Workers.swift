@@ -28,6 +28,14 @@ public final class Workers: @unchecked Sendable {
         arrived = .allocate(capacity: 1)
         pthread_mutex_init(mutex, nil)
         pthread_cond_init(arrived, nil)
+        pthread_atfork(nil, nil) { Workers.shared.startAfresh() }
+    }
+
+    /// In the child of a fork: the threads are gone, and the mutex may be held by one of them.
+    private func startAfresh() {
+        pthread_mutex_init(mutex, nil)
+        pthread_cond_init(arrived, nil)
+        (jobs, idle, count) = ([], 0, 0)
     }
 
     /// Calls `body` on one of the threads and waits for it without blocking this one. What is cancelled before it began
