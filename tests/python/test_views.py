@@ -30,7 +30,7 @@ KERNELS = {
 
 
 def test_random_views_as_operands():
-    command = [sys.executable, str(ROOT / "tests/python/view_fuzz.py"), "--programs", "800"]
+    command = [sys.executable, str(ROOT / "tests/python/view_fuzz.py"), "--programs", "2500"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     print(done.stdout)
     assert done.returncode == 0, f"{done.stdout[-6000:]}\nended with {done.returncode}; last:\n{done.stderr[-3000:]}"
