@@ -25,6 +25,9 @@ struct Epilogue: Sendable {
         return nil
     }
 
+    /// Where the residual is added among the stages.
+    var residualStage: Int? { stages.firstIndex { if case .residual = $0 { true } else { false } } }
+
     /// Takes in the operations that follow `id` as long as each is the only reader of the one before. The result will lie
     /// in `order`, which a residual must share.
     init(after id: ValueID, of call: Call, order: [Int], in lowerer: Lowerer) throws {

@@ -162,20 +162,23 @@ final class Lowerer {
             strides: View.strides(of: shape, order: order))
     }
 
-    /// Result memory for an operation's output, in the order its reader likes best.
-    func allocate(for id: ValueID, order: [Int]? = nil) throws -> View {
+    /// Result memory for an operation's output, in the order its reader likes best, or in `order`. The last `fixed` axes
+    /// lie innermost in row-major order, as a kernel needs that writes them so.
+    func allocate(for id: ValueID, order: [Int]? = nil, fixed: Int = 0) throws -> View {
         let type = try function.tensorType(id)
-        return allocate(type.shape, type.dtype, order: order ?? wantedOrder(of: id))
+        return allocate(type.shape, type.dtype, order: order ?? wantedOrder(of: id, fixed: fixed))
     }
 
-    /// The order that makes the only reader's transposition free of copying, where there is one.
-    func wantedOrder(of id: ValueID) -> [Int]? {
+    /// The order that makes the only reader's transposition free of copying, where there is one and it leaves the last
+    /// `fixed` axes in place.
+    func wantedOrder(of id: ValueID, fixed: Int = 0) -> [Int]? {
         let index = Int(id.index)
         guard readers[index].count == 1, !isOutput.contains(id) else { return nil }
         let reader = function.operations[readers[index][0]]
         guard reader.op == "transpose", let call = try? Call(reader, in: function),
             let rank = function[id].type.tensor?.rank,
-            let permutation = try? call.axes("perm", rank: rank)
+            let permutation = try? call.axes("perm", rank: rank),
+            permutation.suffix(fixed).elementsEqual((0..<rank).suffix(fixed))
         else { return nil }
         return permutation
     }

@@ -32,7 +32,7 @@
     final class Descriptor: @unchecked Sendable {
         let handle: onednn_layout
 
-        /// The layout of a view.
+        /// Elements at given strides, which must be positive and nested. For a view, see `Operand`.
         init(_ shape: [Int], strides: [Int], dtype: dnnl_data_type_t = dnnl_f32) throws {
             var handle: onednn_layout?
             try check(
@@ -56,8 +56,6 @@
             try check(onednn_layout_query(&handle, description, which), "copy a layout")
             self.handle = handle!
         }
-
-        convenience init(_ view: View) throws { try self.init(view.shape, strides: view.strides) }
 
         deinit { onednn_layout_destroy(handle) }
 
@@ -129,8 +127,8 @@
         }
     }
 
-    /// What follows a dense kernel before its result is stored, as oneDNN's post-operations.
-    func attributes(for epilogue: Epilogue) throws -> dnnl_primitive_attr_t {
+    /// What follows a dense kernel before its result is stored, as oneDNN's post-operations; the residual is an operand.
+    func attributes(for epilogue: Epilogue, residual: Operand? = nil) throws -> dnnl_primitive_attr_t {
         var attributes: dnnl_primitive_attr_t?
         try check(dnnl_primitive_attr_create(&attributes), "create attributes")
         try check(dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user), "set attributes")
@@ -151,10 +149,9 @@
                     case .tanh: (dnnl_eltwise_tanh, 0, 0)
                     }
                 try check(onednn_append_eltwise(post, kind, alpha, beta), "append an activation")
-            case .residual(let view):
-                try Descriptor(view).use {
-                    try check(dnnl_post_ops_append_binary(post, dnnl_binary_add, $0), "append an addition")
-                }
+            case .residual:
+                guard let residual else { throw Failure(.bug, "A residual was not described.") }
+                try check(dnnl_post_ops_append_binary(post, dnnl_binary_add, residual.handle), "append an addition")
             }
         }
         try check(dnnl_primitive_attr_set_post_ops(attributes, post), "set post-operations")

@@ -49,13 +49,45 @@ struct View: Sendable {
         return true
     }
 
+    /// The view with the strides that dimensions of size 1 have in a dense tensor of this order. Nothing is read by them,
+    /// so a view may hold any number there; a library that looks at them wants a plausible one.
+    func regular(order: [Int]? = nil) -> View {
+        var (view, step) = (self, 1)
+        for dimension in (order ?? Array(shape.indices)).reversed() {
+            if shape[dimension] == 1 { view.strides[dimension] = step }
+            step = max(step, abs(view.strides[dimension]) * shape[dimension])
+        }
+        return view
+    }
+
     /// Dimensions from the outermost to the innermost in memory; ties keep their place.
     var memoryOrder: [Int] {
-        shape.indices.sorted { a, b in
-            let (x, y) = (shape[a] == 1 ? nil : strides[a].magnitude, shape[b] == 1 ? nil : strides[b].magnitude)
-            guard let x, let y, x != y else { return a < b }
-            return x > y
+        let steps = regular().strides.map(\.magnitude)
+        return shape.indices.sorted { (steps[$1], $0) < (steps[$0], $1) }
+    }
+
+    /// Dimensions longer than 1, from the innermost in memory outward.
+    private var walked: [Int] { memoryOrder.reversed().filter { shape[$0] != 1 } }
+
+    /// Whether all strides run forward, and each one passes over everything that the dimensions within it cover.
+    var isNested: Bool {
+        var least = 1
+        for dimension in walked {
+            guard strides[dimension] >= least else { return false }
+            least = strides[dimension] * shape[dimension]
         }
+        return true
+    }
+
+    /// Whether an element may be shown more than once, as in windows that overlap.
+    var repeatsElements: Bool {
+        var reach = 0
+        for dimension in walked {
+            let stride = abs(strides[dimension])
+            guard stride > reach else { return true }
+            reach += stride * (shape[dimension] - 1)
+        }
+        return false
     }
 
     func permuted(_ permutation: [Int]) -> View {

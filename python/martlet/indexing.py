@@ -39,6 +39,13 @@ class Span(NamedTuple):
         return cls(taken.start if taken else 0, taken.step if len(taken) > 1 else 1, len(taken))
 
     @property
+    def forward(self) -> Span:
+        """The span that takes the same elements from the first to the last."""
+        if self.step > 0:
+            return self
+        return self._replace(start=self.start + self.step * (self.length - 1), step=-self.step)
+
+    @property
     def slice(self) -> slice:
         """The slice that takes the same."""
         stop = self.start + self.step * self.length
@@ -305,12 +312,17 @@ def updated(x: Tensor, taken: list[Span], shape: tuple[int, ...], value: Tensor)
     if values.size == 0:
         return alias(x)
     lengths = tuple(span.length for span in taken)
-    if lengths == x.shape and all(span.step == 1 for span in taken):
-        return reshaped(values, x.shape)
+    update = reshaped(values, lengths)
+    # Writing backwards is writing the reversed value forwards: no path below sees a negative step.
+    backward = tuple(axis for axis, span in enumerate(taken) if span.step < 0)
+    if backward:
+        update = apply("reverse", update, axes=backward)
+        taken = [span.forward for span in taken]
+    if lengths == x.shape:
+        return reshaped(update, x.shape)
     single = tuple(length == 1 for length in lengths)
     if all(one or length == size for one, length, size in zip(single, lengths, x.shape)):
-        return placed_at_runtime(x, taken, single, values)
-    update = reshaped(values, lengths)
+        return placed_at_runtime(x, taken, single, update)
     return apply("slice_update", x, update, names=("x", "update"), **bounds(taken))
 
 

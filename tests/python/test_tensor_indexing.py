@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import random
 
 import numpy as np
@@ -17,6 +18,8 @@ def filled(shape: tuple[int, ...], dtype: str = "float32") -> np.ndarray:
 
 
 def random_slice(chance: random.Random, size: int) -> slice:
+    if chance.random() < 0.2:
+        return slice(None, None, -1)
     ends = [None, *range(-size - 2, size + 3)]
     return slice(chance.choice(ends), chance.choice(ends), chance.choice([None, 1, 2, 3, -1, -2, -7]))
 
@@ -98,6 +101,69 @@ def test_assigning_as_numpy(shape, kind):
         expected[key] = value
         tensor[given(key)] = martlet.asarray(value) if isinstance(value, np.ndarray) else value
         assert np.array_equal(np.asarray(tensor), expected), key
+
+
+BACKWARD = [
+    ((4,), np.s_[::-1]),
+    ((4,), np.s_[3:-5:-1]),
+    ((4,), np.s_[9::-1]),
+    ((2, 3), np.s_[:, ::-1]),
+    ((2, 3), np.s_[::-1, ::-1]),
+    ((2, 3), np.s_[1, ::-1]),
+    ((3, 4), np.s_[::-1, -1]),
+    ((3, 4), np.s_[None, ..., ::-1]),
+    ((1, 4), np.s_[::-1, ::-1]),
+    ((3, 4), np.s_[::-1, 2:0:-1]),
+    ((5, 4), np.s_[::-2]),
+    ((5, 4), np.s_[::-1, [2, 0]]),
+    ((5, 4), np.s_[[True, False, True, True, False], ::-1]),
+]
+
+
+@pytest.mark.parametrize(("shape", "key"), BACKWARD, ids=str)
+def test_assigning_backward(shape, key):
+    """Axes taken backward, whole or in part, for a value of the same shape, one that is repeated, and a number."""
+    size = filled(shape)[key].shape
+    for value in (filled(size) + 1, filled(size[-1:]) + 1, np.flip(filled(size)), -1.0):
+        expected = filled(shape)
+        tensor = martlet.asarray(expected)
+        expected[key] = value
+        tensor[key] = martlet.asarray(value) if isinstance(value, np.ndarray) else value
+        assert np.array_equal(np.asarray(tensor), expected)
+
+
+IN_PLACE = [operator.iadd, operator.isub, operator.imul, operator.itruediv, operator.ipow]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("kind", [plain_key, mixed_key])
+def test_in_place_operators_as_numpy(shape, kind):
+    """`t[key] op= value`, where the value is itself taken by a key that may go backward."""
+    chance = random.Random(f"in place {kind.__name__}{shape}")
+    for _ in range(40):
+        key, change = kind(chance, shape), chance.choice(IN_PLACE)
+        places = np.arange(np.prod(shape)).reshape(shape)[key]
+        if np.unique(places).size < places.size:
+            continue  # where places repeat, any of the values may stay
+        turned = tuple(random_slice(chance, size) for size in places.shape)
+        turned = tuple(one if len(range(*one.indices(n))) == n else slice(None) for one, n in zip(turned, places.shape))
+        expected, values = filled(shape) + 1, filled(places.shape) % 3 + 1
+        tensor = martlet.asarray(expected)
+        expected[key] = change(expected[key], values[turned])
+        tensor[given(key)] = change(tensor[given(key)], martlet.asarray(values)[turned])
+        np.testing.assert_allclose(np.asarray(tensor), expected, rtol=1e-5, err_msg=f"{key}, {turned}")
+
+
+def test_rows_backward_prepare_once():
+    from martlet._call import OPS
+
+    tensor, value = martlet.zeros((50, 4)), martlet.arange(4, dtype=martlet.float32)
+    tensor[0, ::-1] = value
+    before = len(OPS.entries)
+    for index in range(50):
+        tensor[index, ::-1] = value
+    assert len(OPS.entries) == before
+    assert np.array_equal(np.asarray(tensor), np.tile(np.arange(4)[::-1], (50, 1)))
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "int64", "float16", "float32", "float64", "complex128"])

@@ -206,8 +206,11 @@ struct Convolution {
             _ x: View, _ weight: Tensor, _ bias: Tensor?, _ window: Window, groups: Int, _ epilogue: Epilogue,
             _ output: View
         ) throws -> Bool {
-            let (source, destination) = (try Descriptor(x), try Descriptor(output))
-            let attributes = try attributes(for: epilogue)
+            let order = View.channelsLast(rank: x.rank)
+            guard let source = try Operand(x, order: order) else { return false }
+            let destination = try Operand(result: output, order: order)
+            let residual = try epilogue.residual.map { try Operand(result: $0, order: order) }
+            let attributes = try attributes(for: epilogue, residual: residual)
             defer { dnnl_primitive_attr_destroy(attributes) }
             // Groups are a dimension of their own in oneDNN's weights.
             let shape = groups == 1 ? weight.shape : [groups, weight.shape[0] / groups] + weight.shape.dropFirst()
@@ -227,16 +230,15 @@ struct Convolution {
             let storage = try lowerer.packing(weight) { try packed(weight.pointer, plain, to: weights) }
             lowerer.countPacked(storage.byteCount)
             var arguments: [PrimitiveCall.Argument] = [
-                .init(index: DNNL_ARG_SRC, layout: source, source: .view(x)),
+                lowerer.argument(DNNL_ARG_SRC, source, for: call),
                 .init(index: DNNL_ARG_WEIGHTS, layout: weights, source: .packed(storage)),
-                .init(index: DNNL_ARG_DST, layout: destination, source: .view(output)),
+                lowerer.argument(DNNL_ARG_DST, destination, for: call),
             ]
             if let bias, let biasLayout {
                 arguments.append(.init(index: DNNL_ARG_BIAS, layout: biasLayout, source: .tensor(bias)))
             }
             try lowerer.emit(
-                call, primitive, arguments, epilogue, reads: [x] + (epilogue.residual.map { [$0] } ?? []),
-                target: output,
+                call, primitive, arguments, epilogue, residual: residual,
                 reason: "convolution with the channels last, weights packed once")
             return true
         }

@@ -164,7 +164,7 @@ extension CPUKernels {
         place: @escaping @Sendable (Frame, _ batch: Int, Pixels, _ room: UnsafeMutablePointer<Float>) -> Void
     ) throws {
         let x = try lowerer.converted(lowerer.view(call.id("x")), to: .float32, for: call)
-        let output = try lowerer.allocate(for: call.operation.outputs[0])
+        let output = try lowerer.allocate(for: call.operation.outputs[0], fixed: 2)
         lowerer.define(call.operation.outputs[0], output)
         let nearest = try call.text("sampling_mode").lowercased() == "nearest"
         let padding: mk_sample_padding =
@@ -196,7 +196,7 @@ extension CPUKernels {
         let x = try lowerer.converted(lowerer.view(call.id("x")), to: .float32, for: call)
         let boxes = try lowerer.numbers("boxes", call)
         let indices = try call.has("box_indices") ? lowerer.indices(call, "box_indices") : nil
-        let output = try lowerer.allocate(for: call.operation.outputs[0])
+        let output = try lowerer.allocate(for: call.operation.outputs[0], fixed: 2)
         lowerer.define(call.operation.outputs[0], output)
         let (rows, columns) = (output.shape[2], output.shape[3])
         let (mode, boxMode) = (try call.text("sampling_mode"), try call.text("box_coordinate_mode"))

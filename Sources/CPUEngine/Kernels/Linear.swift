@@ -88,7 +88,7 @@ struct MatrixProduct {
         }
         #if ONEDNN
             if lowerer.usesOneDNN,
-                try packedByOneDNN(input, weight, weightTransposed, n: n, k: k, flat, reads, target)
+                try packedByOneDNN(input, weight, weightTransposed, n: n, k: k, flat, target)
             {
                 return
             }
@@ -152,12 +152,12 @@ struct MatrixProduct {
     #if ONEDNN
         /// Returns false where the portable product does better.
         private func packedByOneDNN(
-            _ input: View, _ weight: Tensor, _ transposed: Bool, n: Int, k: Int, _ epilogue: Epilogue, _ reads: [View],
-            _ target: View
+            _ input: View, _ weight: Tensor, _ transposed: Bool, n: Int, k: Int, _ epilogue: Epilogue, _ target: View
         ) throws -> Bool {
-            let source = try Descriptor(input)
-            let destination = try Descriptor(target)
-            let attributes = try attributes(for: epilogue)
+            guard let source = try Operand(matrices: input) else { return false }
+            let destination = try Operand(result: target)
+            let residual = try epilogue.residual.map { try Operand(result: $0) }
+            let attributes = try attributes(for: epilogue, residual: residual)
             defer { dnnl_primitive_attr_destroy(attributes) }
             let biasTensor = bias.map(lowerer.widened)
             let biasLayout = try biasTensor.map { _ in try Descriptor([1, n], strides: [n, 1]) }
@@ -175,16 +175,15 @@ struct MatrixProduct {
             let storage = try lowerer.packing(weight) { try packed(weight.pointer, plain, to: weights) }
             lowerer.countPacked(storage.byteCount)
             var arguments: [PrimitiveCall.Argument] = [
-                .init(index: DNNL_ARG_SRC, layout: source, source: .view(input)),
+                lowerer.argument(DNNL_ARG_SRC, source, for: call),
                 .init(index: DNNL_ARG_WEIGHTS, layout: weights, source: .packed(storage)),
-                .init(index: DNNL_ARG_DST, layout: destination, source: .view(target)),
+                lowerer.argument(DNNL_ARG_DST, destination, for: call),
             ]
             if let biasTensor, let biasLayout {
                 arguments.append(.init(index: DNNL_ARG_BIAS, layout: biasLayout, source: .tensor(biasTensor)))
             }
             try lowerer.emit(
-                call, primitive, arguments, epilogue, reads: reads, target: target,
-                reason: "matrix product, weights packed once")
+                call, primitive, arguments, epilogue, residual: residual, reason: "matrix product, weights packed once")
             return true
         }
     #endif
@@ -201,10 +200,8 @@ struct MatrixProduct {
         left = left.inserting(Array(0..<(rank - left.rank)), rank: rank)
         right = right.inserting(Array(0..<(rank - right.rank)), rank: rank)
         let isTyped = type.dtype != .float32
-        if !isTyped { (left, right) = (neighbourly(left), neighbourly(right)) }
-        let order = x.rank == type.rank ? lowerer.wantedOrder(of: id) : nil
-        var output = lowerer.allocate(type.shape, x.dtype, order: order)
-        if order != nil && output.strides.last != 1 { output = lowerer.allocate(type.shape, x.dtype) }
+        let order = x.rank == type.rank ? lowerer.wantedOrder(of: id, fixed: 1) : nil
+        let output = lowerer.allocate(type.shape, x.dtype, order: order)
         lowerer.define(id, output)
         guard output.count > 0 else { return }
         let target = output.inserting(
@@ -220,10 +217,10 @@ struct MatrixProduct {
         let isSmall =
             hasRows && right.strides[rank - 1] == 1 && mk_gemm_is_small(Int64(m), Int64(n), Int64(k)) != 0
         #if ONEDNN
-            if lowerer.usesOneDNN, rank <= 6, !isTyped, !isSmall, !(hasRows && mk_gemm_is_quick() != 0) {
-                let (source, weights, destination) = (
-                    try Descriptor(left), try Descriptor(right), try Descriptor(target)
-                )
+            if lowerer.usesOneDNN, rank <= 6, !isTyped, !isSmall, !(hasRows && mk_gemm_is_quick() != 0),
+                let source = try Operand(matrices: left), let weights = try Operand(matrices: right)
+            {
+                let destination = try Operand(result: target)
                 let attributes = try attributes(for: Epilogue(nothingAfter: id, of: call))
                 defer { dnnl_primitive_attr_destroy(attributes) }
                 let primitive = try Primitive.unlessReference("prepare a matrix product") {
@@ -235,11 +232,10 @@ struct MatrixProduct {
                     return try lowerer.emit(
                         call, primitive,
                         [
-                            .init(index: DNNL_ARG_SRC, layout: source, source: .view(left)),
-                            .init(index: DNNL_ARG_WEIGHTS, layout: weights, source: .view(right)),
-                            .init(index: DNNL_ARG_DST, layout: destination, source: .view(target)),
-                        ], Epilogue(nothingAfter: id, of: call), reads: [left, right], target: target,
-                        reason: "matrix product")
+                            lowerer.argument(DNNL_ARG_SRC, source, for: call),
+                            lowerer.argument(DNNL_ARG_WEIGHTS, weights, for: call),
+                            lowerer.argument(DNNL_ARG_DST, destination, for: call),
+                        ], Epilogue(nothingAfter: id, of: call), reason: "matrix product")
                 }
             }
         #endif
@@ -304,15 +300,6 @@ struct MatrixProduct {
         let wide = lowerer.constant(Tensor(numbers, dtype: dtype, shape: constant.shape))
         return View(buffer: wide.buffer, dtype: dtype, offset: view.offset, shape: view.shape, strides: view.strides)
     }
-
-    /// A matrix whose rows or columns are dense, copied where neither is.
-    private func neighbourly(_ view: View) -> View {
-        let (row, column) = (view.strides[view.rank - 2], view.strides[view.rank - 1])
-        let isFine =
-            (column == 1 || view.shape[view.rank - 1] == 1 || row == 1 || view.shape[view.rank - 2] == 1)
-            && view.strides.allSatisfy { $0 > 0 } || view.isDense()
-        return isFine ? view : lowerer.dense(view, for: call)
-    }
 }
 
 extension Epilogue {
@@ -365,18 +352,17 @@ extension Epilogue {
         /// Emits one call of a oneDNN primitive.
         func emit(
             _ call: Call, _ primitive: Primitive, _ arguments: [PrimitiveCall.Argument], _ epilogue: Epilogue,
-            reads: [View],
-            target: View, reason: String
+            residual: Operand? = nil, reason: String
         ) throws {
             var arguments = arguments
-            for (index, stage) in epilogue.stages.enumerated() {
-                guard case .residual(let view) = stage else { continue }
-                arguments.append(
-                    .init(
-                        index: DNNL_ARG_ATTR_MULTIPLE_POST_OP_BASE * Int32(index + 1) | DNNL_ARG_SRC_1,
-                        layout: try Descriptor(view),
-                        source: .view(view)))
+            if let residual, let place = epilogue.residualStage {
+                let index = DNNL_ARG_ATTR_MULTIPLE_POST_OP_BASE * Int32(place + 1) | DNNL_ARG_SRC_1
+                arguments.append(argument(index, residual, for: call))
             }
+            func views(where isWanted: (PrimitiveCall.Argument) -> Bool) -> [View] {
+                arguments.filter(isWanted).compactMap { if case .view(let view) = $0.source { view } else { nil } }
+            }
+            let (reads, writes) = (views { $0.index != DNNL_ARG_DST }, views { $0.index == DNNL_ARG_DST })
             if primitive.scratchBytes > 0 {
                 scratch(primitive.scratchBytes)
                 arguments.append(
@@ -387,7 +373,7 @@ extension Epilogue {
             let index = add(PrimitiveCall(primitive: primitive, arguments: arguments))
             emit(
                 call, kernel: "oneDNN " + primitive.implementation, reason: reason, covering: epilogue.ops,
-                output: epilogue.output, reads: reads, writes: [target]
+                output: epilogue.output, reads: reads, writes: writes
             ) { frame in try frame.primitives.run(index, in: frame) }
         }
     }

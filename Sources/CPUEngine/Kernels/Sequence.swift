@@ -37,9 +37,8 @@ extension CPUKernels {
             return four.strides[3] == 1 || four.shape[3] == 1 ? four : lowerer.dense(four, for: call)
         }
         let (q, k, v) = (rows(query), fourAxes(key), rows(value))
-        var order = lowerer.wantedOrder(of: id)
-        if order?.last != rank - 1 { order = nil }
-        let output = lowerer.allocate(type.shape, type.dtype, order: order)
+        // The kernel writes rows, and more than two batch axes must merge.
+        let output = try lowerer.allocate(for: id, fixed: rank > 4 ? rank : 1)
         lowerer.define(id, output)
         guard output.count > 0 else { return }
         let o = fourAxes(output)
@@ -123,8 +122,8 @@ extension CPUKernels {
         let whole = try call.bool("output_sequence")
         let width = h0.shape[1]
         let sequence = lowerer.allocate(
-            [whole ? steps : 1, batch, width], .float32, order: lowerer.wantedOrder(of: all))
-        let (h, c) = (try lowerer.allocate(for: lastH), try lowerer.allocate(for: lastC))
+            [whole ? steps : 1, batch, width], .float32, order: lowerer.wantedOrder(of: all, fixed: 1))
+        let (h, c) = (try lowerer.allocate(for: lastH, fixed: 2), try lowerer.allocate(for: lastC, fixed: 2))
         lowerer.define(all, whole ? sequence : h.inserting([0], rank: 3))
         lowerer.define(lastH, h)
         lowerer.define(lastC, c)
