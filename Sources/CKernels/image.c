@@ -92,8 +92,12 @@ void mk_sample(int nearest, mk_sample_padding padding, float value, const mk_sam
             for (int64_t c = 0; c < image->channels; c++) dst[c * channel_stride] = value;
             continue;
         }
-        float left = nearest ? nearbyintf(x) : floorf(x), top = nearest ? nearbyintf(y) : floorf(y);
-        float right = nearest ? 0 : x - left, down = nearest ? 0 : y - top;
+        float left = floorf(x), top = floorf(y), right = x - left, down = y - top;
+        // Halfway between two pixels the nearest one is the next.
+        if (nearest) {
+            left += right >= 0.5f, top += down >= 0.5f;
+            right = down = 0;
+        }
         const float *tap[4];
         float weight[4] = { (1 - down) * (1 - right), (1 - down) * right, down * (1 - right), down * right };
         for (int k = 0; k < 4; k++) {

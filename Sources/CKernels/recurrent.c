@@ -97,7 +97,6 @@ static float activate(float x, mk_recurrent_activation activation) {
     case MK_RECURRENT_RELU: return x < 0 ? 0 : x;
     case MK_RECURRENT_LINEAR: return x;
     case MK_RECURRENT_HARD_SIGMOID: x = 0.2f * x + 0.5f; return x < 0 ? 0 : x > 1 ? 1 : x;
-    case MK_RECURRENT_SCALED_TANH: return 1.7159f * tanhf(x * (2.0f / 3.0f));
     }
     return x;
 }
@@ -159,7 +158,7 @@ static void run_layer(const mk_recurrent_problem *p, int gates, mk_recurrent_ste
     for (int64_t s = 0; s < p->steps; s++) {
         int64_t t = p->reverse ? p->steps - 1 - s : s;
         step(p, inputs + t * gates * state, products, held, p->last_h);
-        if (p->outputs) memcpy(p->outputs + t * state, p->last_h, (size_t)state * 4);
+        if (p->outputs) memcpy(p->outputs + s * state, p->last_h, (size_t)state * 4);
     }
 }
 

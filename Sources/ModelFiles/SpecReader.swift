@@ -78,6 +78,7 @@ enum SpecReader {
             do {
                 interfaces[index].classifier = try functions[index].takeClassifier(interfaces[index])
                 try Upgrade.apply(to: &functions[index])
+                interfaces[index].joinRepeatedOutputs(of: &functions[index])
                 try interfaces[index].check(against: functions[index])
             } catch let failure as Failure {
                 throw failure.at("Function '\(functions[index].name)'")
@@ -117,6 +118,13 @@ enum SpecReader {
 }
 
 extension Interface {
+    /// A value that a network returns twice is listed twice, under one name. It is one output.
+    fileprivate mutating func joinRepeatedOutputs(of function: inout Function) {
+        var (features, values) = (Set<Feature>(), Set<ValueID>())
+        outputs.removeAll { !features.insert($0).inserted }
+        function.block.outputs.removeAll { !values.insert($0).inserted }
+    }
+
     /// Every feature has its value in the function, under the same name, and every input of the function a feature.
     func check(against function: Function) throws {
         let inputNames = Set(function.inputs.map { function[$0].name })

@@ -23,11 +23,6 @@ enum Upgrade {
         (["gru"], "input_bias", "CoreML8"),
     ]
 
-    /// Parameters that an op lost, with why the old form is not run.
-    private static let gone: [(op: String, parameter: String, why: String)] = [
-        ("crop_resize", "roi", "takes regions of interest of rank 5; convert the model for iOS 17 or later")
-    ]
-
     private static func isKnown(_ parameter: String, of op: String, _ opset: Int) -> Bool {
         for entry in since where entry.parameter == parameter && entry.ops.contains(op) {
             return entry.opset.map { opset >= Opset.rank($0) ?? 0 } ?? false
@@ -39,15 +34,12 @@ enum Upgrade {
 
     static func apply(to function: inout Function) throws {
         function.takeBitsAsIndices()
+        try function.splitRegions()
         try apply(to: &function.block, in: function)
     }
 
     private static func apply(to block: inout Block, in function: Function) throws {
         for index in block.operations.indices {
-            for entry in gone
-            where entry.op == block.operations[index].op && block.operations[index][entry.parameter] != nil {
-                throw Failure(.unsupported, "op '\(entry.op)' of \(function.opset) \(entry.why).")
-            }
             sortArguments(&block.operations[index])
             for nested in block.operations[index].blocks.indices {
                 try apply(to: &block.operations[index].blocks[nested], in: function)

@@ -134,7 +134,9 @@ def tap(image, row, column, padding_mode, padding_value):
 
 def sample(image, x, y, sampling_mode, padding_mode, padding_value):
     if sampling_mode == "nearest":
-        return tap(image, np.rint(y).astype(int), np.rint(x).astype(int), padding_mode, padding_value)
+        # Halves go up: coremltools' TestResample has 33 for 6.5 in a mirrored row of 33 and 44.
+        x, y = (np.floor(each + 0.5).astype(int) for each in (x, y))
+        return tap(image, y, x, padding_mode, padding_value)
     left, top = np.floor(x).astype(int), np.floor(y).astype(int)
     right, down = x - left, y - top
     return sum(
@@ -550,6 +552,29 @@ SAMPLING = [
         coordinates_mode="unnormalized",
         align_corners=True,
     ),
+    # Published: the four builds of coremltools' TestResample, at places far outside and halfway between pixels.
+    *[
+        case
+        for sampling, padding, value, mode, corners, answer in [
+            ("bilinear", "constant", 6.17, "normalized_minus_one_to_one", True, [8.585, 6.17, 27.5, 6.17]),
+            ("nearest", "border", -1.0, "unnormalized", False, [11, 11, 11, 44]),
+            ("bilinear", "reflection", -1.0, "normalized_zero_to_one", True, [22, 36.3, 11, 34.1]),
+            ("nearest", "symmetric", -1.0, "normalized_zero_to_one", False, [22, 33, 11, 33]),
+        ]
+        for case in one(
+            "resample",
+            lambda answer=answer, **_: np.array(answer, np.float64).reshape(1, 1, 2, 2),
+            f"published-{sampling}-{padding}",
+            x=np.array([11, 22, 33, 44], np.float32).reshape(1, 1, 2, 2),
+            coordinates=np.array([-1, -2, -3.7, -1, 0, 0, 3.5, 1.2], np.float32).reshape(1, 2, 2, 2),
+            sampling_mode=sampling,
+            padding_mode=padding,
+            padding_value=value,
+            coordinates_mode=mode,
+            align_corners=corners,
+            tolerance=1e-4,
+        )
+    ],
     *program(
         "resample-channels-last",
         """t = transpose(x = x, perm = [0, 3, 1, 2]);

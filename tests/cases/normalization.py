@@ -43,6 +43,8 @@ def l2_norm(x, epsilon=1e-6):
 
 
 def local_response_norm(x, size, alpha=1e-4, beta=0.75, k=1.0):
+    if x.ndim == 3:  # an image without a batch, as the values of coremltools' tests show
+        return local_response_norm(x[None], size, alpha, beta, k)[0]
     y = np.zeros_like(x)
     for channel in range(x.shape[1]):
         near = x[:, max(0, channel - size // 2) : channel + (size - 1) // 2 + 1]
@@ -132,7 +134,22 @@ CASES = [
     ),
     *one("l2_norm", l2_norm, x=normal(2, 3, 5), epsilon=0.5),
     *one("l2_norm", l2_norm, "zeros", x=np.zeros((2, 3, 5), np.float32)),
-    *one("local_response_norm", local_response_norm, x=normal(2, 7, 5), size=3),
+    *one("local_response_norm", local_response_norm, x=normal(7, 2, 5), size=3, alpha=0.5, half=4e-3),
+    # Published values of coremltools' TestNormalizationLocalResponseNorm.
+    *[
+        case
+        for size, answer in [
+            (2, [0.99996257, -6.98716545, 4.99531746, -5.99191284, -2.99898791, -4.99531746]),
+            (3, [0.99997497, -6.99143696, 4.99687672, -5.99460602, -2.99932504, -4.99687672]),
+        ]
+        for case in one(
+            "local_response_norm",
+            lambda answer=answer, **_: np.array(answer, np.float64).reshape(1, 3, 2),
+            f"published-{size}",
+            x=np.array([[[1, -7], [5, -6], [-3, -5]]], np.float32),
+            size=size,
+        )
+    ],
     *one(
         "local_response_norm", local_response_norm, x=normal(2, 7, 5, 3), size=5, alpha=0.5, beta=0.6, k=2.0, half=4e-3
     ),

@@ -10,15 +10,17 @@ FUNCTIONS = {
     "relu": lambda x: np.maximum(x, 0),
     "linear": lambda x: x,
     "sigmoid_hard": lambda x: (0.2 * x + 0.5).clip(0, 1),
+    "scaled_tanh": np.tanh,  # coremltools' tests: its alpha and beta are 1 in a recurrent layer
 }
 
 
 def layer(x, h, step, direction, output_sequence):
-    """All steps of a layer, or its last one, and the last hidden state."""
-    states = np.empty((len(x), *h.shape))
-    for index in reversed(range(len(x))) if direction == "reverse" else range(len(x)):
-        states[index] = h = step(x[index], h)
-    return states if output_sequence else h[None], h
+    """All steps of a layer in the order of processing (coremltools' tests), or its last one, and the last state."""
+    states = []
+    for inputs in x[::-1] if direction == "reverse" else x:
+        h = step(inputs, h)
+        states.append(h)
+    return np.stack(states) if output_sequence else h[None], h
 
 
 def gru(
@@ -128,6 +130,15 @@ CASES = [
         initial_h=normal(9, 17),
         **weights(1, 2, 17, "bias"),
         activation="sigmoid",
+        **SETTINGS | WHOLE,
+    ),
+    *one(
+        "rnn",
+        rnn,
+        x=normal(3, 2, 3),
+        initial_h=normal(2, 4),
+        **weights(1, 3, 4),
+        activation="scaled_tanh",
         **SETTINGS | WHOLE,
     ),
     *one("rnn", rnn, x=normal(1, 2, 3), initial_h=normal(2, 4), **weights(1, 3, 4), activation="linear", **SETTINGS),

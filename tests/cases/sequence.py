@@ -16,7 +16,7 @@ FUNCTIONS = {
     "linear": lambda x: x,
     "sigmoid_hard": lambda x: np.clip(0.2 * x + 0.5, 0, 1),
     "hard_sigmoid": lambda x: np.clip(0.2 * x + 0.5, 0, 1),
-    "scaled_tanh": lambda x: 1.7159 * np.tanh(2 / 3 * x),
+    "scaled_tanh": np.tanh,  # coremltools' tests: its alpha and beta are 1 in a recurrent layer
 }
 
 
@@ -57,10 +57,11 @@ def lstm(
     functions = [FUNCTIONS[name] for name in (recurrent_activation, cell_activation, activation)]
     ends = 2 if direction == "bidirectional" else 1
     (h, *hs), (c, *cs) = np.split(initial_h, ends, 1), np.split(initial_c, ends, 1)
-    turn = slice(None, None, -1 if direction == "reverse" else 1)
-    states, c = lstm_one_way(x[turn], h, c, weight_ih, weight_hh, bias, peephole, clip, *functions)
-    last, states = states[-1], states[turn]
-    if hs:
+    # As in coremltools' tests, the states of a reverse layer stand in the order of processing.
+    turned = x[::-1] if direction == "reverse" else x
+    states, c = lstm_one_way(turned, h, c, weight_ih, weight_hh, bias, peephole, clip, *functions)
+    last = states[-1]
+    if hs:  # those of the backward half of a bidirectional one in the order of x, as in torch
         back, c_back = lstm_one_way(
             x[::-1], hs[0], cs[0], weight_ih_back, weight_hh_back, bias_back, peephole_back, clip, *functions
         )
@@ -166,6 +167,11 @@ CASES = [
     *layer(4, 2, 3, 5, output_sequence=True, recurrent_activation="hard_sigmoid"),
     *layer(4, 2, 3, 5, output_sequence=True, cell_activation="relu", activation="linear"),
     *layer(4, 2, 3, 5, output_sequence=True, activation="sigmoid"),
+    *layer(4, 2, 3, 5, output_sequence=True, activation="scaled_tanh", peephole=constant(normal(15, seed=6)), clip=0.5),
+    *layer(
+        4, 2, 3, 5, "reverse", output_sequence=True, recurrent_activation="scaled_tanh", cell_activation="scaled_tanh"
+    ),
+    *layer(4, 2, 3, 5, "reverse", output_sequence=True, peephole=constant(normal(15, seed=6)), clip=0.25),
     *program(
         "lstm-batch_first",
         "t = transpose(x = x, perm = [1, 0, 2]); h = fill(shape = [2, 5], value = 0.0);"

@@ -118,6 +118,57 @@ def sizes():
     )
 
 
+def regions(width):
+    """Crops as opsets before iOS 17 have them: boxes for every image, or with the number of their image in front."""
+    # coremltools declares a result of one crop for each image in both forms; with numbers there is one in all.
+    batch = 2 if width == 4 else 1
+    specs = [mb.TensorSpec(shape=(batch, 3, 5, 6)), mb.TensorSpec(shape=(3, 1, width, 1, 1))]
+
+    @mb.program(input_specs=specs, opset_version=ct.target.iOS16)
+    def program(x, roi):
+        return mb.crop_resize(
+            x=x, roi=roi, target_height=2, target_width=3, sampling_mode="ALIGN_CORNERS", pad_value=7.0, name="y"
+        )
+
+    return ct.convert(program, minimum_deployment_target=ct.target.iOS16, compute_precision=SINGLE)
+
+
+class Recurrent(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(1)
+        self.layer = torch.nn.LSTM(3, 4, bidirectional=True)
+
+    def forward(self, x):
+        states, (hidden, cell) = self.layer(x)
+        return states, hidden, cell
+
+
+def bidirectional():
+    return ct.convert(
+        torch.jit.trace(Recurrent(), torch.zeros(5, 2, 3)),
+        inputs=[ct.TensorType("x", shape=(5, 2, 3))],
+        outputs=[ct.TensorType(name) for name in ("states", "hidden", "cell")],
+        minimum_deployment_target=ct.target.iOS17,
+        compute_precision=SINGLE,
+    )
+
+
+class Twice(torch.nn.Module):
+    def forward(self, x):
+        y = x + 1
+        return y, y
+
+
+def twice():
+    return ct.convert(
+        torch.jit.trace(Twice(), torch.zeros(2, 3)),
+        inputs=[ct.TensorType("x", shape=(2, 3))],
+        minimum_deployment_target=ct.target.iOS17,
+        compute_precision=SINGLE,
+    )
+
+
 @mb.program(input_specs=[mb.TensorSpec(shape=(1, 32))], opset_version=ct.target.iOS18)
 def dense(x):
     return mb.linear(x=x, weight=numbers(8, 32), name="y")
@@ -153,6 +204,10 @@ def main(folder):
         "tint_scaled": tint((1, 3, 4, 6), rgb, scale=2.0, bias=[-4.0, 0.0, 8.0]),
         "gray": gray(),
         "sizes": sizes(),
+        "regions4": regions(4),
+        "regions5": regions(5),
+        "bidirectional": bidirectional(),
+        "twice": twice(),
         "int4": packed(blocks("int4", "linear_symmetric")),
         "uint4": packed(blocks("uint4", "linear")),
     }
@@ -162,6 +217,12 @@ def main(folder):
         package = folder / f"{name}.mlpackage"
         shutil.rmtree(package, ignore_errors=True)
         model.save(str(package))
+    x = np.random.default_rng(0).standard_normal((5, 2, 3)).astype(np.float32)
+    with torch.no_grad():
+        answer = Recurrent()(torch.tensor(x))
+    np.savez_compressed(
+        folder / "bidirectional.npz", x=x, **dict(zip(("states", "hidden", "cell"), (each.numpy() for each in answer)))
+    )
     weights = {name: unpacked(model) for name, model in models.items() if name[:3] in ("int", "uin", "pal")}
     np.savez_compressed(folder / "unpacked.npz", **weights)
     with tempfile.TemporaryDirectory() as sources:

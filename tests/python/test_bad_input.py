@@ -384,3 +384,39 @@ def test_memory_that_the_system_does_not_give():
     done = subprocess.run([sys.executable, "-c", SCARCE], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "refused: The system has no 512 MiB" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "shapes", "bad"),
+    [
+        ("gather(x = x, indices = i, axis = 1, {})", [(2,)], [0, -1]),
+        ("gather_along_axis(x = x, indices = i, axis = 0, {})", [(1, 3)], [[0, 1, 2]]),
+        ("gather_nd(x = x, indices = i, {})", [(1, 2)], [[0, 3]]),
+        ("scatter(data = x, indices = i, updates = u, axis = 0, {})", [(2,), (2, 3)], [-1, 0]),
+        ("scatter_along_axis(data = x, indices = i, updates = u, axis = 1, {})", [(2, 1)] * 2, [[3], [0]]),
+        ("scatter_nd(data = x, indices = i, updates = u, {})", [(2, 2), (2,)], [[1, 0], [0, -1]]),
+    ],
+)
+def test_indices_that_are_validated(line, shapes, bad):
+    """coremltools documents that negative ones are outside, too; without `validate_indices` they count from the end."""
+    bad = np.array(bad, np.int32)
+    updates = f", tensor<fp32, {list(shapes[1])}> u" if len(shapes) > 1 else ""
+    given = {"x": A, "i": bad} | ({"u": np.ones(shapes[1], np.float32)} if updates else {})
+
+    def model(flag, indices=f"tensor<int32, {list(bad.shape)}> i", constant=""):
+        inputs = ", ".join(filter(None, ["tensor<fp32, [2, 3]> x", indices])) + updates
+        body = line.format(f"validate_indices = {flag}")
+        return parse(f"program(1.3) {{ func main<ios18>({inputs}) {{ {constant} y = {body}; }} -> (y); }}")
+
+    op, wrong = (
+        line.split("(")[0],
+        r"the index (-1|[123]) at position [01235] of 'indices' lies outside an axis of size",
+    )
+    with pytest.raises(martlet.OutOfRangeError, match=f"op '{op}' .*{wrong}.*validate_indices allows 0 to"):
+        model("true").predict(given)
+    model("true").predict(given | {"i": np.zeros_like(bad)})
+    constant = f"i = const()[val = tensor<int32, {list(bad.shape)}>({bad.ravel().tolist()})];"
+    with pytest.raises(martlet.OutOfRangeError, match=wrong):
+        model("true", "", constant)
+    if (bad < 0).any():
+        model("false").predict(given)

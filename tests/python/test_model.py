@@ -2,6 +2,7 @@
 
 import gc
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from conftest import HALF, OPEN, RESHAPED, SUM, TOTAL, WHOLE
 import martlet
 from martlet.ports import Image, Port, as_input
 
+DATA = Path(__file__).with_name("data")
 A = np.arange(6, dtype=np.float32).reshape(2, 3)
 B = np.full((2, 3), 0.5, np.float32)
 
@@ -267,3 +269,12 @@ def test_a_forked_child_is_told_to_spawn(sum_model):
     os.waitpid(child, 0)
     with os.fdopen(reading) as pipe:
         assert "spawn" in pipe.read()
+
+
+def test_one_value_returned_twice(tmp_path):
+    """coremltools lists such an output of torch twice, under one name."""
+    model = martlet.load(DATA / "twice.mlpackage")
+    assert [port.name for port in model.outputs] == ["var_4"]
+    np.testing.assert_array_equal(model(x=A)["var_4"], A + 1)
+    model.save(tmp_path / "again.mlpackage")
+    np.testing.assert_array_equal(martlet.load(tmp_path / "again.mlpackage")(x=A)["var_4"], A + 1)

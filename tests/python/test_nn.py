@@ -256,6 +256,35 @@ def test_attention(need_weights, masked):
         assert found is None
 
 
+@pytest.mark.parametrize("need_weights", [True, False])
+@pytest.mark.parametrize("kind", ["key_padding_mask", "attn_mask", "both"])
+def test_attention_of_a_row_without_sources(need_weights, kind):
+    """torch's scaled_dot_product_attention gives 0 for such a row, so what is left is the bias of the last layer."""
+    layer = nn.MultiHeadAttention(6, 2, batch_first=True).eval()
+    layer.out_proj.bias = martlet.Tensor(numbers(6))
+    x, options, mask = numbers(2, 3, 6), {}, np.zeros((2, 1, 3, 3), np.float32)
+    if kind != "attn_mask":  # all sources of the second batch, or all but one
+        padding = np.array([[0, 0, 0], [1, 1, kind != "both"]], bool)
+        options["key_padding_mask"] = martlet.Tensor(padding)
+        mask[padding[:, None, None] & np.ones((1, 1, 3, 1), bool)] = -np.inf
+    if kind != "key_padding_mask":  # the last source for the middle target; with "both" nothing is left to it
+        added = np.zeros((3, 3), np.float32)
+        added[1, :] = -np.inf if kind == "attn_mask" else [0, 0, -np.inf]
+        options["attn_mask"] = martlet.Tensor(added)
+        mask = mask + added
+    alone = np.isneginf(mask).all(-1)[:, 0]
+    assert alone.any()
+    assert not alone.all()
+    with np.errstate(invalid="ignore"):
+        expected, weights = attention(layer, x, x, x, mask)
+    expected[alone] = layer.out_proj.bias.numpy()
+    tensor = martlet.Tensor(x)
+    y, found = layer(tensor, tensor, tensor, need_weights=need_weights, average_attn_weights=False, **options)
+    close(y, expected, 1e-4)
+    if need_weights:
+        close(found, np.where(alone[:, None, :, None], 0, weights), 1e-4)
+
+
 def test_self_attention_takes_one_product():
     layer, x = nn.MultiHeadAttention(6, 3), numbers(4, 2, 6)
     tensor, order = martlet.Tensor(x), (1, 0, 2)

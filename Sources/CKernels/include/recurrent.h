@@ -15,7 +15,6 @@ typedef enum {
     MK_RECURRENT_RELU,
     MK_RECURRENT_LINEAR,
     MK_RECURRENT_HARD_SIGMOID,  // clip(0.2 x + 0.5, 0, 1)
-    MK_RECURRENT_SCALED_TANH,   // 1.7159 tanh(2 x / 3)
 } mk_recurrent_activation;
 
 // One direction of an LSTM over a sequence. Gates in the order i, f, o, z (z: the cell gate), as in MIL:
@@ -34,8 +33,8 @@ typedef struct {
     int64_t x_step, x_batch;
     const float *initial_h, *initial_c;    // [B, H], or null for zeros
     int64_t initial_h_batch, initial_c_batch;
-    float *outputs;                        // [T, B, H]: h of every step, or null
-    int64_t output_step, output_batch;
+    float *outputs;                        // [T, B, H]: h of every step in the order of x, or null
+    int64_t output_step, output_batch;     // output_step may be negative
     float *last_h, *last_c;                // [B, H], or null
     int64_t last_h_batch, last_c_batch;
 } mk_lstm_problem;
@@ -65,7 +64,7 @@ typedef struct {
     int reverse;                           // from the last step to the first
     const float *x;                        // [T, B, I]
     const float *initial_h;                // [B, H]
-    float *outputs;                        // [T, B, H]: h of every step, or null
+    float *outputs;                        // [T, B, H]: h of every step in the order of processing, or null
     float *last_h;                         // [B, H]
 } mk_recurrent_problem;
 

@@ -9,8 +9,8 @@ extension CPUKernels {
             Kernel(name: "gather") { call, lowerer, _ in
                 let id = call.operation.outputs[0]
                 let x = try lowerer.dense(call.id("x"), for: call)
-                let indices = try lowerer.indices(call)
                 let axis = try call.axis(rank: x.rank)
+                let indices = try lowerer.indices(call, below: [x.shape[axis]])
                 let batch = try call.int("batch_dims")
                 let output = lowerer.allocate(try lowerer.function.tensorType(id).shape, x.dtype)
                 lowerer.define(id, output)
@@ -37,8 +37,8 @@ extension CPUKernels {
             Kernel(name: "gather_along_axis") { call, lowerer, _ in
                 let id = call.operation.outputs[0]
                 let x = try lowerer.dense(call.id("x"), for: call)
-                let indices = try lowerer.indices(call)
                 let axis = try call.axis(rank: x.rank)
+                let indices = try lowerer.indices(call, below: [x.shape[axis]])
                 let output = lowerer.allocate(indices.shape, x.dtype)
                 lowerer.define(id, output)
                 guard output.count > 0 else { return }
@@ -55,8 +55,9 @@ extension CPUKernels {
             Kernel(name: "gather_nd") { call, lowerer, _ in
                 let id = call.operation.outputs[0]
                 let x = try lowerer.dense(call.id("x"), for: call)
-                let indices = try lowerer.indices(call)
                 let batch = try call.int("batch_dims")
+                let depths = x.shape[batch...].prefix(try call.type("indices").shape.last ?? 0)
+                let indices = try lowerer.indices(call, below: Array(depths))
                 let output = lowerer.allocate(try lowerer.function.tensorType(id).shape, x.dtype)
                 lowerer.define(id, output)
                 guard output.count > 0, let depth = indices.shape.last else { return }
@@ -196,7 +197,8 @@ extension CPUKernels {
             ? Int(indices.load(fromByteOffset: position * 8, as: Int64.self))
             : Int(indices.load(fromByteOffset: position * 4, as: Int32.self))
         return Failure(
-            .outOfRange, "\(place): the index \(value) at position \(position) lies outside an axis of size \(size).")
+            .outOfRange,
+            "\(place): the index \(value) at position \(position) of 'indices' lies outside an axis of size \(size).")
     }
 
     /// What one scatter does to the result, which holds the data: -1, or the position of an index out of range.
@@ -224,6 +226,7 @@ extension CPUKernels {
             let indices = try lowerer.indices(call)
             let (element, mode) = (data.dtype.element, try scatterMode(call, data.dtype))
             let scatter = try plan(call, data, indices)
+            try lowerer.validate(indices, of: call, below: scatter.sizes)
             let output = lowerer.allocate(data.shape, data.dtype)
             let (bytes, width, place) = (data.count * data.dtype.size, indices.dtype.size, call.place)
             // What is read after the data is written must not lie in the same memory.
@@ -360,6 +363,28 @@ extension Lowerer {
     /// A value as fp32 in row-major order.
     func numbers(_ name: String, _ call: Call) throws -> View {
         try dense(converted(view(call.id(name)), to: .float32, for: call), for: call)
+    }
+
+    /// The indices of a gather, checked if the call asks for it.
+    func indices(_ call: Call, below sizes: [Int]) throws -> View {
+        let view = try indices(call)
+        try validate(view, of: call, below: sizes)
+        return view
+    }
+
+    /// With `validate_indices`, a step that fails on an index outside its axis. Type inference checks constant ones.
+    func validate(_ indices: View, of call: Call, below sizes: [Int]) throws {
+        guard try call.bool("validate_indices"), call.constant("indices") == nil, indices.count > 0, !sizes.isEmpty
+        else { return }
+        let place = call.place
+        emit(call, kernel: "indices", reason: "validate_indices", reads: [indices], writes: []) { frame in
+            for (position, index) in frame.integers(indices).enumerated() {
+                let size = sizes[position % sizes.count]
+                guard (0..<size).contains(index) else {
+                    throw invalidIndex(index, at: position, size: size).at(place)
+                }
+            }
+        }
     }
 
     /// Indices as the kernels read them: int32 or int64, in row-major order.

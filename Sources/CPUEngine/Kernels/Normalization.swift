@@ -78,13 +78,16 @@ extension CPUKernels {
         },
         Kernel(name: "local_response_norm") { call, lowerer, _ in
             let id = call.operation.outputs[0]
-            let order = try View.channelsLast(rank: call.type("x").rank)
-            let x = try lowerer.dense(call.id("x"), order: order, for: call)
+            // Three axes are an image without a batch.
+            let source = try lowerer.view(call.id("x"))
+            let image = source.rank == 3 ? source.inserting([0], rank: 4) : source
+            let order = View.channelsLast(rank: image.rank)
+            let x = lowerer.dense(image, order: order, for: call)
             let (size, alpha, beta, k) = (
                 try call.int("size"), try call.float("alpha"), try call.float("beta"), try call.float("k")
             )
             let output = lowerer.allocate(x.shape, x.dtype, order: order)
-            lowerer.define(id, output)
+            lowerer.define(id, output.reshaped(source.shape)!)
             let channels = x.shape[1]
             guard x.count > 0 else { return }
             let rows = Int64(x.count / channels)

@@ -158,9 +158,13 @@ extension CPUKernels {
             (problem.initial_h_batch, problem.initial_c_batch) = (Int64(width), Int64(width))
             (problem.output_step, problem.output_batch) = (Int64(sequence.strides[0]), Int64(sequence.strides[1]))
             (problem.last_h_batch, problem.last_c_batch) = (Int64(width), Int64(width))
+            // A reverse layer gives its states in the order of processing: the kernel's last step comes first.
+            let isTurned = direction == "reverse"
+            if isTurned { problem.output_step.negate() }
             lowerer.scratch(withUnsafePointer(to: problem) { mk_lstm_workspace($0) })
             let prepared = Uncheckable((problem, packed, bias, peephole))
             let start = index * hidden
+            let firstState = isTurned ? max(steps - 1, 0) * sequence.strides[0] : start
             lowerer.emit(
                 call, kernel: "lstm", reason: "one product for all inputs, then the steps with weights in the cache",
                 reads: [x, h0, c0], writes: [sequence, h, c]
@@ -169,7 +173,7 @@ extension CPUKernels {
                 problem.x = UnsafePointer(frame.floats(x))
                 problem.initial_h = UnsafePointer(frame.floats(h0) + start)
                 problem.initial_c = UnsafePointer(frame.floats(c0) + start)
-                problem.outputs = whole ? frame.floats(sequence) + start : nil
+                problem.outputs = whole ? frame.floats(sequence) + firstState : nil
                 problem.last_h = frame.floats(h) + start
                 problem.last_c = frame.floats(c) + start
                 mk_lstm(&problem, frame.scratch)
@@ -222,12 +226,12 @@ extension CPUKernels {
 
     private static func activation(_ name: String) throws -> mk_recurrent_activation {
         switch name.lowercased() {
-        case "tanh": return MK_RECURRENT_TANH
+        // MIL's scaled_tanh has no parameters here: alpha and beta are 1, as coremltools' tests have it.
+        case "tanh", "scaled_tanh": return MK_RECURRENT_TANH
         case "sigmoid": return MK_RECURRENT_SIGMOID
         case "relu": return MK_RECURRENT_RELU
         case "linear": return MK_RECURRENT_LINEAR
         case "hard_sigmoid", "sigmoid_hard": return MK_RECURRENT_HARD_SIGMOID
-        case "scaled_tanh": return MK_RECURRENT_SCALED_TANH
         default:
             throw Failure(
                 .unsupported, "A recurrent layer with the function '\(name)' has no kernel on the CPU engine.")

@@ -16,7 +16,7 @@ extension OpTable {
                 throw Failure(
                     .invalidArgument, "The axis \(axis) lies among the \(batch) shared axes; it must come after them.")
             }
-            try validateIndices(call, below: x.shape[axis])
+            try validateIndices(call, below: [x.shape[axis]])
             return [TensorType(x.dtype, replaced(x.shape, axis, Array(indices.shape[batch...])))]
         },
         Op(
@@ -26,7 +26,7 @@ extension OpTable {
         ) { call in
             let (x, indices) = (try call.type("x"), try call.type("indices"))
             try sameButAlong(call.axis(rank: x.rank), x.shape, indices.shape)
-            try validateIndices(call, below: x.shape[call.axis(rank: x.rank)])
+            try validateIndices(call, below: [x.shape[call.axis(rank: x.rank)]])
             return [TensorType(x.dtype, indices.shape)]
         },
         Op(
@@ -35,7 +35,9 @@ extension OpTable {
         ) { call in
             let (x, indices) = (try call.type("x"), try call.type("indices", rank: 1...Int.max))
             let batch = try sharedAxes(call, x.shape, indices.shape)
-            return [TensorType(x.dtype, try slices(x.shape, indices.shape, shared: batch))]
+            let shape = try slices(x.shape, indices.shape, shared: batch)
+            try validateIndices(call, below: Array(x.shape[batch...].prefix(indices.shape.last ?? 0)))
+            return [TensorType(x.dtype, shape)]
         },
         Op(
             "scatter", .indexing, "data with the slices at the indices of an axis changed by the updates",
@@ -47,7 +49,7 @@ extension OpTable {
         ) { call in
             let (data, indices) = (try call.type("data"), try call.type("indices"))
             let axis = try call.axis(rank: data.rank)
-            try validateIndices(call, below: data.shape[axis])
+            try validateIndices(call, below: [data.shape[axis]])
             return try scattered(call, data, updates: replaced(data.shape, axis, indices.shape))
         },
         Op(
@@ -61,7 +63,7 @@ extension OpTable {
         ) { call in
             let (data, indices) = (try call.type("data"), try call.type("indices"))
             try sameButAlong(call.axis(rank: data.rank), data.shape, indices.shape)
-            try validateIndices(call, below: data.shape[call.axis(rank: data.rank)])
+            try validateIndices(call, below: [data.shape[call.axis(rank: data.rank)]])
             return try scattered(call, data, updates: indices.shape)
         },
         Op(
@@ -71,7 +73,9 @@ extension OpTable {
             shared: ["data", "updates"]
         ) { call in
             let (data, indices) = (try call.type("data"), try call.type("indices", rank: 1...Int.max))
-            return try scattered(call, data, updates: slices(data.shape, indices.shape, shared: 0))
+            let updates = try slices(data.shape, indices.shape, shared: 0)
+            try validateIndices(call, below: Array(data.shape.prefix(indices.shape.last ?? 0)))
+            return try scattered(call, data, updates: updates)
         },
         Op(
             "slice_update", .indexing, "x with the slice that slice_by_index would take replaced",
@@ -260,7 +264,7 @@ extension OpTable {
             + "fail during a run, takes the nearest element there is; Core ML does not say what it does", .integers)
     private static let validate = Op.Parameter.bool(
         "validate_indices",
-        "fail where an index lies outside its axis, on every device: Metal then takes constant indices only",
+        "fail on an index that is negative or outside its axis, on every device: Metal then takes constant indices only",
         default: false)
     private static let mode = Op.Parameter.text("mode", "update, add, sub, mul, div, max or min", default: "add")
 
@@ -311,16 +315,23 @@ extension OpTable {
         return [data]
     }
 
-    /// Where indices are constant and wanted checked, each must lie within the axis.
-    private static func validateIndices(_ call: Call, below size: Int) throws {
-        guard try call.bool("validate_indices"), let indices = call.constant("indices") else { return }
+    /// Constant indices of a call with `validate_indices` must lie within their axes, the sizes of which alternate.
+    private static func validateIndices(_ call: Call, below sizes: [Int]) throws {
+        guard try call.bool("validate_indices"), !sizes.isEmpty, let indices = call.constant("indices") else { return }
         for position in 0..<indices.count {
-            let index = indices.double(at: position)
-            guard index >= 0, index < Double(size) else {
-                throw Failure(
-                    .outOfRange,
-                    "The index \(index) lies outside an axis of \(size) elements; it must be from 0 to \(size - 1).")
+            let (index, size) = (indices.int(at: position) ?? Int.max, sizes[position % sizes.count])
+            // An unknown size is checked when it is known.
+            guard index >= 0, index < size || size < 0 else {
+                throw invalidIndex(index, at: position, size: size)
             }
         }
     }
+}
+
+/// The failure of a call with `validate_indices` for an index outside its axis; negative ones are outside, too.
+public func invalidIndex(_ index: Int, at position: Int, size: Int) -> Failure {
+    Failure(
+        .outOfRange,
+        "the index \(index) at position \(position) of 'indices' lies outside an axis of size \(size); "
+            + "validate_indices allows 0 to \(size - 1).")
 }

@@ -85,7 +85,7 @@ extension OpTable {
             "local_response_norm", .normalization,
             "x / (k + alpha / size · the sum of x² over `size` neighbouring channels)^beta",
             [
-                .tensor("x", "[batch, channels, …]: the values", .floats),
+                .tensor("x", "[channels, height, width] or, from rank 4 on, [batch, channels, …]: the values", .floats),
                 .int("size", "the number of channels summed"),
                 .float("alpha", "the scale of the sum", default: 1e-4), .float("beta", "the exponent", default: 0.75),
                 .float("k", "added to the sum", default: 1),
@@ -149,8 +149,9 @@ extension OpTable {
         let type = try function.tensorType(x)
         let size = try call.int("size", in: Call.positive)
         let square = try function.one("square", name: "\(name)_square", ["x": [x]])
-        let rest = try type.shape.dropFirst(2).product()
-        let image = try function.reshape(square, [type.shape[0], 1, type.shape[1], rest], name: "\(name)_image")
+        let shape = type.rank == 3 ? [1] + type.shape : type.shape
+        let rest = try shape.dropFirst(2).product()
+        let image = try function.reshape(square, [shape[0], 1, shape[1], rest], name: "\(name)_image")
         let mean = try function.one(
             "avg_pool", name: "\(name)_mean",
             [

@@ -211,7 +211,8 @@
                 try points.constants(sizes.map(number), [1, 1, 1, 2])
             }
             var places = try points * each { pixels($0).factor } + each { pixels($0).shift }
-            if isNearest { places = places.rint }
+            // Halfway between two pixels the nearest one is the next.
+            if isNearest { places = Term(x.graph.floor(with: (places + 0.5).tensor, name: nil), x.graph) }
             places = try folded(places, each)
             // Parts of the image from edge to edge, with 0 around it: the way of MPSGraph's sampling that others rely on.
             let parts = try places * each { 2 / $0 } + each { 1 / $0 - 1 }

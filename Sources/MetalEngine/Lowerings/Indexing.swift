@@ -161,7 +161,8 @@
                 guard index >= -size, index < size else {
                     throw Failure(
                         .outOfRange,
-                        "\(call.place): the index \(index) at position \(place) lies outside an axis of size \(size).")
+                        "\(call.place): the index \(index) at position \(place) of 'indices' lies outside an axis of size \(size)."
+                    )
                 }
                 return Int32(clamping: index < 0 ? index + size : index)
             }

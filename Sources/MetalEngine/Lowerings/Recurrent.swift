@@ -56,6 +56,8 @@
         let batch: Int
         let hidden: Int
         let isReversed: Bool
+        /// Results stand in the order of processing, but the backward half of a bidirectional layer is turned back.
+        var isAligned: Bool { end.isEmpty }
 
         init(_ call: Call, _ builder: GraphBuilder, _ end: String = "") throws {
             (self.call, self.builder, self.end) = (call, builder, end)
@@ -84,7 +86,7 @@
         }
 
         private static let activations: [String: MPSGraphRNNActivation] = [
-            "tanh": .tanh, "sigmoid": .sigmoid, "relu": .relu, "linear": .none,
+            "tanh": .tanh, "scaled_tanh": .tanh, "sigmoid": .sigmoid, "relu": .relu, "linear": .none,
         ]
 
         func lstm(part: Int) throws -> (sequence: Term, last: Term, cell: Term) {
@@ -101,7 +103,7 @@
             func last(_ sequence: Term) -> Term {
                 sequence.sliced(0, begin: steps - 1, length: 1).reshaped([batch, hidden])
             }
-            return (isReversed ? states.reversed([0]) : states, last(states), last(cells))
+            return (isAligned ? states : states.reversed([0]), last(states), last(cells))
         }
 
         /// A parameter whose gates stand in MPSGraph's order: input, forget, cell, output.
@@ -169,11 +171,11 @@
             return (states, h)
         }
 
-        /// The states of all steps in the order of x, each computed in the order of the direction.
+        /// The states of all steps, computed in the order of the direction.
         private func scanned(_ step: (Int) throws -> Term) rethrows -> Term {
             let order = Array(isReversed ? (0..<steps).reversed() : Array(0..<steps))
             let states = try order.map { try step($0).reshaped([1, batch, hidden]) }
-            return Term.joined(isReversed ? states.reversed() : states, 0)
+            return Term.joined(isAligned ? states : states.reversed(), 0)
         }
 
         // MARK: Operands
@@ -203,11 +205,10 @@
 
         private func function(_ name: String) throws -> (Term) -> Term {
             switch try call.text(name).lowercased() {
-            case "tanh": { $0.tanh }
+            case "tanh", "scaled_tanh": { $0.tanh }
             case "sigmoid": { $0.sigmoid }
             case "relu": { $0.larger($0.number(0)) }
             case "linear": { $0 }
-            case "scaled_tanh": { ($0 * (2.0 / 3)).tanh * 1.7159 }
             default: { ($0 * 0.2 + 0.5).held(from: 0, to: 1) }
             }
         }

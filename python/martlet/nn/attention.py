@@ -52,7 +52,8 @@ class MultiHeadAttention(Module):
             average_attn_weights: Weights as the mean over the heads, `[batch, targets, sources]`; else for each head.
 
         Returns:
-            The result in the shape of `query`, and the weights or None.
+            The result in the shape of `query`, and the weights or None. A target whose sources are all masked attends
+            to none: its weights are 0.
 
         Raises:
             InvalidArgumentError: A shape does not fit.
@@ -65,7 +66,7 @@ class MultiHeadAttention(Module):
         mask = self.mask(key_padding_mask, attn_mask, queries, keys)
         weights = None
         if need_weights or (self.training and self.dropout):
-            weights = self.weights(queries, keys, mask)
+            weights = unmasked(self.weights(queries, keys, mask), mask)
             applied = weights
             if self.training and self.dropout:
                 applied = call(
@@ -78,6 +79,7 @@ class MultiHeadAttention(Module):
             mixed = call(
                 "scaled_dot_product_attention", {"query": queries, "key": keys, "value": values, "attn_mask": mask}
             )
+            mixed = unmasked(mixed, mask)
         order = (0, 2, 1, 3) if self.batch_first else (2, 0, 1, 3)
         return self.out_proj(mixed.transpose(*order).reshape(*query.shape)), weights if need_weights else None
 
@@ -126,6 +128,16 @@ class MultiHeadAttention(Module):
 
     def extra_repr(self) -> str:
         return f"{self.embed_dim}, {self.num_heads}, batch_first={self.batch_first}"
+
+
+def unmasked(rows: Tensor, mask: Tensor | None) -> Tensor:
+    """`[batch, heads, targets, …]` with 0 for targets without any source, where softmax gives NaN."""
+    if mask is None:
+        return rows
+    largest = call("reduce_max", {"x": mask}, axes=(-1,), keep_dims=True)
+    has_source = call("greater", {"x": largest, "y": Tensor(np.asarray(-np.inf, largest.dtype))})
+    result: Tensor = call("select", {"cond": has_source, "a": rows, "b": Tensor(np.asarray(0, rows.dtype))})
+    return result
 
 
 def added(mask: Tensor, name: str, shapes: list[tuple[int, ...]]) -> Tensor:
