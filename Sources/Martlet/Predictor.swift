@@ -85,7 +85,7 @@ public final class Predictor: Sendable {
         let results = try OutputFeature.all(of: interface, in: function)
         let stateless = Result { try function.withoutStates() }
         func usual() -> Function {
-            let function = (try? stateless.get()) ?? function
+            let function = ((try? stateless.get()) ?? function).withWideIntegers()
             return (try? ready(function, for: all.types(all.map(\.usual)), evaluate)) ?? function
         }
         let fixed = all.compactMap(\.shapes.fixed)
@@ -93,7 +93,8 @@ public final class Predictor: Sendable {
         func made(on device: any Device) throws -> (isOpened: Bool, runnable: Function, only: (any Executable)?) {
             let (opened, isRefused) = try open(model.source, function, interface, on: device)
             if let opened { return (true, function, opened) }
-            let runnable = try isFixed && device.keepsStates ? function : stateless.get()
+            let declared = try isFixed && device.keepsStates ? function : stateless.get()
+            let runnable = device.keepsDeclaredIntegers ? declared : declared.withWideIntegers()
             guard isFixed || isRefused else { return (false, runnable, nil) }
             // A device that refused the file is tried here, while another one can still be asked.
             let tried = try compile(runnable, for: all.types(all.map(\.usual)), on: device, evaluate)
