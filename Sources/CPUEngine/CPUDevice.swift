@@ -20,10 +20,12 @@ public struct CPUDevice: Device {
 
     /// fp32 throughout, also where the program says fp16: the most accurate and, so far, the fastest. Models hold integers as
     /// int32 where the program narrows them only to move them.
-    public static let reference = CPUDevice(name: "cpu", words: "fp32 and int32 throughout", rounds: false, usesOneDNN: true)
+    public static let reference = CPUDevice(
+        name: "cpu", words: "fp32 and int32 throughout", rounds: false, usesOneDNN: true)
     /// Rounds to fp16 after every operation whose result the program declares as fp16.
     public static let declared = CPUDevice(
-        name: "cpu:declared", words: "rounded to fp16 and cut to int16 where the program says so", rounds: true, usesOneDNN: true)
+        name: "cpu:declared", words: "rounded to fp16 and cut to int16 where the program says so", rounds: true,
+        usesOneDNN: true)
     /// Without oneDNN: every kernel is Martlet's own.
     public static let portable = CPUDevice(
         name: "cpu:portable", words: "own kernels only", rounds: false, usesOneDNN: false)

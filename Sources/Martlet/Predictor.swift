@@ -41,9 +41,11 @@ public final class Predictor: Sendable {
     private let evaluate: @Sendable (Call) throws -> [Tensor]?
 
     /// Loads an `.mlpackage`. Without a device name the rule of `Backend.shared` chooses, as for eager calls; without a
-    /// function name it is the model's default one.
-    public convenience init(contentsOf path: String, device name: String? = nil, function: String? = nil) throws {
-        try self.init(Model(contentsOf: path), device: name, function: function)
+    /// function name it is the model's default one. `links` as for `Model(contentsOf:links:)`.
+    public convenience init(
+        contentsOf path: String, device name: String? = nil, function: String? = nil, links: SymbolicLinks = .follow
+    ) throws {
+        try self.init(Model(contentsOf: path, links: links), device: name, function: function)
     }
 
     /// Makes a model ready likewise.
@@ -150,6 +152,27 @@ public final class Predictor: Sendable {
                 do { return try ordered(inputs) } catch let failure as Failure { throw failure.at("Element \(index)") }
             }
         ).map(named)
+    }
+
+    /// Predicts likewise, and gives each output as the kind of feature that the interface declares, as Core ML does: a
+    /// classifier's label is a string or int64, its probabilities are a dictionary by label. `predict` gives their tensors.
+    public func predictFeatures(_ inputs: [String: Tensor], state: State? = nil) throws -> [String: FeatureValue] {
+        try features(of: predict(inputs, state: state))
+    }
+
+    /// Outputs by name, as `predict` gives them, as the kinds of features that the interface declares.
+    public func features(of outputs: [String: Tensor]) throws -> [String: FeatureValue] {
+        var values: [String: FeatureValue] = [:]
+        for feature in interface.outputs {
+            guard let tensor = outputs[feature.name] else { continue }
+            do {
+                values[feature.name] = try FeatureValue(
+                    tensor, as: feature.kind, labels: interface.labels(of: feature.name))
+            } catch let failure as Failure {
+                throw failure.at("The output '\(feature.name)'")
+            }
+        }
+        return values
     }
 
     private func named(_ results: [Tensor]) -> [String: Tensor] {

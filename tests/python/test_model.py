@@ -2,6 +2,7 @@
 
 import gc
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -267,3 +268,11 @@ def test_a_forked_child_is_told_to_spawn(sum_model):
     os.waitpid(child, 0)
     with os.fdopen(reading) as pipe:
         assert "spawn" in pipe.read()
+
+
+def test_a_package_of_ios_26():
+    """Specification 10 and its int8 inputs; coremltools 9.0 wrote it: y = cast(x)."""
+    model = martlet.load(Path(__file__).with_name("data") / "int8_input.mlpackage")
+    assert model.inputs[0].dtype == np.int8
+    x = np.array([[-128, 0, 127], [1, -1, 5]], np.int8)
+    np.testing.assert_array_equal(model.predict({"x": x})["y"], x.astype(np.float32))

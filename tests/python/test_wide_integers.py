@@ -1,7 +1,7 @@
 """Integers that a converter narrows to 16 bits only to move them are int32 on the CPU; `cpu:declared` cuts them.
 
-Right values: what torch computes for the program that was converted (token ids and positions come back as they are), and
-NumPy's `astype` for `cpu:declared` and for eager tensors.
+Right values: what torch computes for the program that was converted (token ids and positions come back as they are),
+and NumPy's `astype` for `cpu:declared` and for eager tensors.
 """
 
 import numpy as np
