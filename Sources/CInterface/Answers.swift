@@ -91,7 +91,8 @@ private func answer(of function: Function, _ interface: Interface) -> JSON {
             features.map { feature in
                 answer(
                     of: feature,
-                    as: values.first { function[$0].name == feature.name }.flatMap { function[$0].type.content })
+                    as: values.first { function[$0].name == feature.name }.flatMap { function[$0].type.content },
+                    interface.labels(of: feature.name))
             })
     }
     return [
@@ -105,7 +106,7 @@ private func answer(of function: Function, _ interface: Interface) -> JSON {
     ]
 }
 
-private func answer(of feature: Feature, as type: TensorType?) -> JSON {
+private func answer(of feature: Feature, as type: TensorType?, _ labels: Interface.Labels?) -> JSON {
     var (kind, dtype, shape, flexibility, image) = ("", type?.dtype, type?.shape ?? [], JSON.null, JSON.null)
     switch feature.kind {
     case .multiArray(let array), .state(let array):
@@ -137,8 +138,15 @@ private func answer(of feature: Feature, as type: TensorType?) -> JSON {
         "name": .string(feature.name), "kind": .string(kind), "dtype": .text(dtype?.name), "shape": .sizes(shape),
         "flexibility": flexibility, "optional": .bool(feature.isOptional),
         "description": .string(feature.shortDescription),
-        "image": image,
+        "image": image, "labels": labels.map(answer) ?? .null,
     ]
+}
+
+private func answer(of labels: Interface.Labels) -> JSON {
+    switch labels {
+    case .strings(let names): .array(names.map(JSON.string))
+    case .integers(let numbers): .array(numbers.map(JSON.integer))
+    }
 }
 
 extension ValueType {

@@ -24,6 +24,23 @@ public func mlt_model_load(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ path:
     }
 }
 
+@_cdecl("mlt_model_load_with")
+public func mlt_model_load_with(
+    _ out: UnsafeMutablePointer<OpaquePointer?>?, _ path: UnsafePointer<CChar>?, _ links: mlt_links
+) -> mlt_status {
+    status {
+        try give(out) {
+            let path = try text(path, "path")
+            let policies: [SymbolicLinks] = [.follow, .refuse]
+            guard policies.indices.contains(Int(links)) else {
+                throw Failure(
+                    .invalidArgument, "links is \(links); it must be MLT_LINKS_FOLLOW (0) or MLT_LINKS_REFUSE (1).")
+            }
+            return ModelObject(try Model(contentsOf: path, links: policies[Int(links)]), path: path)
+        }
+    }
+}
+
 @_cdecl("mlt_model_parse")
 public func mlt_model_parse(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ text: UnsafePointer<CChar>?) -> mlt_status {
     status {

@@ -12,16 +12,20 @@ public struct CPUDevice: Device {
     public var memoryLimit: Int? { CPUInfo.memory }
     public var computeUnits: Int? { threads ?? CPUInfo.processors }
     public var changesResults: Bool { rounds }
+    public var keepsDeclaredIntegers: Bool { rounds }
     private let rounds: Bool
     private let usesOneDNN: Bool
     /// Threads of a run; nil takes the process's number.
     private let threads: Int?
 
-    /// fp32 throughout, also where the program says fp16: the most accurate and, so far, the fastest.
-    public static let reference = CPUDevice(name: "cpu", words: "fp32 throughout", rounds: false, usesOneDNN: true)
+    /// fp32 throughout, also where the program says fp16: the most accurate and, so far, the fastest. Models hold integers as
+    /// int32 where the program narrows them only to move them.
+    public static let reference = CPUDevice(
+        name: "cpu", words: "fp32 and int32 throughout", rounds: false, usesOneDNN: true)
     /// Rounds to fp16 after every operation whose result the program declares as fp16.
     public static let declared = CPUDevice(
-        name: "cpu:declared", words: "rounded to fp16 where the program says fp16", rounds: true, usesOneDNN: true)
+        name: "cpu:declared", words: "rounded to fp16 and cut to int16 where the program says so", rounds: true,
+        usesOneDNN: true)
     /// Without oneDNN: every kernel is Martlet's own.
     public static let portable = CPUDevice(
         name: "cpu:portable", words: "own kernels only", rounds: false, usesOneDNN: false)

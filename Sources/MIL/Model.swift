@@ -62,6 +62,14 @@ public struct ModelSource: Sendable, Hashable {
     }
 }
 
+/// What reading does about symbolic links in a model package.
+public enum SymbolicLinks: String, Sendable, CaseIterable {
+    /// Files may be links, as in the cache of Hugging Face, wherever they lead, if that is a regular file.
+    case follow
+    /// Neither the package nor any file or folder in it that is read may be a link: for those who handle files of strangers.
+    case refuse
+}
+
 /// The inputs, outputs and states of one function, as an app names and types them.
 public struct Interface: Sendable, Hashable {
     public var function: String
@@ -109,6 +117,14 @@ public struct Interface: Sendable, Hashable {
         }
     }
 
+    /// The class labels of an output, in the order of the probabilities; nil for outputs that are not a classifier's.
+    public func labels(of output: String) -> Labels? {
+        guard let classifier, output == classifier.labelFeature || output == classifier.probabilitiesFeature else {
+            return nil
+        }
+        return classifier.labels
+    }
+
     /// How an output of the function becomes a label and a dictionary of probabilities.
     public struct Classifier: Sendable, Hashable {
         /// The output of the function, one number for each label.
@@ -134,6 +150,13 @@ public struct Interface: Sendable, Hashable {
             switch self {
             case .strings(let names): names.count
             case .integers(let numbers): numbers.count
+            }
+        }
+
+        public subscript(_ index: Int) -> Label {
+            switch self {
+            case .strings(let names): .string(names[index])
+            case .integers(let numbers): .int64(numbers[index])
             }
         }
     }

@@ -41,9 +41,11 @@ public final class Predictor: Sendable {
     private let evaluate: @Sendable (Call) throws -> [Tensor]?
 
     /// Loads an `.mlpackage`. Without a device name the rule of `Backend.shared` chooses, as for eager calls; without a
-    /// function name it is the model's default one.
-    public convenience init(contentsOf path: String, device name: String? = nil, function: String? = nil) throws {
-        try self.init(Model(contentsOf: path), device: name, function: function)
+    /// function name it is the model's default one. `links` as for `Model(contentsOf:links:)`.
+    public convenience init(
+        contentsOf path: String, device name: String? = nil, function: String? = nil, links: SymbolicLinks = .follow
+    ) throws {
+        try self.init(Model(contentsOf: path, links: links), device: name, function: function)
     }
 
     /// Makes a model ready likewise.
@@ -85,7 +87,7 @@ public final class Predictor: Sendable {
         let results = try OutputFeature.all(of: interface, in: function)
         let stateless = Result { try function.withoutStates() }
         func usual() -> Function {
-            let function = (try? stateless.get()) ?? function
+            let function = ((try? stateless.get()) ?? function).withWideIntegers()
             return (try? ready(function, for: all.types(all.map(\.usual)), evaluate)) ?? function
         }
         let fixed = all.compactMap(\.shapes.fixed)
@@ -93,7 +95,8 @@ public final class Predictor: Sendable {
         func made(on device: any Device) throws -> (isOpened: Bool, runnable: Function, only: (any Executable)?) {
             let (opened, isRefused) = try open(model.source, function, interface, on: device)
             if let opened { return (true, function, opened) }
-            let runnable = try isFixed && device.keepsStates ? function : stateless.get()
+            let declared = try isFixed && device.keepsStates ? function : stateless.get()
+            let runnable = device.keepsDeclaredIntegers ? declared : declared.withWideIntegers()
             guard isFixed || isRefused else { return (false, runnable, nil) }
             // A device that refused the file is tried here, while another one can still be asked.
             let tried = try compile(runnable, for: all.types(all.map(\.usual)), on: device, evaluate)
@@ -149,6 +152,27 @@ public final class Predictor: Sendable {
                 do { return try ordered(inputs) } catch let failure as Failure { throw failure.at("Element \(index)") }
             }
         ).map(named)
+    }
+
+    /// Predicts likewise, and gives each output as the kind of feature that the interface declares, as Core ML does: a
+    /// classifier's label is a string or int64, its probabilities are a dictionary by label. `predict` gives their tensors.
+    public func predictFeatures(_ inputs: [String: Tensor], state: State? = nil) throws -> [String: FeatureValue] {
+        try features(of: predict(inputs, state: state))
+    }
+
+    /// Outputs by name, as `predict` gives them, as the kinds of features that the interface declares.
+    public func features(of outputs: [String: Tensor]) throws -> [String: FeatureValue] {
+        var values: [String: FeatureValue] = [:]
+        for feature in interface.outputs {
+            guard let tensor = outputs[feature.name] else { continue }
+            do {
+                values[feature.name] = try FeatureValue(
+                    tensor, as: feature.kind, labels: interface.labels(of: feature.name))
+            } catch let failure as Failure {
+                throw failure.at("The output '\(feature.name)'")
+            }
+        }
+        return values
     }
 
     private func named(_ results: [Tensor]) -> [String: Tensor] {

@@ -18,6 +18,8 @@ struct MappedFile {
 
     init(_ path: String) throws {
         guard !path.utf8.contains(0) else { throw Failure(.notFound, "There is no file whose path holds a zero byte.") }
+        // To open a device may change it, so its kind comes first; what the name stands for then is checked once it is open.
+        if let kind = FileSystem.kind(path), kind != .file { throw MappedFile.irregular(path) }
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
             throw Failure(.notFound, "The file '\(path)' cannot be opened: \(FileSystem.lastError).")
@@ -26,7 +28,7 @@ struct MappedFile {
         var status = stat()
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG,
             let count = Int(exactly: status.st_size)
-        else { throw Failure(.malformed, "'\(path)' is not a plain file.") }
+        else { throw MappedFile.irregular(path) }
         self.path = path
         guard count > 0 else {
             storage = Storage(byteCount: 0)
@@ -40,6 +42,19 @@ struct MappedFile {
         storage = Storage(wrapping: pointer, byteCount: count, isMapped: true, origin: MappedFile.version(status)) {
             munmap(UnsafeMutableRawPointer(bitPattern: address), count)
         }
+        guard !bytes.starts(with: MappedFile.pointerStart) else {
+            throw Failure(
+                .malformed,
+                "'\(path)' is a Git LFS pointer, which stands for a file that was not downloaded; run 'git lfs pull' in its "
+                    + "repository.")
+        }
+    }
+
+    /// How a pointer begins that Git LFS leaves in place of a file.
+    private static let pointerStart = Array("version https://git-lfs.github.com/spec/".utf8)
+
+    private static func irregular(_ path: String) -> Failure {
+        Failure(.malformed, "'\(path)' is not a regular file.")
     }
 
     /// The same for a file that need not be read.

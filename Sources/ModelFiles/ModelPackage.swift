@@ -3,39 +3,42 @@ import MIL
 /// A `.mlpackage`: a folder with a manifest, the model description and a folder of weights.
 struct ModelPackage {
     let path: String
-    /// The model description, links resolved.
     let modelPath: String
-    /// The folder that `@model_path` stands for.
+    /// The folder that `@model_path` stands for, relative to the package.
     private let modelFolder: String
+    private let links: SymbolicLinks
 
+    private static let manifestName = "Manifest.json"
     private static let dataFolder = "Data"
     private static let author = "com.apple.CoreML"
 
-    init(_ path: String) throws {
+    init(_ path: String, links: SymbolicLinks) throws {
         self.path = path
+        self.links = links
+        if links == .refuse { try FileSystem.refuseLink(path) }
         switch FileSystem.kind(path) {
         case nil:
             throw Failure(.notFound, "There is nothing at '\(path)'; a model package is a folder ending in .mlpackage.")
         case .folder: break
         default: throw Failure(.malformed, "'\(path)' is a file; a model package is a folder.")
         }
-        guard FileSystem.kind(path + "/Manifest.json") == .file else {
-            throw Failure(.malformed, "'\(path)' is not a model package: it holds no Manifest.json.")
+        guard FileSystem.exists(path + "/" + Self.manifestName) else {
+            throw Failure(.malformed, "'\(path)' is not a model package: it holds no \(Self.manifestName).")
         }
-        let manifestPath = try FileSystem.resolve("Manifest.json", inside: path, called: "manifest")
-        let manifest = try MappedFile(manifestPath)
         do {
+            let manifest = try MappedFile(
+                FileSystem.resolve(Self.manifestName, inside: path, called: "manifest", links: links))
             let document = try withExtendedLifetime(manifest) { try JSON(parsing: manifest.bytes) }
-            let item = try Self.rootItem(document)
-            modelPath = try FileSystem.resolve(Self.dataFolder + "/" + item, inside: path, called: "model description")
+            let item = Self.dataFolder + "/" + (try Self.rootItem(document))
+            modelPath = try FileSystem.resolve(item, inside: path, called: "model description", links: links)
+            modelFolder = FileSystem.folder(of: item)
         } catch let failure as Failure {
             throw failure.at("The package '\(path)'")
         }
-        modelFolder = FileSystem.folder(of: modelPath)
     }
 
     /// The model description and every other file beside and below it, such as the weights. Folders that are links are left
-    /// out: they might lead in a circle.
+    /// out: they might lead in a circle, or through a whole disk.
     var files: [String] {
         func files(below folder: String) -> [String] {
             FileSystem.names(in: folder).sorted().flatMap { name -> [String] in
@@ -47,7 +50,7 @@ struct ModelPackage {
                 }
             }
         }
-        return [modelPath] + files(below: modelFolder).filter { $0 != modelPath }
+        return [modelPath] + files(below: path + "/" + modelFolder).filter { $0 != modelPath }
     }
 
     /// The path of the model description, relative to the data folder.
@@ -67,19 +70,17 @@ struct ModelPackage {
         return item
     }
 
-    /// The real path of a blob file as values name it: `@model_path/weights/weight.bin`.
+    /// The path of a blob file as values name it: `@model_path/weights/weight.bin`.
     func blobPath(_ name: String) throws -> String {
         let prefix = "@model_path/"
         guard name.hasPrefix(prefix) else {
             throw Failure(.malformed, "The weight file '\(name)' must be named with @model_path in front.")
         }
-        // The description may lie deeper than the package's root: resolve from there, confine to the package.
-        guard let root = FileSystem.resolve(path), modelFolder.hasPrefix(root) else {
-            throw Failure(.notFound, "There is nothing at '\(path)'.")
+        let inside = String(name.dropFirst(prefix.count))
+        guard !inside.hasPrefix("/") else {
+            throw Failure(.malformed, "The weight file '\(name)' must be a path inside the package.")
         }
-        let relative = modelFolder.dropFirst(root.count).drop { $0 == "/" }
-        let inside = (relative.isEmpty ? "" : relative + "/") + name.dropFirst(prefix.count)
-        return try FileSystem.resolve(inside, inside: path, called: "weight file")
+        return try FileSystem.resolve(modelFolder + "/" + inside, inside: path, called: "weight file", links: links)
     }
 
     /// Writes a package: `body` is given the paths of the description and of the weights, writes both files and returns

@@ -3,7 +3,7 @@ import MIL
 /// Reads a model: a `.mlpackage` folder, or a single `.mlmodel` file that holds an ML Program.
 ///
 /// Weights stay in their file, which is mapped: it must not be changed or cut while the model is in use.
-public func readModel(at path: String) throws -> Model {
+public func readModel(at path: String, links: SymbolicLinks = .follow) throws -> Model {
     let bare = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
     if FileSystem.kind(bare) == .folder, bare.hasSuffix(".mlmodelc") {
         throw Failure(
@@ -12,6 +12,7 @@ public func readModel(at path: String) throws -> Model {
     }
     do {
         if FileSystem.kind(bare) == .file, bare.hasSuffix(".mlmodel") {
+            if links == .refuse { try FileSystem.refuseLink(bare) }
             let version = try ModelSource.version(of: [bare])
             var model = try SpecReader.model(MappedFile(bare)) { name in
                 throw Failure(
@@ -20,10 +21,20 @@ public func readModel(at path: String) throws -> Model {
             model.source = ModelSource(model, at: bare, files: [bare], version)
             return model
         }
-        let package = try ModelPackage(bare)
-        let files = package.files
-        let version = try ModelSource.version(of: files)
-        var model = try SpecReader.model(MappedFile(package.modelPath), blobPath: package.blobPath)
+        let package = try ModelPackage(bare, links: links)
+        var files = package.files
+        var version = try ModelSource.version(of: files)
+        var linked: [String] = []
+        var model = try SpecReader.model(MappedFile(package.modelPath)) { name in
+            let path = try package.blobPath(name)
+            // Weights below a folder that is a link.
+            if !files.contains(path), !linked.contains(path) { linked.append(path) }
+            return path
+        }
+        if !linked.isEmpty {
+            version += try ", " + ModelSource.version(of: linked)
+            files += linked
+        }
         model.source = ModelSource(model, at: bare, files: files, version)
         return model
     } catch let failure as Failure {

@@ -25,34 +25,52 @@ enum FileSystem {
         }
     }
 
+    /// Whether anything lies at a path, be it a link that leads nowhere.
+    static func exists(_ path: String) -> Bool {
+        var status = stat()
+        return !path.utf8.contains(0) && lstat(path, &status) == 0
+    }
+
     static func isLink(_ path: String) -> Bool {
         var status = stat()
         return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
     }
 
-    /// The path without symbolic links and dots; nil where nothing lies there.
-    static func resolve(_ path: String) -> String? {
-        guard !path.utf8.contains(0), let resolved = realpath(path, nil) else { return nil }
-        defer { free(resolved) }
-        return String(cString: resolved)
-    }
-
-    /// A path made of names inside a folder. It may not be absolute, go up, or leave the folder through a link.
-    static func resolve(_ relative: String, inside folder: String, called what: String) throws -> String {
+    /// A path made of names inside a folder, as it stands, so that names beside it are found beside it. It may not be
+    /// absolute or go up; symbolic links on the way are followed unless refused, and must reach a file.
+    static func resolve(
+        _ relative: String, inside folder: String, called what: String, links: SymbolicLinks
+    ) throws -> String {
         let parts = relative.split(separator: "/", omittingEmptySubsequences: false)
         guard !relative.isEmpty, !relative.utf8.contains(0), relative.utf8.first != UInt8(ascii: "/"),
             !parts.contains("..")
         else {
             throw Failure(.malformed, "The \(what) '\(relative)' must be a path inside the package, without '..'.")
         }
-        guard let root = resolve(folder) else { throw Failure(.notFound, "There is nothing at '\(folder)'.") }
-        guard let path = resolve(root + "/" + relative) else {
-            throw Failure(.notFound, "The \(what) '\(relative)' is not there; the package is incomplete.")
+        let path = folder + "/" + relative
+        if links == .refuse {
+            try refuseLink(folder)
+            var part = folder
+            for name in parts where !name.isEmpty {
+                part += "/" + name
+                try refuseLink(part)
+            }
         }
-        guard path.hasPrefix(root == "/" ? root : root + "/") else {
-            throw Failure(.malformed, "The \(what) '\(relative)' is a link that leads out of the package.")
+        switch kind(path) {
+        case .file: return path
+        case nil where isLink(path):
+            throw Failure(
+                .notFound,
+                "The \(what) '\(relative)' is a symbolic link to a file that cannot be reached: \(lastError).")
+        case nil: throw Failure(.notFound, "The \(what) '\(relative)' is not there; the package is incomplete.")
+        default: throw Failure(.malformed, "The \(what) '\(relative)' is not a regular file.")
         }
-        return path
+    }
+
+    static func refuseLink(_ path: String) throws {
+        guard !isLink(path) else {
+            throw Failure(.malformed, "'\(path)' is a symbolic link, and links are refused here.")
+        }
     }
 
     static var lastError: String { String(cString: strerror(errno)) }

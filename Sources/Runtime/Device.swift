@@ -20,6 +20,9 @@ public protocol Device: Sendable {
     var changesResults: Bool { get }
     /// Whether it compiles functions with states as they are. Others are given states as further inputs and outputs.
     var keepsStates: Bool { get }
+    /// Whether intermediate integers keep the 16 bits that a program declares. Other devices are given the function with int32
+    /// in their place: see `Function.withWideIntegers`.
+    var keepsDeclaredIntegers: Bool { get }
 
     /// How this device would run one operation, or why it would not.
     func assess(_ call: Call) -> Verdict
@@ -55,6 +58,7 @@ extension Device {
     public var isHostMemory: Bool { kind == .cpu }
     public var changesResults: Bool { false }
     public var keepsStates: Bool { false }
+    public var keepsDeclaredIntegers: Bool { false }
 
     /// Why this device would not run what a profile describes; nil where it would.
     public func refusal(of profile: OperationProfile) -> String? {

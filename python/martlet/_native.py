@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from martlet import errors
+from martlet._printable import printable
 
 try:
     from martlet._martlet_abi import ffi
@@ -67,7 +68,7 @@ def check(status: int) -> None:
     if status:
         message = ffi.string(lib.mlt_last_error()).decode(errors="replace")
         cause = RAISED.take(message) if status == lib.MLT_CALLBACK else None
-        raise ERRORS.get(status, errors.BugError)(message) from cause
+        raise ERRORS.get(status, errors.BugError)(printable(message)) from cause
 
 
 class Raised(threading.local):

@@ -218,15 +218,17 @@ class CoreMLBackend:
             f"A {type(what).__name__} cannot be run; give the name of an op, MIL text, a Model, a path or a function."
         )
 
-    def load(self, path: str | os.PathLike[str], function: str | None = None) -> Model:
+    def load(self, path: str | os.PathLike[str], function: str | None = None, *, links: str = "follow") -> Model:
         """Loads an `.mlpackage` and compiles it; every prediction of the model is counted here.
+
+        `links` as for `martlet.load`.
 
         Raises:
             NotFoundError: There is nothing at `path`.
             MalformedError: It is not a Core ML package, or a broken one.
             UnsupportedError: No device runs it, or the first refuses and there shall be no fallback.
         """
-        return Model(read(path), function=function, backend=self._backend)
+        return Model(read(path, links), function=function, backend=self._backend)
 
     def get_stats(self) -> BackendStats:
         """What the backend has done since it was made."""

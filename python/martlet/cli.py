@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 import martlet
 from martlet import model as models
 from martlet._native import answer, lib, library_path
+from martlet._printable import printable, rich_text
 
 __all__ = ["main"]
 
@@ -46,7 +47,7 @@ def guarded_json(function: Callable[..., Any]) -> Callable[..., Any]:
             message = " ".join(str(error).split())
             if as_json:
                 write_json({"error": {"kind": type(error).__name__, "message": message}})
-            click.echo(f"martlet: {message}", err=True)
+            click.echo(f"martlet: {printable(message)}", err=True)
             raise SystemExit(1) from None
 
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(guarded)
@@ -167,7 +168,8 @@ def inspect(path: Path, plan: bool, device: str | None, function: str | None, as
     show_table((str(path), ""), facts)
     for each in found["functions"]:
         chosen = " (default)" if each["name"] == found["default_function"] and len(found["functions"]) > 1 else ""
-        click.echo(f"\nFunction {each['name']}{chosen}, opset {each['opset']}, {each['operations']} operations")
+        title = f"Function {each['name']}{chosen}, opset {each['opset']}, {each['operations']} operations"
+        click.echo("\n" + printable(title))
         show_table(
             ("", "name", "kind", "dtype", "shape", "description"),
             [
@@ -176,6 +178,9 @@ def inspect(path: Path, plan: bool, device: str | None, function: str | None, as
                 for port in ports
             ],
         )
+        for port in each["outputs"]:
+            if port["labels"]:
+                click.echo(f"{printable(port['name'])}: {printable(listed(port['labels']))}")
         histogram = sorted(each["ops"].items(), key=lambda item: (-item[1], item[0]))
         show_table(("op", "count"), histogram)
     if steps:
@@ -215,17 +220,26 @@ def run(
     if seed is not None:
         inputs = random_inputs(model, seed) | inputs
     start = time.perf_counter()
-    outputs = model.predict(inputs, fresh(model))
+    arrays = model.predict(inputs, fresh(model), raw=True)
     milliseconds = (time.perf_counter() - start) * 1e3
     if output:
         with output.open("wb") as file:
-            np.savez(file, **outputs)  # type: ignore[arg-type]
-    summaries = [summary(name, array) for name, array in outputs.items()]
+            np.savez(file, **arrays, **labels_of(model))  # type: ignore[arg-type]
+    summaries = [summary(port, arrays[port.name]) for port in model.outputs]
     if as_json:
         write_json({"device": model.device, "milliseconds": milliseconds, "outputs": summaries})
         return
     names = ("name", "dtype", "shape", "least", "mean", "most")
-    show_table(names, [[compact(each[name]) for name in names] for each in summaries])
+    if rows := [[compact(each[name]) for name in names] for each in summaries if "shape" in each]:
+        show_table(names, rows)
+    for each in summaries:
+        if "value" in each:
+            click.echo(printable(f"{each['name']}: {each['value']}"))
+        elif "values" in each:
+            best = list(each["values"].items())[:SHOWN]
+            show_table((each["name"], ""), [(label, compact(value)) for label, value in best])
+            if len(each["values"]) > SHOWN:
+                click.echo(f"and {len(each['values']) - SHOWN} more")
     click.echo(f"{milliseconds:.2f} ms on {model.device}" + (f", written to {output}" if output else ""))
 
 
@@ -526,13 +540,40 @@ def random_inputs(model: martlet.Model, seed: int) -> dict[str, NDArray[Any]]:
     return {port.name: port.random(generator) for port in model.inputs}
 
 
-def summary(name: str, array: NDArray[Any]) -> dict[str, Any]:
-    """What an array is like, in words for a table and for JSON, which knows no NaN."""
-    found: dict[str, Any] = {"name": name, "dtype": array.dtype.name, "shape": list(array.shape)}
+# Labels and probabilities that fit on a screen.
+SHOWN = 5
+
+
+def listed(labels: list[Any]) -> str:
+    """Labels for people: all of a few, else the first and the last."""
+    names = [str(each) for each in labels]
+    if len(names) > 2 * SHOWN:
+        names = [*names[:SHOWN], "…", names[-1]]
+    return f"{len(labels)} labels: {', '.join(names)}"
+
+
+def labels_of(model: martlet.Model) -> dict[str, NDArray[Any]]:
+    """The labels of dictionaries, whose arrays have probabilities in their order."""
+    return {f"{port.name}.labels": np.array(port.labels) for port in model.outputs if port.kind == "dictionary"}
+
+
+def number(value: float) -> float | str:
+    """A number for JSON, which has no NaN and no infinity."""
+    return value if np.isfinite(value) else str(value)
+
+
+def summary(port: martlet.Port, array: NDArray[Any]) -> dict[str, Any]:
+    """What an output is, for a table and for JSON: what an array is like, a label, or probabilities, largest first."""
+    value = port.feature(array)
+    if isinstance(value, dict):
+        values = sorted(value.items(), key=lambda item: -item[1])
+        return {"name": port.name, "kind": port.kind, "values": {str(key): number(each) for key, each in values}}
+    if not isinstance(value, np.ndarray):
+        return {"name": port.name, "kind": port.kind, "value": value}
+    found: dict[str, Any] = {"name": port.name, "dtype": array.dtype.name, "shape": list(array.shape)}
     wide = array.astype(np.float64)
     for key, measure in (("least", np.min), ("mean", np.mean), ("most", np.max)):
-        value = float(measure(wide)) if array.size else None
-        found[key] = value if value is None or np.isfinite(value) else str(value)
+        found[key] = number(float(measure(wide))) if array.size else None
     return found
 
 
@@ -557,13 +598,12 @@ def write_json(value: Any) -> None:
 def show_table(columns: Any, rows: Any) -> None:
     """Prints a table, in colour where there is a terminal."""
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=None, padding=(0, 1), header_style="bold", show_header=any(columns))
     for column in columns:
-        table.add_column(Text(column), overflow="fold")
+        table.add_column(rich_text(column), overflow="fold")
     for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
+        table.add_row(*map(rich_text, row))
     show(table)
 
 

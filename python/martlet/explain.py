@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from martlet._native import answer, ffi, lib
+from martlet._printable import printable, rich_text
 from martlet.errors import InvalidArgumentError, WrongTypeError
 from martlet.model import Model, name_or_null, read
 
@@ -255,7 +256,7 @@ class ModelExplanation:
         from rich.console import Group
         from rich.text import Text
 
-        parts: list[Any] = [Text(self.title), Text(self.verdict)]
+        parts: list[Any] = [rich_text(self.title), rich_text(self.verdict)]
         for name in PROCESSORS.values():
             rows = self.rule_rows(name)
             parts.append(Text(f"\nWhat speaks against the {name}" + ("" if rows else ": nothing in the rule book")))
@@ -267,7 +268,7 @@ class ModelExplanation:
         lines = [self.title, self.verdict]
         for name in PROCESSORS.values():
             lines += [f"{name}: " + "  ".join(row) for row in self.rule_rows(name)]
-        return "\n".join([*lines, *("  ".join(cell for cell in row if cell) for row in self.op_rows())])
+        return printable("\n".join([*lines, *("  ".join(cell for cell in row if cell) for row in self.op_rows())]))
 
     def _repr_html_(self) -> str:
         return self._body(lambda text: text)
@@ -350,7 +351,7 @@ def rich_table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequen
     for column in head:
         table.add_column(Text(column), justify="right" if column in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*map(rich_text, row))
     return table
 
 

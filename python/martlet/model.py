@@ -7,15 +7,16 @@ import difflib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from martlet._native import Process, answer, check, ffi, lib, own, ready, release, text
+from martlet._printable import printable
 from martlet.errors import InvalidArgumentError, WrongTypeError
 from martlet.plan import Plan
-from martlet.ports import Image, Port, as_input, element_type
+from martlet.ports import ARRAY_KINDS, Image, Port, as_input, element_type
 from martlet.state import State, state_handle
 
 __all__ = ["Model", "load", "parse"]
@@ -25,7 +26,9 @@ new, from_buffer, wrap = ffi.new, ffi.from_buffer, lib.mlt_tensor_wrap
 TENSORS, VIEW = ffi.typeof("mlt_tensor *[]"), ffi.typeof("mlt_view *")
 
 
-def load(path: str | os.PathLike[str], device: str | None = None, function: str | None = None) -> Model:
+def load(
+    path: str | os.PathLike[str], device: str | None = None, function: str | None = None, *, links: str = "follow"
+) -> Model:
     """Loads a Core ML package and compiles it.
 
     Weights are used where the file is mapped: a package must not be cut while its model is in use.
@@ -34,14 +37,17 @@ def load(path: str | os.PathLike[str], device: str | None = None, function: str 
         path: An `.mlpackage`.
         device: A name out of `martlet.devices()`; by default the one that the selector chooses, as for eager calls.
         function: Which function of the model; by default the one the model names.
+        links: What symbolic links in the package mean. `follow` reads what they lead to, if that is a regular file, as
+            in the cache of Hugging Face. `refuse` raises: for programs that load packages of strangers, whose links
+            could name any file that the program may read.
 
     Raises:
         NotFoundError: There is nothing at `path`.
-        MalformedError: It is not a Core ML package, or a broken one.
+        MalformedError: It is not a Core ML package, or a broken one, or it has a link and links are refused.
         UnsupportedError: It has ops that the device cannot run; the message names all of them.
-        InvalidArgumentError: No such device or function.
+        InvalidArgumentError: No such device or function, or `links` is neither `follow` nor `refuse`.
     """
-    return Model(read(path), device, function)
+    return Model(read(path, links), device, function)
 
 
 def parse(text: str, device: str | None = None, function: str | None = None) -> Model:
@@ -63,11 +69,16 @@ def parse(text: str, device: str | None = None, function: str | None = None) -> 
     return Model(own(out[0]), device, function)
 
 
-def read(path: str | os.PathLike[str]) -> Any:
+LINKS = {"follow": lib.MLT_LINKS_FOLLOW, "refuse": lib.MLT_LINKS_REFUSE}
+
+
+def read(path: str | os.PathLike[str], links: str = "follow") -> Any:
     """The handle of a model that is not compiled."""
     ready()
+    if links not in LINKS:
+        raise InvalidArgumentError(f"links is {links!r}; it must be 'follow' or 'refuse'.")
     out = ffi.new("mlt_model **")
-    check(lib.mlt_model_load(out, encoded(path, "path")))
+    check(lib.mlt_model_load_with(out, encoded(path, "path"), LINKS[links]))
     return own(out[0])
 
 
@@ -113,8 +124,21 @@ class Model:
         self.states = [port(each, declared["states"]) for each in compiled["states"]]
         self._slots = [Slot(each) for each in self.inputs]
         self._outlets = [Outlet(each) for each in self.outputs]
+        self._converted = [each for each in self.outputs if each.kind not in ARRAY_KINDS]
 
-    def predict(self, inputs: Mapping[str, ArrayLike], state: State | None = None) -> dict[str, NDArray[Any]]:
+    @overload
+    def predict(
+        self, inputs: Mapping[str, ArrayLike], state: State | None = None, *, raw: Literal[True]
+    ) -> dict[str, NDArray[Any]]: ...
+
+    @overload
+    def predict(
+        self, inputs: Mapping[str, ArrayLike], state: State | None = None, *, raw: bool = False
+    ) -> dict[str, Any]: ...
+
+    def predict(
+        self, inputs: Mapping[str, ArrayLike], state: State | None = None, *, raw: bool = False
+    ) -> dict[str, Any]:
         """Runs the model once.
 
         Args:
@@ -124,10 +148,13 @@ class Model:
                 are, without a copy.
             state: What the model remembers, from `make_state`, which this prediction changes; a model without states
                 needs none.
+            raw: Give the outputs of classifiers as arrays, too: the label as one element, the probabilities in the
+                order of the port's `labels`.
 
         Returns:
-            An array for every output by name. They are read-only, since they show the library's own memory; `.copy()`
-            gives one to write to.
+            The outputs by name: arrays, and for classifiers what Core ML gives, the label as a str or int, and a
+            dictionary from label to probability. Arrays are read-only, since they show the library's own memory;
+            `.copy()` gives one to write to.
 
         Raises:
             InvalidArgumentError: An input is missing, is not one of the model's, or has a shape it does not allow. The
@@ -136,13 +163,21 @@ class Model:
         """
         if Process.forked:
             ready()
-        return self._run(self._accept(inputs), None if state is None else state_handle(state))
+        found = self._run(self._accept(inputs), None if state is None else state_handle(state))
+        return found if raw else self._features(found)
 
-    def predict_batch(self, inputs: Iterable[Mapping[str, ArrayLike]]) -> list[dict[str, NDArray[Any]]]:
+    def _features(self, found: dict[str, Any]) -> dict[str, Any]:
+        """Arrays by name as what the ports say they are."""
+        for port in self._converted:
+            found[port.name] = port.feature(found[port.name])
+        return found
+
+    def predict_batch(self, inputs: Iterable[Mapping[str, ArrayLike]], *, raw: bool = False) -> list[dict[str, Any]]:
         """Runs the model once for each of several dictionaries of inputs, in one call.
 
         Args:
             inputs: Dictionaries as `predict` takes them; with flexible shapes, each may have its own.
+            raw: As for `predict`.
 
         Returns:
             As many dictionaries as `predict` gives, in the same order, with the same values.
@@ -166,18 +201,19 @@ class Model:
             check(lib.mlt_run_batch(results, height, self._executable, tensors, width, len(batch)))
         finally:
             release_all(tensors)
-        return [self._named(results[index * height : (index + 1) * height], each) for index, each in enumerate(spans)]
+        found = [self._named(results[index * height : (index + 1) * height], each) for index, each in enumerate(spans)]
+        return found if raw else [self._features(each) for each in found]
 
     async def predict_async(
-        self, inputs: Mapping[str, ArrayLike], state: State | None = None
-    ) -> dict[str, NDArray[Any]]:
+        self, inputs: Mapping[str, ArrayLike], state: State | None = None, *, raw: bool = False
+    ) -> dict[str, Any]:
         """`predict` on another thread, so that an event loop goes on meanwhile: `await model.predict_async(inputs)`.
 
         Any number of calls may be under way, each with its own state where the model has states. The inputs are held
         until the prediction is over and must not change before. A call that is cancelled gives no result; if it had
         begun it is finished on its thread, and its state is in use until then.
         """
-        return await asyncio.to_thread(self.predict, inputs, state)
+        return await asyncio.to_thread(self.predict, inputs, state, raw=raw)
 
     def make_state(self, values: Mapping[str, ArrayLike] | None = None) -> State:
         """A new place for what the model remembers, to be given to each `predict`: zeros, or the values given."""
@@ -210,7 +246,7 @@ class Model:
             given = [inputs.get(slot.name) for slot in slots]
         return [slot.accept(value) for slot, value in zip(slots, given, strict=True)]
 
-    def __call__(self, /, **inputs: ArrayLike) -> dict[str, NDArray[Any]]:
+    def __call__(self, /, **inputs: ArrayLike) -> dict[str, Any]:
         """`predict`, with the inputs as keyword arguments: `model(x=array)`."""
         return self.predict(inputs)
 
@@ -285,7 +321,7 @@ class Model:
     def __repr__(self) -> str:
         sides = (", ".join(f"{each.name} {each.dtype} {each.shape_text}" for each in side) for side in self._sides)
         kept = f"; remembers {', '.join(each.name for each in self.states)}" if self.states else ""
-        return f"<Model {self.function} on {self.device}: {' -> '.join(sides)}{kept}>"
+        return printable(f"<Model {self.function} on {self.device}: {' -> '.join(sides)}{kept}>")
 
     @property
     def _sides(self) -> tuple[list[Port], list[Port]]:
@@ -410,4 +446,5 @@ def port(compiled: dict[str, Any], declared: list[dict[str, Any]]) -> Port:
         optional=words.get("optional", False),
         flexibility=words.get("flexibility"),
         image=Image(image["width"], image["height"], image["color_space"]) if image else None,
+        labels=words.get("labels"),
     )

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from martlet._printable import printable, rich_text
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -75,17 +77,17 @@ class Plan:
         """A table for `rich.print`."""
         from rich.table import Table
 
-        title = "\n".join([self.summary, *self.choice]).replace("[", r"\[")
+        title = rich_text("\n".join([self.summary, *self.choice]))
         table = Table(title=title, title_justify="left", box=None, padding=(0, 1))
         for column in COLUMNS:
             table.add_column(column, justify="right" if column == "#" else "left", overflow="fold")
         for number, step in enumerate(self.steps, 1):
-            table.add_row(*(cell.replace("[", r"\[") for cell in step.cells(number)))
+            table.add_row(*map(rich_text, step.cells(number)))
         return table
 
     def __str__(self) -> str:
         lines = ["  ".join(cell for cell in step.cells(number) if cell) for number, step in enumerate(self.steps, 1)]
-        return "\n".join([self.summary, *self.choice, *lines])
+        return printable("\n".join([self.summary, *self.choice, *lines]))
 
     @property
     def choice(self) -> list[str]:

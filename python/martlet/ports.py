@@ -10,9 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from martlet._native import lib
+from martlet._printable import printable
 from martlet.errors import InvalidArgumentError, OutOfMemoryError, UnsupportedError, WrongTypeError
 
-__all__ = ["Image", "Port", "as_input", "element_type"]
+__all__ = ["ARRAY_KINDS", "Image", "Port", "as_input", "element_type"]
+
+# The kinds of ports whose values are arrays.
+ARRAY_KINDS = ("multiArray", "image", "state")
 
 # Where Core ML's names and NumPy's differ, and the other way round.
 NUMPY_NAMES = {"fp16": "float16", "fp32": "float32", "fp64": "float64", "string": "str"}
@@ -46,7 +50,10 @@ def element_type(name: str) -> np.dtype[Any]:
 
 @dataclass(frozen=True)
 class Image:
-    """What an image input wants: `color_space` is `rgb`, `bgr`, `grayscale` or `grayscale_fp16`."""
+    """What an image input wants: `color_space` is `rgb`, `bgr`, `grayscale` or `grayscale_fp16`.
+
+    The first three hold levels from 0 to 255. Pixels of `grayscale_fp16` are half-precision numbers of any scale.
+    """
 
     width: int
     height: int
@@ -56,13 +63,20 @@ class Image:
     def channels(self) -> int:
         return 1 if self.color_space.startswith("grayscale") else 3
 
+    @property
+    def is_half(self) -> bool:
+        """Whether pixels are half-precision numbers instead of levels."""
+        return self.color_space == "grayscale_fp16"
+
 
 @dataclass(frozen=True)
 class Port:
     """One input or output of a model.
 
     `shape` has -1 where any size goes; `flexibility` then says which ones: `{"enumerated": [shapes]}` or
-    `{"ranges": [[least, most], ...]}`, where -1 stands for no limit.
+    `{"ranges": [[least, most], ...]}`, where -1 stands for no limit. `kind` is `multiArray`, `image`, `int64`,
+    `double`, `string`, `dictionary`, `sequence` or `state`. The outputs of a classifier have `labels`: the classes in
+    the order of the probabilities.
     """
 
     name: str
@@ -73,6 +87,7 @@ class Port:
     optional: bool = False
     flexibility: dict[str, list[Any]] | None = None
     image: Image | None = None
+    labels: list[str] | list[int] | None = None
     code: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -81,7 +96,8 @@ class Port:
     def __repr__(self) -> str:
         words = f" {self.description!r}" if self.description else ""
         kind = "" if self.kind == "multiArray" else f" {self.kind}"
-        return f"<{self.name}:{kind} {self.dtype.name} {self.shape_text}{words}>"
+        labels = f", {len(self.labels)} labels" if self.labels else ""
+        return printable(f"<{self.name}:{kind} {self.dtype.name} {self.shape_text}{labels}{words}>")
 
     @property
     def shape_text(self) -> str:
@@ -93,8 +109,18 @@ class Port:
         """What messages call it."""
         return f"The {'state' if self.kind == 'state' else 'input'} {self.name!r}"
 
+    def feature(self, array: NDArray[Any]) -> Any:
+        """What an array of the library stands for: an array, str, int, float, or a dictionary from label to number."""
+        if self.kind in ARRAY_KINDS:
+            return array
+        if self.kind == "dictionary" and self.labels is not None:
+            return dict(zip(self.labels, array.ravel().tolist(), strict=True))
+        return array.ravel().tolist() if self.kind == "sequence" else array.item()
+
     def to_pil(self, value: ArrayLike) -> Any:
         """What an image output gave as a PIL image: levels are rounded and held between 0 and 255.
+
+        16-bit grayscale comes as mode `F`, its numbers as they are.
 
             picture = model.outputs[0].to_pil(model.predict(inputs)["stylized"])
 
@@ -113,6 +139,8 @@ class Port:
             raise InvalidArgumentError(
                 f"{self.name!r} is {self.kind} {self.shape_text}; {list(array.shape)} is no image."
             )
+        if self.image.is_half:
+            return pillow.fromarray(array.astype(np.float32).reshape(array.shape[-2:]))
         planes = np.clip(np.rint(array.astype(np.float32)), 0, 255).astype(np.uint8).reshape(array.shape[-3:])
         if self.image.channels == 1:
             return pillow.fromarray(planes[0])
@@ -206,20 +234,21 @@ def within(array: NDArray[Any], dtype: np.dtype[Any]) -> bool:
 
 
 def image_array(port: Port, image: Image, value: Any) -> NDArray[Any]:
-    """A PIL image or a uint8 array [height, width, channels] as [1, channels, height, width] with levels 0 to 255.
+    """A PIL image or an array [height, width, channels] as [1, channels, height, width].
 
-    Arrays that have the tensor's own rank and shape pass as they are.
+    The array holds uint8 levels, or any real numbers for 16-bit grayscale. Arrays that have the tensor's own rank and
+    shape pass as they are.
     """
     pillow = sys.modules.get("PIL.Image")
     if pillow is not None and isinstance(value, pillow.Image):
-        value = np.asarray(value.convert("L" if image.channels == 1 else "RGB"))
+        value = picture_array(port, image, value)
     array = any_array(port, value)
     if array.ndim == len(port.shape) and (array.ndim > 3 or port.allows(array.shape)):
         return array
-    if array.dtype != np.uint8 or array.ndim not in (2, 3):
+    if array.ndim not in (2, 3) or not (array.dtype.kind in "iuf" if image.is_half else array.dtype == np.uint8):
+        wanted = "real numbers [height, width]" if image.is_half else "a uint8 array [height, width, channels]"
         raise WrongTypeError(
-            f"{port.title} is an image: give a PIL image or a uint8 array [height, width, channels],"
-            f" not {array.dtype} {list(array.shape)}."
+            f"{port.title} is an image: give a PIL image or {wanted}, not {array.dtype} {list(array.shape)}."
         )
     pixels = array[:, :, np.newaxis] if array.ndim == 2 else array
     planes = (pixels[:, :, ::-1] if image.color_space == "bgr" else pixels).transpose(2, 0, 1)
@@ -230,7 +259,33 @@ def image_array(port: Port, image: Image, value: Any) -> NDArray[Any]:
             f"{port.title} is {width} x {height} with {channels} channels; it must be"
             f" {wanted_size(port, image)} with {image.channels} ({image.color_space}): resize it first."
         )
-    return planes
+    return half(port, planes) if image.is_half else planes
+
+
+def picture_array(port: Port, image: Image, picture: Any) -> NDArray[Any]:
+    """The pixels of a PIL image in as many channels as the port has, without a loss."""
+    if not picture.mode.startswith(("I", "F")):
+        return np.asarray(picture.convert("L" if image.channels == 1 else "RGB"))
+    pixels = np.asarray(picture)  # one channel of 16 or 32 bits
+    if image.is_half:
+        return pixels
+    with np.errstate(invalid="ignore"):
+        levels = pixels.astype(np.uint8)
+    if not np.array_equal(levels, pixels):
+        raise WrongTypeError(
+            f"{port.title} has levels from 0 to 255 ({image.color_space}), and the picture of mode {picture.mode!r} has"
+            " other values: scale it first."
+        )
+    return levels if image.channels == 1 else np.repeat(levels[:, :, np.newaxis], image.channels, axis=2)
+
+
+def half(port: Port, array: NDArray[Any]) -> NDArray[Any]:
+    """Numbers rounded to half precision, which must hold their size."""
+    with np.errstate(over="ignore"):
+        rounded = array.astype(np.float16)
+    if np.isinf(rounded).sum() != np.isinf(array).sum():
+        raise WrongTypeError(f"{port.title} is 16-bit grayscale, whose pixels are half-precision numbers up to 65504.")
+    return rounded
 
 
 def wanted_size(port: Port, image: Image) -> str:

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from martlet._native import answer, check, ffi, lib, own, ready, text
+from martlet._printable import printable, rich_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -125,7 +126,7 @@ class Profile:
         for column in COLUMNS:
             table.add_column(column, justify="right" if column in NUMBERS else "left", overflow="fold")
         for each in self.summary():
-            table.add_row(*(cell.replace("[", r"\[") for cell in cells(each)))
+            table.add_row(*map(rich_text, cells(each)))
         return table
 
     @property
@@ -158,7 +159,7 @@ class Profile:
 
     def __str__(self) -> str:
         lines = ["  ".join(cell for cell in cells(each) if cell) for each in self.summary()]
-        return "\n".join([self.title, *lines])
+        return printable("\n".join([self.title, *lines]))
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{column}</th>" for column in COLUMNS)

@@ -343,7 +343,10 @@ def test_classes(name: str, labels: list[Any]) -> None:
     x = np.float32([[0.5, 2, 1]])
     got = load(name).predict({"x": x})
     assert got["classLabel"] == labels[1]
-    np.testing.assert_allclose(got["classLabel_probs"], np.exp(x) / np.exp(x).sum(), rtol=1e-6)
+    assert list(got["classLabel_probs"]) == labels
+    scores = load(name).predict({"x": x}, raw=True)["classLabel_probs"]
+    for found in (list(got["classLabel_probs"].values()), scores.ravel()):
+        np.testing.assert_allclose(found, (np.exp(x) / np.exp(x).sum()).ravel(), rtol=1e-6)
 
 
 def test_what_is_left_out_is_the_default() -> None:

@@ -32,4 +32,4 @@ fi
 folder=$(cd "$(dirname "$library")" && pwd)
 ${CC:-cc} -std=c11 -Wall -Wextra -Werror -O1 -g ${CFLAGS:-} -I "$root/Sources/CHeader/include" \
     "$here/test_martlet.c" "$folder/$(basename "$library")" -Wl,-rpath,"$folder" -lm -lpthread ${LDFLAGS:-} -o "$work/test_martlet"
-TEST_FOLDER=$work "$work/test_martlet" "$@"
+TEST_FOLDER=$work TEST_DATA=$root/tests/python/data "$work/test_martlet" "$@"

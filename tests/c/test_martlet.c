@@ -4,6 +4,7 @@
 //
 // Without a model a small program is parsed from text. INPUTS.bin holds the elements of all inputs in order, EXPECTED.bin
 // the fp32 elements of all outputs in order; outputs may differ by 1e-3 of the largest expected magnitude.
+#define _XOPEN_SOURCE 700  // symlink
 #include "martlet.h"
 
 #include <math.h>
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int passed, failed;
 
@@ -167,6 +169,48 @@ static void handles(void) {
     CHECK(text == NULL);
 }
 
+// A package whose manifest is a link loads, unless links are refused.
+static void links(const char *path) {
+    mlt_model *model = NULL;
+    char manifest[4096 + 32], moved[4096 + 32];
+    snprintf(manifest, sizeof manifest, "%s/Manifest.json", path);
+    snprintf(moved, sizeof moved, "%s.json", path);
+    OK(mlt_model_load_with(&model, path, MLT_LINKS_REFUSE));
+    OK(mlt_release(model));
+    CHECK(!rename(manifest, moved) && !symlink(moved, manifest));
+    FAILS(MLT_MALFORMED, mlt_model_load_with(&model, path, MLT_LINKS_REFUSE));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_model_load_with(&model, path, 2));
+    OK(mlt_model_load_with(&model, path, MLT_LINKS_FOLLOW));
+    OK(mlt_release(model));
+    OK(mlt_model_load(&model, path));
+    OK(mlt_release(model));
+}
+
+// Softmax over three logits, with text labels: coremltools made it.
+static void classifier(const char *folder) {
+    mlt_model *model = NULL;
+    mlt_executable *executable = NULL;
+    mlt_tensor *input = NULL, *outputs[2] = {NULL};
+    mlt_view label, probabilities;
+    char path[4096];
+    if (!folder) return;
+    snprintf(path, sizeof path, "%s/classifier.mlpackage", folder);
+    OK(mlt_model_load(&model, path));
+    TEXT("\"labels\": [\"cat\", \"dog\", \"bird\"]", mlt_model_info(&text, model));
+    OK(mlt_compile(&executable, model, "cpu", NULL));
+    OK(mlt_tensor_copy(&input, MLT_FLOAT32, 2, (int64_t[]){1, 3}, (float[]){1, 3, 2}, 3 * sizeof(float)));
+    OK(mlt_run(outputs, 2, executable, (const mlt_tensor *const *)&input, 1));
+    OK(mlt_tensor_view(&label, outputs[0]));
+    OK(mlt_tensor_view(&probabilities, outputs[1]));
+    CHECK(label.dtype == MLT_STRING && !strcmp(*(const char *const *)label.data, "dog"));
+    const float *values = probabilities.data;
+    CHECK(probabilities.bytes == 3 * sizeof(float) && values[1] > values[2] && values[2] > values[0]);
+    for (int index = 0; index < 2; index++) OK(mlt_release(outputs[index]));
+    OK(mlt_release(input));
+    OK(mlt_release(executable));
+    OK(mlt_release(model));
+}
+
 static void models(const char *folder) {
     mlt_model *model = NULL, *other = NULL;
     mlt_executable *executable = NULL;
@@ -194,6 +238,7 @@ static void models(const char *folder) {
         OK(mlt_model_load(&other, path));
         TEXT("\"operations\": 2", mlt_model_info(&text, other));
         OK(mlt_release(other));
+        links(path);
     }
     OK(mlt_release(model));
 }
@@ -782,6 +827,7 @@ int main(int count, char **arguments) {
     tensors();
     handles();
     models(getenv("TEST_FOLDER"));
+    classifier(getenv("TEST_DATA"));
     runs();
     batches();
     states();

@@ -59,6 +59,12 @@ RULES = [
         "outside",
     ),
     (
+        "ane.dtype.integer-range",
+        text('a = cast(x = x, dtype = "int16"); y = gather(x = t, indices = a);', x="int32 [4]", t="fp16 [40000]"),
+        text('a = cast(x = x, dtype = "int16"); y = gather(x = t, indices = a);', x="int32 [4]", t="fp16 [30000]"),
+        "int16_cast",
+    ),
+    (
         "ane.dtype.border-cast",
         text('y = cast(x = x, dtype = "fp32");', x=H),
         text('a = cast(x = x, dtype = "int32"); y = abs(x = a);', x=H),
@@ -378,6 +384,30 @@ RULES = [
     ),
     ("gpu.op.nan", text("y = maximum(x = x, y = x);", x=H), text("y = add(x = x, y = x);", x=H), "NaN"),
 ]
+
+POSITIONS = 'v, p = topk(x = x, k = 1, axis = -1, output_indices_dtype = "uint16");'
+
+
+@pytest.mark.parametrize(
+    ("source", "what"),
+    [
+        (text('a = cast(x = x, dtype = "int16"); y = squeeze(x = a);', x="int32 [1, 4]"), "int32 of any size as int16"),
+        (text('y = cast(x = [1, 70000], dtype = "uint16");', x="fp16 [1]"), None),  # known before the run
+        (text('a = cast(x = x, dtype = "int16"); y = cast(x = a, dtype = "int32");', x="int8 [4]"), None),
+        (text(POSITIONS, x="fp16 [2, 65536]"), None),
+        (text(POSITIONS, x="fp16 [2, 65537]"), "positions 0...65536 as uint16"),
+        (text('v, p = topk(x = x, k = 1); y = cast(x = p, dtype = "int16");', x="fp16 [32768]"), None),
+        (text('v, p = topk(x = x, k = 1); y = cast(x = p, dtype = "int16");', x="fp16 [32769]"), "0...32768 as int16"),
+    ],
+)
+def test_integers_that_sixteen_bits_may_not_hold(source, what):
+    """The limits are NumPy's `iinfo` of int16 and uint16."""
+    found = [
+        each.what for op in read(source).operations for each in op.findings if each.rule == "ane.dtype.integer-range"
+    ]
+    assert found == ([] if what is None else [what])
+
+
 RULES.append(("gpu.op.recurrent", *RULES[[rule for rule, *_ in RULES].index("ane.op.recurrent")][1:3], "batch 1"))
 CUSTOM = {"ane.op.custom", "gpu.op.custom"}
 

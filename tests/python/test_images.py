@@ -141,8 +141,8 @@ def test_pictures_out(pillow, name):
 def test_a_gray_picture_out(pillow):
     model = martlet.load(DATA / "gray.mlpackage")
     picture = model.outputs[0].to_pil(model.predict({"picture": pixels(channels=1)})["brighter"])
-    assert picture.mode == "L"
-    np.testing.assert_array_equal(np.asarray(picture), np.minimum(pixels(channels=1)[:, :, 0].astype(int) + 1, 255))
+    assert picture.mode == "F"  # the output is 16-bit grayscale, which is not cut at 255
+    np.testing.assert_array_equal(np.asarray(picture), pixels(channels=1)[:, :, 0].astype(int) + 1)
 
 
 def test_what_is_no_picture(pillow):
@@ -189,3 +189,69 @@ def test_the_library_checks_shapes_too(tmp_path):
     check(lib.mlt_tensor_copy(tensor, lib.MLT_FLOAT32, 2, [3, 5], ffi.from_buffer(x), x.nbytes))
     with pytest.raises(martlet.InvalidArgumentError, match=r"shape \[3, 5\]; it must be one of \[1, 5\]"):
         check(lib.mlt_run(outputs, 1, model._executable, [own(tensor[0])], 1))
+
+
+# 16-bit grayscale. coremltools demands PIL's mode F for such inputs and gives it back, the numbers as they are
+# (coremltools 9.0, models/model.py); gray16.mlpackage is its, y = x * 1.
+
+HALF = np.array([[0.25, 0.5, 300.75], [-2.5, 1000, 2.125]], np.float32)
+
+
+def gray16(picture):
+    return martlet.load(DATA / "gray16.mlpackage").predict({"x": picture})["y"].reshape(2, 3)
+
+
+def test_half_precision_pixels(pillow):
+    np.testing.assert_array_equal(gray16(pillow.fromarray(HALF)), HALF)
+    for given in (HALF, HALF.astype(np.float16), HALF.astype(np.float64)[:, :, None], HALF.reshape(1, 1, 2, 3)):
+        np.testing.assert_array_equal(gray16(given), HALF)
+    model = martlet.load(DATA / "gray16.mlpackage")
+    picture = model.outputs[0].to_pil(model.predict({"x": HALF})["y"])
+    assert picture.mode == "F"
+    np.testing.assert_array_equal(np.asarray(picture), HALF)
+
+
+def test_integer_pixels_of_sixteen_bits(pillow, tmp_path):
+    """Depth in millimetres, from an array and from a PNG of 16 bits; half precision rounds what is above 2048."""
+    depth = np.array([[0, 255, 256], [1024, 40001, 65504]], np.uint16)
+    pillow.fromarray(depth).save(tmp_path / "depth.png")
+    stored = pillow.open(tmp_path / "depth.png")
+    assert stored.mode.startswith("I")
+    for given in (
+        depth,
+        depth.astype(np.int32),
+        stored,
+        pillow.fromarray(depth),
+        pillow.fromarray(depth.astype(np.int32)),
+    ):
+        np.testing.assert_array_equal(gray16(given), depth.astype(np.float16))
+
+
+def test_eight_bit_pictures_for_sixteen_bits(pillow):
+    levels = pixels(2, 3, 1)[:, :, 0]
+    for given in (levels, pillow.fromarray(levels), pillow.fromarray(np.repeat(levels[:, :, None], 3, 2))):
+        np.testing.assert_array_equal(gray16(given), levels)
+
+
+def test_pixels_beyond_half_precision():
+    with pytest.raises(martlet.WrongTypeError, match=r"'x'.*up to 65504"):
+        gray16(np.full((2, 3), 65535, np.uint16))
+    np.testing.assert_array_equal(gray16(np.full((2, 3), np.inf, np.float32)), np.full((2, 3), np.inf))
+    with pytest.raises(martlet.WrongTypeError, match=r"PIL image or real numbers \[height, width\]"):
+        gray16(np.full((2, 3), 1j))
+
+
+@pytest.mark.parametrize("name", ["gray", "tint"])
+def test_wide_pictures_for_eight_bits(pillow, name):
+    """Pictures of 16 and 32 bits were cut to 8; only those that hold levels go in."""
+    model = martlet.load(DATA / f"{name}.mlpackage")
+    levels = pixels(channels=1)[:, :, 0]
+    wanted = model.predict({"picture": levels if name == "gray" else np.repeat(levels[:, :, None], 3, 2)})
+    for dtype in (np.uint16, np.int32, np.float32):
+        found = model.predict({"picture": pillow.fromarray(levels.astype(dtype))})
+        for output in wanted:
+            np.testing.assert_array_equal(found[output], wanted[output])
+        with pytest.raises(martlet.WrongTypeError, match="levels from 0 to 255"):
+            model.predict({"picture": pillow.fromarray((levels.astype(dtype) + 256).astype(dtype))})
+    with pytest.raises(martlet.WrongTypeError, match="levels from 0 to 255"):
+        model.predict({"picture": pillow.fromarray(levels.astype(np.float32) / 256)})

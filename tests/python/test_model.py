@@ -278,3 +278,11 @@ def test_one_value_returned_twice(tmp_path):
     np.testing.assert_array_equal(model(x=A)["var_4"], A + 1)
     model.save(tmp_path / "again.mlpackage")
     np.testing.assert_array_equal(martlet.load(tmp_path / "again.mlpackage")(x=A)["var_4"], A + 1)
+
+
+def test_a_package_of_ios_26():
+    """Specification 10 and its int8 inputs; coremltools 9.0 wrote it: y = cast(x)."""
+    model = martlet.load(Path(__file__).with_name("data") / "int8_input.mlpackage")
+    assert model.inputs[0].dtype == np.int8
+    x = np.array([[-128, 0, 127], [1, -1, 5]], np.int8)
+    np.testing.assert_array_equal(model.predict({"x": x})["y"], x.astype(np.float32))

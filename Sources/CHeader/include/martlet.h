@@ -119,7 +119,14 @@ mlt_status mlt_trace_end(mlt_model **out, const mlt_trace *trace, int32_t output
                          const mlt_tensor *const *outputs);
 
 // Models: from an .mlpackage, or from MIL text. Weights stay mapped: a package must not be cut while a model is in use.
-mlt_status mlt_model_load(mlt_model **out, const char *path);
+// Files of a package may be symbolic links to regular files anywhere, as in the cache of Hugging Face. A program that is
+// given packages by strangers should refuse links, which can name any file that it may read.
+// mlt_model_info describes inputs and outputs as JSON. A classifier's outputs have `labels` there; mlt_run gives the label as
+// a tensor of one MLT_STRING or MLT_INT64, and the probabilities as a tensor in the order of the labels.
+typedef int32_t mlt_links;
+enum { MLT_LINKS_FOLLOW = 0, MLT_LINKS_REFUSE };
+mlt_status mlt_model_load(mlt_model **out, const char *path);  // follows links
+mlt_status mlt_model_load_with(mlt_model **out, const char *path, mlt_links links);
 mlt_status mlt_model_parse(mlt_model **out, const char *text);
 mlt_status mlt_model_save(const mlt_model *model, const char *path);
 mlt_status mlt_model_info(mlt_text **out, const mlt_model *model);

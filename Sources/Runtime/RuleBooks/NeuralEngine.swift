@@ -48,6 +48,8 @@ extension Rule.Source {
     fileprivate static let ranges = Rule.Source(
         "pytorch/executorch#7907: a message of the compiler", "https://github.com/pytorch/executorch/issues/7907",
         .reported)
+    fileprivate static let narrowing = Rule.Source(
+        "apple/coremltools#2222", "https://github.com/apple/coremltools/issues/2222", .reported)
     fileprivate static let measured = Rule.Source(
         "maderix: Inside the M4 Apple Neural Engine, part 2",
         "https://maderix.substack.com/p/inside-the-m4-apple-neural-engine-615", .reported)
@@ -107,6 +109,18 @@ private let engineTypes: [Rule] = [
         }
         return Breach(
             "\(type.dtype.name) \(type.shape)", "give and take fp16 at the model's border, and cast outside of it")
+    },
+    Rule(
+        "ane.dtype.integer-range", .note,
+        "coremltools narrows int32 to 16 bits for the Neural Engine, whatever the range: larger numbers may come out wrong.",
+        .narrowing
+    ) { subject in
+        // Making the ranges reads the whole function, so only for operations that have 16-bit results.
+        guard subject.outputs.contains(where: { [.int16, .uint16].contains($0.dtype) }),
+            let what = IntegerRanges(of: subject.call.function).excess(of: subject.call.operation)
+        else { return nil }
+        return Breach(
+            what, "convert without the pass common::add_int16_cast; \(subject.op.name) in int32 holds them all")
     },
     Rule(
         "ane.dtype.border-cast", .note,

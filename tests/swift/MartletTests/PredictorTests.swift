@@ -168,6 +168,35 @@ private func failure(_ body: () throws -> Void) -> Failure? {
         let results = try predictor(["x": Tensor([0, 2, 1] as [Float], shape: [1, 3])])
         #expect(results["label"]?.strings == ["dog"])
         #expect(results["all"]?.array(of: Float.self) == [0, 2, 1])
+        #expect(predictor.interface.labels(of: "all") == .strings(["cat", "dog", "bird"]))
+        #expect(predictor.interface.labels(of: "scores") == nil)
+        let features = try predictor.predictFeatures(["x": Tensor([0, 2, 1] as [Float], shape: [1, 3])])
+        #expect(features["label"]?.label == "dog")
+        #expect(features["all"]?.dictionary == ["cat": 0, "dog": 2, "bird": 1])
+    }
+
+    @Test func labelsMayBeIntegers() throws {
+        var classifier = try model(
+            """
+            program(1.3) { func main<ios18>(tensor<fp32, [2]> x) {
+                tensor<fp32, [2]> scores = relu(x = x)[name = string("scores")];
+            } -> (scores); }
+            """)
+        classifier.interfaces[0].outputs += [Feature("label", .int64), Feature("all", .dictionary(key: .int64))]
+        classifier.interfaces[0].classifier = .init(
+            scores: "scores", labels: .integers([7, -9]), labelFeature: "label", probabilitiesFeature: "all")
+        let predictor = try Predictor(classifier, device: device)
+        let features = try predictor.predictFeatures(["x": Tensor([0.5, 1] as [Float], shape: [2])])
+        #expect(features["label"]?.label == -9)
+        #expect(features["all"]?.dictionary == [7: 0.5, -9: 1])
+        #expect(features["scores"]?.tensor?.array(of: Float.self) == [0.5, 1])
+    }
+
+    @Test func tensorsThatAreNoSuchFeature() throws {
+        let numbers = Tensor([1, 2] as [Float], shape: [2])
+        for kind: Feature.Kind in [.string, .int64, .double, .dictionary(key: .string)] {
+            #expect(throws: Failure.self) { try FeatureValue(numbers, as: kind, labels: .strings(["one"])) }
+        }
     }
 
     @Test func threadsShareAFlexiblePredictor() async throws {

@@ -33,7 +33,7 @@ import Testing
     }
 
     @Test(arguments: [
-        "../../outside", "/etc/passwd", "a/../../../outside", "link/model.mlmodel", "nothing", "", "x\\u0000y",
+        "../../outside", "/etc/passwd", "a/../../../outside", "link/../../outside", "nothing", "", "x\\u0000y",
     ])
     func manifestsThatLeadElsewhere(_ item: String) throws {
         let copy = try Fixtures.copy()
@@ -46,17 +46,42 @@ import Testing
         #expect([.malformed, .notFound].contains(try copy.failure().kind))
     }
 
-    @Test func weightsThatLeadElsewhere() throws {
+    @Test func linksAreFollowedOrRefused() throws {
         let copy = try Fixtures.copy()
         let outside = try Fixtures.scratch() + "/weight.bin"
         try FileManager.default.moveItem(atPath: copy.weights, toPath: outside)
         #expect(try copy.failure().kind == .notFound)
         try FileManager.default.createSymbolicLink(atPath: copy.weights, withDestinationPath: outside)
-        #expect(try copy.failure().message.contains("leads out of the package"))
+        #expect(try readModel(at: copy.path).source?.files.contains(copy.weights) == true)
+        let failure = try refusal { _ = try readModel(at: copy.path, links: .refuse) }
+        #expect(failure.kind == .malformed)
+        #expect(failure.message.contains("'\(copy.weights)' is a symbolic link"))
         try FileManager.default.removeItem(atPath: copy.weights)
         try FileManager.default.moveItem(atPath: outside, toPath: copy.weights + "2")
         try FileManager.default.createSymbolicLink(atPath: copy.weights, withDestinationPath: "weight.bin2")
         _ = try readModel(at: copy.path)
+    }
+
+    /// The weights lie below a folder that is a link: a change of them is noticed all the same.
+    @Test func linkedFolders() throws {
+        let copy = try Fixtures.copy()
+        let folder = String(copy.weights.dropLast("/weight.bin".count))
+        let outside = try Fixtures.scratch() + "/weights"
+        try FileManager.default.moveItem(atPath: folder, toPath: outside)
+        try FileManager.default.createSymbolicLink(atPath: folder, withDestinationPath: outside)
+        let source = try #require(try readModel(at: copy.path).source)
+        #expect(source.files.contains(copy.weights))
+        #expect(source.isCurrent)
+        try copy.change(outside + "/weight.bin") { $0.append(0) }
+        #expect(!source.isCurrent)
+    }
+
+    @Test func gitPointers() throws {
+        let copy = try Fixtures.copy()
+        for file in [copy.weights, copy.model, copy.manifest] {
+            try copy.write("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", to: file)
+            #expect(try copy.failure().message.contains("git lfs pull"))
+        }
     }
 
     /// The first record of the fixture lies at 64, its data at 128.
