@@ -358,7 +358,7 @@ class Outlet:
         """
         view = new(VIEW)
         check(lib.mlt_tensor_view(view, result))
-        data = ffi.gc(view.data, lambda _: release(result))  # NULL where there are no elements
+        data = ffi.gc(view.data, lambda _, release=release: release(result))  # NULL where there are no elements
         shape = self.shape or tuple(ffi.unpack(view.shape, view.rank))
         if view.dtype == lib.MLT_STRING:
             texts = ffi.unpack(ffi.cast("char **", data), view.bytes // ffi.sizeof("char *"))
