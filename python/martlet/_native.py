@@ -8,7 +8,6 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NoReturn
 
 from martlet import errors
@@ -23,14 +22,14 @@ __all__ = ["answer", "callback", "check", "fail", "ffi", "lib", "library_path", 
 FILE_NAME = "libmartlet.dylib" if sys.platform == "darwin" else "libmartlet.so"
 
 
-def library_path() -> Path:
+def library_path() -> str:
     """Where libmartlet is: `MARTLET_LIBRARY`, else beside this file."""
     chosen = os.environ.get("MARTLET_LIBRARY")
-    path = Path(chosen) if chosen else Path(__file__).with_name(FILE_NAME)
-    if not path.is_file():
+    path = chosen or os.path.join(os.path.dirname(__file__), FILE_NAME)
+    if not os.path.isfile(path):
         reason = "MARTLET_LIBRARY names" if chosen else "the package lacks"
         raise ImportError(f"{reason} {path}, which is no file: run ./build.sh, or set MARTLET_LIBRARY to {FILE_NAME}")
-    return path.resolve()
+    return os.path.realpath(path)
 
 
 def load_library() -> Any:
@@ -39,18 +38,19 @@ def load_library() -> Any:
     try:
         return opened(path)
     except OSError as error:
-        openmp = path.with_name("libgomp.so.1")
-        if openmp.name in str(error) and openmp.exists():
-            opened(openmp, ffi.RTLD_GLOBAL)
+        openmp = "libgomp.so.1"
+        shipped = os.path.join(os.path.dirname(path), openmp)
+        if openmp in str(error) and os.path.exists(shipped):
+            opened(shipped, ffi.RTLD_GLOBAL)
             return opened(path)
         raise ImportError(f"{path} cannot be loaded: {error}") from error
 
 
-def opened(path: Path, flags: int = 0) -> Any:
+def opened(path: str, flags: int = 0) -> Any:
     """A library that stays until the process ends. cffi closes one with its module, but tensors can be released later,
     and the library's threads run on.
     """
-    return ffi.dlopen(str(path), ffi.RTLD_NOW | ffi.RTLD_NODELETE | flags)
+    return ffi.dlopen(path, ffi.RTLD_NOW | ffi.RTLD_NODELETE | flags)
 
 
 lib = load_library()

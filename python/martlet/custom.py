@@ -12,18 +12,16 @@ import os
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+import martlet
 from martlet import _call
 from martlet._native import RAISED, Process, callback, check, ffi, lib, ready
-from martlet.errors import InvalidArgumentError, NotFoundError, UnsupportedError, WrongTypeError
+from martlet.errors import InvalidArgumentError, NotFoundError, WrongTypeError
 from martlet.ports import MIL_NAMES
-
-if TYPE_CHECKING:
-    from martlet.metal import MetalKernel
 
 __all__ = ["CustomOp", "Result", "custom_op"]
 
@@ -83,10 +81,12 @@ class CustomOp:
 
     name: str
     """The name in MIL text."""
-    metal: MetalKernel | None
+    metal: martlet.MetalKernel | None
     """Its Metal kernel."""
 
-    def __init__(self, name: str, function: Any, parameters: list[Parameter], metal: MetalKernel | None) -> None:
+    def __init__(
+        self, name: str, function: Any, parameters: list[Parameter], metal: martlet.MetalKernel | None
+    ) -> None:
         self.name, self.metal = name, metal
         self._function = function
         self._parameters = parameters
@@ -132,6 +132,28 @@ class CustomOp:
         _call.forget(self.name)
 
 
+@overload
+def custom_op(
+    name: str,
+    function: None = None,
+    *,
+    inputs: Mapping[str, DTypeLike | Iterable[DTypeLike] | None] | Sequence[str] | None = None,
+    outputs: str | Result | Sequence[str | Result] | int | None = None,
+    infer: Callable[..., Any] | None = None,
+    metal: martlet.MetalKernel | None = None,
+    pure: bool = False,
+) -> Callable[[Any], CustomOp]: ...
+@overload
+def custom_op(
+    name: str,
+    function: Any,
+    *,
+    inputs: Mapping[str, DTypeLike | Iterable[DTypeLike] | None] | Sequence[str] | None = None,
+    outputs: str | Result | Sequence[str | Result] | int | None = None,
+    infer: Callable[..., Any] | None = None,
+    metal: martlet.MetalKernel | None = None,
+    pure: bool = False,
+) -> CustomOp: ...
 def custom_op(
     name: str,
     function: Any = None,
@@ -139,7 +161,7 @@ def custom_op(
     inputs: Mapping[str, DTypeLike | Iterable[DTypeLike] | None] | Sequence[str] | None = None,
     outputs: str | Result | Sequence[str | Result] | int | None = None,
     infer: Callable[..., Any] | None = None,
-    metal: MetalKernel | None = None,
+    metal: martlet.MetalKernel | None = None,
     pure: bool = False,
 ) -> Any:
     """Adds an op to the language, as a decorator or as a call.
@@ -290,7 +312,8 @@ def described(function: Callable[..., Any], inputs: Any) -> list[Parameter]:
                     f"The parameter {parameter} has no fixed number: give inputs={{name: dtype}}."
                 )
         elif name != "out":
-            found.append(tensors.pop(name, None) or from_hint(name, hints.get(name), parameter.default))
+            known = tensors.pop(name) if name in tensors else None
+            found.append(known or from_hint(name, hints.get(name), parameter.default))
     return found + list(tensors.values())
 
 
@@ -333,7 +356,7 @@ def declared_result(result: str | Result, names: list[str]) -> dict[str, Any]:
 
 
 def is_native(function: Any) -> bool:
-    return isinstance(function, (tuple, ffi.CData, ctypes._CFuncPtr))
+    return isinstance(function, (tuple, ffi.CData, ctypes._CFuncPtr))  # type: ignore[attr-defined]
 
 
 def c_pointer(function: Any) -> Any:
@@ -471,7 +494,9 @@ NUMBERS = itertools.count(1)
 
 
 @callback("mlt_custom_run", at_end=1)
-def run_op(context: Any, outputs: Any, output_count: int, inputs: Any, input_count: int, message: Any, size: int) -> int:
+def run_op(
+    context: Any, outputs: Any, output_count: int, inputs: Any, input_count: int, message: Any, size: int
+) -> int:
     try:
         entry = ENTRIES[number_of(context)]
         entry.run([outputs[index] for index in range(output_count)], [inputs[index] for index in range(input_count)])
@@ -481,11 +506,14 @@ def run_op(context: Any, outputs: Any, output_count: int, inputs: Any, input_cou
 
 
 @callback("mlt_custom_infer", at_end=1)
-def infer_op(context: Any, outputs: Any, output_count: int, inputs: Any, input_count: int, message: Any, size: int) -> int:
+def infer_op(
+    context: Any, outputs: Any, output_count: int, inputs: Any, input_count: int, message: Any, size: int
+) -> int:
     try:
         results = ENTRIES[number_of(context)].types([inputs[index] for index in range(input_count)], output_count)
         for index, result in enumerate(results):
-            shape = [operator.index(size) for size in result.shape or ()]
+            sizes: Any = result.shape or ()
+            shape = [operator.index(size) for size in sizes]
             dtype = np.dtype(result.dtype)
             if len(shape) > 64 or dtype not in CODES:
                 raise InvalidArgumentError(f"infer returned {result}, which is the type of no tensor.")

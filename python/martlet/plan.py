@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.table import Table
+else:  # imported when one is made
+    Table = Any
 
 __all__ = ["Plan", "Step"]
 
@@ -49,8 +51,8 @@ class Plan:
     def from_answer(cls, answer: dict[str, Any]) -> Plan:
         names = Step.__dataclass_fields__
         steps = [Step(**{name: step[name] for name in names if name in step}) for step in answer["steps"]]
-        sizes = (answer.get(name, 0) for name in ("workspace_bytes", "packed_bytes"))
-        return cls(answer["device"], steps, *sizes, answer.get("reason", ""))
+        workspace, packed = (answer.get(name, 0) for name in ("workspace_bytes", "packed_bytes"))
+        return cls(answer["device"], steps, workspace, packed, answer.get("reason", ""))
 
     def __len__(self) -> int:
         return len(self.steps)

@@ -34,7 +34,7 @@ def daemon(work):
 HELD = {
     "tensors": "hold(martlet.ones((2, 3)), martlet.rand(4) + 1)",
     "arrays of others": "hold(martlet.from_numpy(np.ones((2000, 3))), martlet.ones(3).numpy())",
-    "a model and its results": "hold(model, model.predict({'x': X}), model.predict_batch([{'x': X}] * 2), model.plan())",
+    "a model and its results": "hold(model, model(x=X), model.predict_batch([{'x': X}] * 2), model.plan())",
     "a state": """
         text = '''program(1.3) { func main<ios18>(state<tensor<fp32, [4]>> s, tensor<fp32, [4]> x) {
             r = read_state(input = s); n = add(x = r, y = x); u = coreml_update_state(state = s, value = n);

@@ -15,6 +15,8 @@ from martlet._native import answer, check, ffi, lib, own, ready, text
 
 if TYPE_CHECKING:
     from rich.table import Table
+else:  # imported when one is made
+    Table = Any
 
 __all__ = ["Profile", "ProfiledOp", "ProfiledRun", "profile"]
 
