@@ -470,7 +470,7 @@ def calibrate(quick: bool = False, progress: Callable[[int, int, str], object] |
     """
     raised: list[BaseException] = []
 
-    @ffi.callback("int32_t(void *, int32_t, int32_t, const char *)", error=1)
+    @ffi.callback("int32_t(void *, int32_t, int32_t, const char *)", error=1)  # type: ignore[untyped-decorator]
     def report(_: Any, done: int, total: int, name: Any) -> int:
         try:
             if progress is not None:

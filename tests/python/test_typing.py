@@ -32,8 +32,20 @@ def checked(tool: str, *arguments: object, folder: Path) -> str:
     return (done.stdout + done.stderr).strip() if done.returncode else ""
 
 
-def test_a_users_program_passes_mypy_strict(tmp_path: Path) -> None:
-    assert checked("mypy", "--strict", USER, folder=tmp_path) == ""
+# What the library's door answers has no type: a function of the package may return it as what it is declared to be.
+MYPY = """
+[mypy]
+strict = True
+ignore_missing_imports = True
+[mypy-martlet.*]
+warn_return_any = False
+warn_unused_ignores = False
+"""
+
+
+def test_a_users_program_and_the_package_pass_mypy_strict(tmp_path: Path) -> None:
+    (tmp_path / "mypy.ini").write_text(MYPY)
+    assert checked("mypy", USER, PACKAGE, folder=tmp_path) == ""
 
 
 def test_a_users_program_passes_pyright(tmp_path: Path) -> None:
@@ -45,10 +57,6 @@ def test_a_users_program_passes_pyright(tmp_path: Path) -> None:
 def test_a_users_program_runs() -> None:
     done = subprocess.run([sys.executable, "-W", "error", USER], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_the_package_passes_mypy(tmp_path: Path) -> None:
-    assert checked("mypy", "--ignore-missing-imports", PACKAGE, folder=tmp_path) == ""
 
 
 # Hints at run time
