@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -95,6 +94,8 @@ class Plan:
         return [f"{self.device}: {self.reason}"] if self.reason else []
 
     def _repr_html_(self) -> str:
+        from html import escape
+
         head = "".join(f"<th>{column}</th>" for column in COLUMNS)
         rows = "".join(
             "<tr>"

@@ -14,7 +14,17 @@ import martlet
 AT_IMPORT = {"martlet", "martlet._martlet_abi", "martlet._native", "martlet.errors", "martlet.logs"}
 FOR_A_PREDICTION = AT_IMPORT | {"martlet.model", "martlet.plan", "martlet.ports", "martlet.state"}
 HEAVY = {
-    *("asyncio", "click", "concurrent.futures", "difflib", "matplotlib", "multiprocessing", "numpy.random", "pathlib"),
+    *(
+        "asyncio",
+        "click",
+        "concurrent.futures",
+        "difflib",
+        "html",
+        "matplotlib",
+        "multiprocessing",
+        "numpy.random",
+        "pathlib",
+    ),
     *("rich", "safetensors", "socket", "ssl", "subprocess", "tempfile", "tqdm", "urllib.parse"),
 }
 
