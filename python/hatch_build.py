@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import platform
 import re
@@ -27,6 +28,7 @@ class Hook(BuildHookInterface):
         if not (PACKAGE / LIBRARY).exists():
             raise FileNotFoundError(f"{PACKAGE / LIBRARY} is missing: run ./build.sh at the root of the repository")
         write_abi(HEADER, PACKAGE / "_martlet_abi.py")
+        write_stub(PACKAGE / "__init__.py", PACKAGE / "__init__.pyi")
         write_functional(op_table(HEADER, PACKAGE / LIBRARY), PACKAGE / "functional.py")
         build_data["pure_python"] = False
         build_data["tag"] = f"cp310-abi3-{platform_tag(sorted(PACKAGE.glob('lib*')))}"
@@ -57,6 +59,32 @@ def op_table(header: Path, library: Path) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = json.loads(ffi.string(lib.mlt_text_chars(out[0])).decode())
     lib.mlt_release(out[0])
     return rows
+
+
+# The public names
+
+
+def write_stub(source: Path, target: Path) -> None:
+    """Writes what type checkers read of the package, whose names are imported when they are first used."""
+    constants = {"newaxis": "None", **dict.fromkeys(("e", "inf", "nan", "pi"), "float")}
+    values: dict[str, Any] = {}
+    for node in ast.parse(source.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+            if name in ("NAMES", "MODULES", "PYTHONS_OWN"):
+                values[name] = ast.literal_eval(node.value)
+            elif name.startswith("__") and isinstance(node.value, ast.Constant):
+                constants[name] = "str"
+    names = {name: home for home, listed in values["NAMES"].items() for name in listed.split()}
+    exported = sorted({*names, *values["MODULES"], *constants} - values["PYTHONS_OWN"])
+    lines = [
+        '"""The public names, for type checkers. Made at build from `NAMES` in __init__.py."""',
+        *(f"from martlet import {each} as {each}" for each in values["MODULES"]),
+        *(f"from martlet.{home} import {name} as {name}" for name, home in sorted(names.items())),
+        *(f"{name}: {kind}" for name, kind in sorted(constants.items())),
+        f"__all__ = {json.dumps(exported)}",
+    ]
+    target.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 # One function an op

@@ -9,194 +9,64 @@ outputs = model.predict({"x": array})
 from __future__ import annotations
 
 import math
+from importlib import import_module
+from typing import Any
 
-from martlet import fft, functional, linalg, nn
-from martlet.backend import BackendStats, CoreMLBackend, CoreMLBackendConfig
-from martlet.creation import (
-    arange,
-    asarray,
-    empty,
-    empty_like,
-    eye,
-    from_dlpack,
-    from_numpy,
-    full,
-    full_like,
-    linspace,
-    manual_seed,
-    meshgrid,
-    ones,
-    ones_like,
-    rand,
-    randint,
-    randn,
-    tril,
-    triu,
-    zeros,
-    zeros_like,
-)
-from martlet.custom import CustomOp, Result, custom_op
-from martlet.data_types import (
-    astype,
-    broadcast_arrays,
-    broadcast_shapes,
-    broadcast_to,
-    can_cast,
-    complex64,
-    complex128,
-    finfo,
-    float16,
-    float32,
-    float64,
-    iinfo,
-    int8,
-    int16,
-    int32,
-    int64,
-    isdtype,
-    result_type,
-    uint8,
-    uint16,
-    uint32,
-    uint64,
-)
-from martlet.data_types import bool as bool
-from martlet.device import (
-    CoreMLDevice,
-    DeviceCache,
-    get_coreml_device_info,
-    is_coreml_available,
-    is_metal_available,
-)
-from martlet.elementwise import abs as abs
-from martlet.elementwise import (
-    acos,
-    acosh,
-    add,
-    asin,
-    asinh,
-    atan,
-    atan2,
-    atanh,
-    bitwise_and,
-    bitwise_invert,
-    bitwise_left_shift,
-    bitwise_or,
-    bitwise_right_shift,
-    bitwise_xor,
-    ceil,
-    clip,
-    conj,
-    copysign,
-    cos,
-    cosh,
-    divide,
-    equal,
-    exp,
-    expm1,
-    floor,
-    floor_divide,
-    greater,
-    greater_equal,
-    hypot,
-    imag,
-    isfinite,
-    isinf,
-    isnan,
-    less,
-    less_equal,
-    log,
-    log1p,
-    log2,
-    log10,
-    logaddexp,
-    logical_and,
-    logical_not,
-    logical_or,
-    logical_xor,
-    maximum,
-    minimum,
-    multiply,
-    negative,
-    nextafter,
-    not_equal,
-    positive,
-    real,
-    reciprocal,
-    remainder,
-    sign,
-    signbit,
-    sin,
-    sinh,
-    sqrt,
-    square,
-    subtract,
-    tan,
-    tanh,
-    trunc,
-)
-from martlet.elementwise import pow as pow
-from martlet.elementwise import round as round
-from martlet.errors import (
-    BadHandleError,
-    BugError,
-    CallbackError,
-    Error,
-    InvalidArgumentError,
-    MalformedError,
-    NotFoundError,
-    OutOfMemoryError,
-    OutOfRangeError,
-    UnsupportedError,
-    WrongTypeError,
-)
-from martlet.explain import ModelExplanation, explain, rules
-from martlet.indexing import take, take_along_axis
-from martlet.inspection import __array_api_version__, __array_namespace_info__
-from martlet.library import DeviceInfo, Info, OpInfo, OpParameter, devices, get_num_threads, info, ops, set_num_threads
-from martlet.linear_algebra import matmul, matrix_transpose, outer, tensordot, vecdot
-from martlet.logs import logger
-from martlet.manipulation import (
-    concat,
-    expand_dims,
-    flatten,
-    flip,
-    moveaxis,
-    permute_dims,
-    repeat,
-    reshape,
-    roll,
-    squeeze,
-    stack,
-    swapaxes,
-    tile,
-    transpose,
-    unstack,
-)
-from martlet.metal import MetalKernel, metal_functions, metal_kernel
-from martlet.model import Model, load, parse
-from martlet.plan import Plan, Step
-from martlet.ports import Image, Port
-from martlet.profile import Profile, profile
-from martlet.reduction import all as all
-from martlet.reduction import any as any
-from martlet.reduction import count_nonzero, cumulative_prod, cumulative_sum, diff, mean, prod, std, var
-from martlet.reduction import max as max
-from martlet.reduction import min as min
-from martlet.reduction import sum as sum
-from martlet.searching import argmax, argmin, argsort, nonzero, searchsorted, sort, where
-from martlet.selector import (
-    Choice,
-    DescribedDevice,
-    DeviceThresholds,
-    OperationProfile,
-    SmartDeviceSelector,
-    calibrate,
-)
-from martlet.sets import unique_all, unique_counts, unique_inverse, unique_values
-from martlet.state import State
-from martlet.tensor import Tensor
-from martlet.trace import TensorSpec, trace
+from martlet import _native as _native  # a library that is missing or broken is an error of the import
+from martlet import logs as logs
+
+# The public names by the module that has them, which is imported when one of them is first used. The build makes
+# __init__.pyi from this, for type checkers.
+NAMES = {
+    "backend": "BackendStats CoreMLBackend CoreMLBackendConfig",
+    "creation": (
+        "arange asarray empty empty_like eye from_dlpack from_numpy full full_like linspace manual_seed meshgrid "
+        "ones ones_like rand randint randn tril triu zeros zeros_like"
+    ),
+    "custom": "custom_op CustomOp Result",
+    "data_types": (
+        "astype bool broadcast_arrays broadcast_shapes broadcast_to can_cast complex128 complex64 finfo float16 "
+        "float32 float64 iinfo int16 int32 int64 int8 isdtype result_type uint16 uint32 uint64 uint8"
+    ),
+    "device": "CoreMLDevice DeviceCache get_coreml_device_info is_coreml_available is_metal_available",
+    "elementwise": (
+        "abs acos acosh add asin asinh atan atan2 atanh bitwise_and bitwise_invert bitwise_left_shift bitwise_or "
+        "bitwise_right_shift bitwise_xor ceil clip conj copysign cos cosh divide equal exp expm1 floor "
+        "floor_divide greater greater_equal hypot imag isfinite isinf isnan less less_equal log log10 log1p log2 "
+        "logaddexp logical_and logical_not logical_or logical_xor maximum minimum multiply negative nextafter "
+        "not_equal positive pow real reciprocal remainder round sign signbit sin sinh sqrt square subtract tan "
+        "tanh trunc"
+    ),
+    "errors": (
+        "BadHandleError BugError CallbackError Error InvalidArgumentError MalformedError NotFoundError "
+        "OutOfMemoryError OutOfRangeError UnsupportedError WrongTypeError"
+    ),
+    "explanation": "explain ModelExplanation rules",
+    "indexing": "take take_along_axis",
+    "inspection": "__array_api_version__ __array_namespace_info__",
+    "library": "DeviceInfo devices get_num_threads Info info OpInfo OpParameter ops set_num_threads",
+    "linear_algebra": "matmul matrix_transpose outer tensordot vecdot",
+    "logs": "logger",
+    "manipulation": (
+        "concat expand_dims flatten flip moveaxis permute_dims repeat reshape roll squeeze stack swapaxes tile "
+        "transpose unstack"
+    ),
+    "metal": "metal_functions metal_kernel MetalKernel",
+    "model": "load Model parse",
+    "plan": "Plan Step",
+    "ports": "Image Port",
+    "profiling": "Profile profile",
+    "reduction": "all any count_nonzero cumulative_prod cumulative_sum diff max mean min prod std sum var",
+    "searching": "argmax argmin argsort nonzero searchsorted sort where",
+    "selector": "calibrate Choice DescribedDevice DeviceThresholds OperationProfile SmartDeviceSelector",
+    "sets": "unique_all unique_counts unique_inverse unique_values",
+    "state": "State",
+    "tensor": "Tensor",
+    "tracing": "TensorSpec trace",
+}
+# The modules that are public as such.
+MODULES = ("errors", "fft", "functional", "linalg", "nn")
+HOMES = {name: home for home, names in NAMES.items() for name in names.split()}
 
 # The constants of the array API.
 e = math.e
@@ -209,226 +79,26 @@ __version__ = "0.1.0"
 __description__ = "Runs Core ML models anywhere, Linux included, and says where each part of them ran and why."
 __author__ = "The Martlet authors"
 
-# Python's own names (abs, all, any, bool, max, min, pow, round, sum) are not here: `from martlet import *` leaves
-# Python's in place, and ours are martlet.sum and so on.
-__all__ = [
-    "BackendStats",
-    "BadHandleError",
-    "BugError",
-    "CallbackError",
-    "Choice",
-    "CoreMLBackend",
-    "CoreMLBackendConfig",
-    "CoreMLDevice",
-    "CustomOp",
-    "DescribedDevice",
-    "DeviceCache",
-    "DeviceInfo",
-    "DeviceThresholds",
-    "Error",
-    "Image",
-    "Info",
-    "InvalidArgumentError",
-    "MalformedError",
-    "MetalKernel",
-    "Model",
-    "ModelExplanation",
-    "NotFoundError",
-    "OpInfo",
-    "OpParameter",
-    "OperationProfile",
-    "OutOfMemoryError",
-    "OutOfRangeError",
-    "Plan",
-    "Port",
-    "Profile",
-    "Result",
-    "SmartDeviceSelector",
-    "State",
-    "Step",
-    "Tensor",
-    "TensorSpec",
-    "UnsupportedError",
-    "WrongTypeError",
-    "__array_api_version__",
-    "__array_namespace_info__",
-    "__author__",
-    "__description__",
-    "__version__",
-    "acos",
-    "acosh",
-    "add",
-    "arange",
-    "argmax",
-    "argmin",
-    "argsort",
-    "asarray",
-    "asin",
-    "asinh",
-    "astype",
-    "atan",
-    "atan2",
-    "atanh",
-    "bitwise_and",
-    "bitwise_invert",
-    "bitwise_left_shift",
-    "bitwise_or",
-    "bitwise_right_shift",
-    "bitwise_xor",
-    "broadcast_arrays",
-    "broadcast_shapes",
-    "broadcast_to",
-    "calibrate",
-    "can_cast",
-    "ceil",
-    "clip",
-    "complex64",
-    "complex128",
-    "concat",
-    "conj",
-    "copysign",
-    "cos",
-    "cosh",
-    "count_nonzero",
-    "cumulative_prod",
-    "cumulative_sum",
-    "custom_op",
-    "devices",
-    "diff",
-    "divide",
-    "e",
-    "empty",
-    "empty_like",
-    "equal",
-    "exp",
-    "expand_dims",
-    "explain",
-    "expm1",
-    "eye",
-    "fft",
-    "finfo",
-    "flatten",
-    "flip",
-    "float16",
-    "float32",
-    "float64",
-    "floor",
-    "floor_divide",
-    "from_dlpack",
-    "from_numpy",
-    "full",
-    "full_like",
-    "functional",
-    "get_coreml_device_info",
-    "get_num_threads",
-    "greater",
-    "greater_equal",
-    "hypot",
-    "iinfo",
-    "imag",
-    "inf",
-    "info",
-    "int8",
-    "int16",
-    "int32",
-    "int64",
-    "is_coreml_available",
-    "is_metal_available",
-    "isdtype",
-    "isfinite",
-    "isinf",
-    "isnan",
-    "less",
-    "less_equal",
-    "linalg",
-    "linspace",
-    "load",
-    "log",
-    "log1p",
-    "log2",
-    "log10",
-    "logaddexp",
-    "logger",
-    "logical_and",
-    "logical_not",
-    "logical_or",
-    "logical_xor",
-    "manual_seed",
-    "matmul",
-    "matrix_transpose",
-    "maximum",
-    "mean",
-    "meshgrid",
-    "metal_functions",
-    "metal_kernel",
-    "minimum",
-    "moveaxis",
-    "multiply",
-    "nan",
-    "negative",
-    "newaxis",
-    "nextafter",
-    "nn",
-    "nonzero",
-    "not_equal",
-    "ones",
-    "ones_like",
-    "ops",
-    "outer",
-    "parse",
-    "permute_dims",
-    "pi",
-    "positive",
-    "prod",
-    "profile",
-    "rand",
-    "randint",
-    "randn",
-    "real",
-    "reciprocal",
-    "remainder",
-    "repeat",
-    "reshape",
-    "result_type",
-    "roll",
-    "rules",
-    "searchsorted",
-    "set_num_threads",
-    "sign",
-    "signbit",
-    "sin",
-    "sinh",
-    "sort",
-    "sqrt",
-    "square",
-    "squeeze",
-    "stack",
-    "std",
-    "subtract",
-    "swapaxes",
-    "take",
-    "take_along_axis",
-    "tan",
-    "tanh",
-    "tensordot",
-    "tile",
-    "trace",
-    "transpose",
-    "tril",
-    "triu",
-    "trunc",
-    "uint8",
-    "uint16",
-    "uint32",
-    "uint64",
-    "unique_all",
-    "unique_counts",
-    "unique_inverse",
-    "unique_values",
-    "unstack",
-    "var",
-    "vecdot",
-    "where",
-    "zeros",
-    "zeros_like",
-]
+# Python's own names are not here: `from martlet import *` leaves Python's in place, and ours are martlet.sum and so on.
+PYTHONS_OWN = {"abs", "all", "any", "bool", "max", "min", "pow", "round", "sum"}
+CONSTANTS = ("__author__", "__description__", "__version__", "e", "inf", "nan", "newaxis", "pi")
+__all__ = sorted({*HOMES, *MODULES, *CONSTANTS} - PYTHONS_OWN)
+
+
+def __getattr__(name: str) -> Any:
+    """A public name or a module of the package, imported at its first use."""
+    if name in HOMES:
+        value = getattr(import_module(f"martlet.{HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    if not name.startswith("__"):
+        try:
+            return import_module(f"martlet.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"martlet.{name}":
+                raise
+    raise AttributeError(f"module 'martlet' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *HOMES, *MODULES})

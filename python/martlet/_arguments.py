@@ -17,14 +17,14 @@ from martlet._call import part
 from martlet._native import Process, fail, lib, ready
 from martlet.data_types import DEFAULTS, DType, element_type, fitting, scalar_kind, weak_type
 from martlet.errors import InvalidArgumentError, OutOfRangeError, WrongTypeError
+from martlet.methods import Axis as Axis
 from martlet.ports import MIL_NAMES
 from martlet.tensor import Tensor
 
 # What an operand of an elementwise function may be; Python's numbers take the type of the tensor beside them.
-Operand: TypeAlias = "Tensor | NDArray[Any] | complex"
+Operand: TypeAlias = Tensor | NDArray[Any] | complex
 # What is made a tensor where one is wanted.
-TensorLike: TypeAlias = "Tensor | NDArray[Any] | complex | Sequence[Any]"
-Axis: TypeAlias = "int | Sequence[int] | None"
+TensorLike: TypeAlias = Tensor | NDArray[Any] | complex | Sequence[Any]
 
 
 def owned(array: NDArray[Any], device: str | None = None) -> Tensor:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NoReturn
 
 from martlet import errors
@@ -18,35 +18,42 @@ try:
 except ImportError as error:
     raise ImportError("this copy of martlet is not built: run ./build.sh in its repository") from error
 
-__all__ = ["answer", "check", "fail", "ffi", "lib", "library_path", "own", "ready", "text"]
+__all__ = ["answer", "callback", "check", "fail", "ffi", "lib", "library_path", "own", "ready", "text"]
 
 FILE_NAME = "libmartlet.dylib" if sys.platform == "darwin" else "libmartlet.so"
 
 
-def library_path() -> Path:
+def library_path() -> str:
     """Where libmartlet is: `MARTLET_LIBRARY`, else beside this file."""
     chosen = os.environ.get("MARTLET_LIBRARY")
-    path = Path(chosen) if chosen else Path(__file__).with_name(FILE_NAME)
-    if not path.is_file():
+    path = chosen or os.path.join(os.path.dirname(__file__), FILE_NAME)
+    if not os.path.isfile(path):
         reason = "MARTLET_LIBRARY names" if chosen else "the package lacks"
         raise ImportError(f"{reason} {path}, which is no file: run ./build.sh, or set MARTLET_LIBRARY to {FILE_NAME}")
-    return path.resolve()
+    return os.path.realpath(path)
 
 
 def load_library() -> Any:
     """Loads libmartlet. Where the process finds no OpenMP runtime, the one we ship goes first."""
     path = library_path()
     try:
-        return ffi.dlopen(str(path), ffi.RTLD_NOW)
+        return opened(path)
     except OSError as error:
-        openmp = path.with_name("libgomp.so.1")
-        if openmp.name in str(error) and openmp.exists():
-            LOADED.append(ffi.dlopen(str(openmp), ffi.RTLD_NOW | ffi.RTLD_GLOBAL))
-            return ffi.dlopen(str(path), ffi.RTLD_NOW)
+        openmp = "libgomp.so.1"
+        shipped = os.path.join(os.path.dirname(path), openmp)
+        if openmp in str(error) and os.path.exists(shipped):
+            opened(shipped, ffi.RTLD_GLOBAL)
+            return opened(path)
         raise ImportError(f"{path} cannot be loaded: {error}") from error
 
 
-LOADED: list[Any] = []
+def opened(path: str, flags: int = 0) -> Any:
+    """A library that stays until the process ends. cffi closes one with its module, but tensors can be released later,
+    and the library's threads run on.
+    """
+    return ffi.dlopen(path, ffi.RTLD_NOW | ffi.RTLD_NODELETE | flags)
+
+
 lib = load_library()
 
 ERRORS: dict[int, type[errors.Error]] = {
@@ -124,15 +131,36 @@ def ready() -> None:
         )
 
 
-def release(handle: Any) -> None:
-    """Ends a handle, except in a forked child, whose copy of the library must stay untouched."""
-    if not Process.forked:
-        lib.mlt_release(handle)
+def release(handle: Any, process: type[Process] = Process, end: Callable[[Any], int] = lib.mlt_release) -> None:
+    """Ends a handle, except in a forked child, whose copy of the library must stay untouched.
+
+    The last handles go after Python has cleared this module, hence the defaults.
+    """
+    if not process.forked:
+        end(handle)
 
 
 def own(handle: Any) -> Any:
     """The handle, released when Python drops it."""
     return ffi.gc(handle, release)
+
+
+def callback(signature: str, at_end: int | None = None) -> Callable[[Callable[..., Any]], Any]:
+    """A decorator that makes a function callable from C until the process ends.
+
+    The library may call while Python ends, too, when the modules that the function needs are cleared: from then on C is
+    answered `at_end`, and Python's function is not called.
+    """
+
+    def decorate(function: Callable[..., Any], is_ending: Callable[[], bool] = sys.is_finalizing) -> Any:
+        def guarded(*arguments: Any) -> Any:
+            return at_end if is_ending() else function(*arguments)
+
+        pointer = ffi.callback(signature, guarded, error=at_end)
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(pointer))  # cffi frees the C function with this object
+        return pointer
+
+    return decorate
 
 
 def text(function: Callable[..., int], *arguments: Any) -> str:

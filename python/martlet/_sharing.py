@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from martlet._native import Process, check, ffi, lib, ready
+from martlet._native import Process, callback, check, ffi, lib, ready
 from martlet.ports import CODES
 from martlet.tensor import Tensor
 
@@ -18,10 +18,10 @@ KEPT: dict[int, NDArray[Any]] = {}
 NUMBERS = itertools.count(1)
 
 
-@ffi.callback("void(void *)")  # type: ignore[untyped-decorator]
-def let_go(context: Any, kept: dict[int, NDArray[Any]] = KEPT, cast: Any = ffi.cast) -> None:
+@callback("void(void *)")
+def let_go(context: Any) -> None:
     """Called by the library, on any thread, when no tensor and no run uses an array's memory any more."""
-    kept.pop(int(cast("uintptr_t", context)), None)
+    KEPT.pop(int(ffi.cast("uintptr_t", context)), None)
 
 
 def can_share(array: NDArray[Any]) -> bool:

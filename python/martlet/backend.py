@@ -21,10 +21,10 @@ from martlet._native import Process, answer, check, ffi, lib, own, ready
 from martlet.errors import InvalidArgumentError, WrongTypeError
 from martlet.library import devices
 from martlet.model import Model, encoded, read
-from martlet.profile import Profile
+from martlet.profiling import Profile
 from martlet.selector import DescribedDevice
 from martlet.tensor import Tensor
-from martlet.trace import traced
+from martlet.tracing import traced
 
 __all__ = ["BackendStats", "CoreMLBackend", "CoreMLBackendConfig"]
 

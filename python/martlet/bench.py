@@ -24,6 +24,8 @@ from martlet.tensor import Tensor
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.table import Table
+else:  # imported when one is made
+    Figure = Table = Any
 
 __all__ = ["OPERATIONS", "SIZES", "Measured", "Operation", "OpsBenchmark", "measure_ops"]
 
@@ -232,7 +234,7 @@ def candidates(operation: Operation, operands: list[Array]) -> Iterator[tuple[st
     yield CHOSEN, partial(operation.martlet, *tensors)
     yield NUMPY, partial(operation.numpy, *operands)
     if find_spec("torch"):
-        import torch
+        import torch  # type: ignore[import-not-found, unused-ignore]
 
         torch.set_num_threads(get_num_threads())
         yield TORCH, partial(operation.torch(torch), *map(torch.from_numpy, operands))

@@ -279,11 +279,11 @@ def arange(
         raise InvalidArgumentError("The step is 0; it must be another number.")
     wanted = None if dtype is None else element_type(dtype)
     if not all(isinstance(value, int) for value in (first, last, step)):
-        values = np.arange(first, last, step, np.float64)
+        values = np.arange(first, last, step, dtype=np.float64)
         return owned(values.astype(wanted or float32), device)
     if wanted is not None and wanted.kind not in "iu":
-        return owned(np.arange(first, last, step, np.float64).astype(wanted), device)
-    values = np.arange(first, last, step, wanted)
+        return owned(np.arange(first, last, step, dtype=np.float64).astype(wanted), device)
+    values = np.arange(first, last, step, dtype=wanted)
     return owned(values if wanted else defaulted(values), device)
 
 
@@ -374,15 +374,16 @@ def triangle(x: Any, k: int, is_lower: builtins.bool) -> Tensor:
 
 
 class Randomness:
-    """The generator of random numbers, shared by all threads."""
+    """The generator of random numbers, shared by all threads. Made at its first use: NumPy's takes long to import."""
 
     lock = threading.Lock()
-    generator = np.random.default_rng()
+    generator: np.random.Generator | None = None
 
     @classmethod
     def draw(cls, name: str, *arguments: Any, **more: Any) -> NDArray[Any]:
         """What one method of the generator answers."""
         with cls.lock:
+            cls.generator = cls.generator or np.random.default_rng()
             return np.asarray(getattr(cls.generator, name)(*arguments, **more))
 
 

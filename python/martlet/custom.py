@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import ctypes
 import functools
 import inspect
@@ -13,18 +12,16 @@ import os
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+import martlet
 from martlet import _call
-from martlet._native import RAISED, Process, check, ffi, lib, ready
-from martlet.errors import InvalidArgumentError, NotFoundError, UnsupportedError, WrongTypeError
+from martlet._native import RAISED, Process, callback, check, ffi, lib, ready
+from martlet.errors import InvalidArgumentError, NotFoundError, WrongTypeError
 from martlet.ports import MIL_NAMES
-
-if TYPE_CHECKING:
-    from martlet.metal import MetalKernel
 
 __all__ = ["CustomOp", "Result", "custom_op"]
 
@@ -84,10 +81,12 @@ class CustomOp:
 
     name: str
     """The name in MIL text."""
-    metal: MetalKernel | None
+    metal: martlet.MetalKernel | None
     """Its Metal kernel."""
 
-    def __init__(self, name: str, function: Any, parameters: list[Parameter], metal: MetalKernel | None) -> None:
+    def __init__(
+        self, name: str, function: Any, parameters: list[Parameter], metal: martlet.MetalKernel | None
+    ) -> None:
         self.name, self.metal = name, metal
         self._function = function
         self._parameters = parameters
@@ -133,6 +132,28 @@ class CustomOp:
         _call.forget(self.name)
 
 
+@overload
+def custom_op(
+    name: str,
+    function: None = None,
+    *,
+    inputs: Mapping[str, DTypeLike | Iterable[DTypeLike] | None] | Sequence[str] | None = None,
+    outputs: str | Result | Sequence[str | Result] | int | None = None,
+    infer: Callable[..., Any] | None = None,
+    metal: martlet.MetalKernel | None = None,
+    pure: bool = False,
+) -> Callable[[Any], CustomOp]: ...
+@overload
+def custom_op(
+    name: str,
+    function: Any,
+    *,
+    inputs: Mapping[str, DTypeLike | Iterable[DTypeLike] | None] | Sequence[str] | None = None,
+    outputs: str | Result | Sequence[str | Result] | int | None = None,
+    infer: Callable[..., Any] | None = None,
+    metal: martlet.MetalKernel | None = None,
+    pure: bool = False,
+) -> CustomOp: ...
 def custom_op(
     name: str,
     function: Any = None,
@@ -140,7 +161,7 @@ def custom_op(
     inputs: Mapping[str, DTypeLike | Iterable[DTypeLike] | None] | Sequence[str] | None = None,
     outputs: str | Result | Sequence[str | Result] | int | None = None,
     infer: Callable[..., Any] | None = None,
-    metal: MetalKernel | None = None,
+    metal: martlet.MetalKernel | None = None,
     pure: bool = False,
 ) -> Any:
     """Adds an op to the language, as a decorator or as a call.
@@ -190,7 +211,7 @@ def custom_op(
     if is_native(function):
         parameters, pointer = listed(inputs), c_pointer(function)
     elif callable(function):
-        parameters, pointer = described(function, inputs), RUN
+        parameters, pointer = described(function, inputs), run_op
     else:
         raise WrongTypeError(f"The function of {name!r} is {function!r}, which cannot be called.")
     names = [each.name for each in parameters]
@@ -226,10 +247,10 @@ def register(op: CustomOp, entry: Entry, pointer: Any, results: Any, pure: bool,
     }
     number = next(NUMBERS)
     ENTRIES[number] = entry
-    infer = INFER if entry.infer else ffi.NULL
+    infer = infer_op if entry.infer else ffi.NULL
     text = json.dumps(declaration).encode()
     try:
-        check(lib.mlt_custom_op(text, infer, pointer, ffi.cast("void *", number), RELEASE))
+        check(lib.mlt_custom_op(text, infer, pointer, ffi.cast("void *", number), let_go))
     except BaseException:
         del ENTRIES[number]
         raise
@@ -291,7 +312,8 @@ def described(function: Callable[..., Any], inputs: Any) -> list[Parameter]:
                     f"The parameter {parameter} has no fixed number: give inputs={{name: dtype}}."
                 )
         elif name != "out":
-            found.append(tensors.pop(name, None) or from_hint(name, hints.get(name), parameter.default))
+            known = tensors.pop(name) if name in tensors else None
+            found.append(known or from_hint(name, hints.get(name), parameter.default))
     return found + list(tensors.values())
 
 
@@ -334,7 +356,7 @@ def declared_result(result: str | Result, names: list[str]) -> dict[str, Any]:
 
 
 def is_native(function: Any) -> bool:
-    return isinstance(function, (tuple, ffi.CData, ctypes._CFuncPtr))
+    return isinstance(function, (tuple, ffi.CData, ctypes._CFuncPtr))  # type: ignore[attr-defined]
 
 
 def c_pointer(function: Any) -> Any:
@@ -462,26 +484,36 @@ def failed(error: BaseException, message: Any, size: int) -> int:
     return 1
 
 
-def entry_of(context: Any) -> Entry:
-    if Closing.begun:
-        raise UnsupportedError("Python is ending; custom ops in Python run no more.")
-    return ENTRIES[number_of(context)]
+def number_of(context: Any) -> int:
+    return int(ffi.cast("uintptr_t", context))
 
 
-def run(context: Any, outputs: Any, output_count: int, inputs: Any, input_count: int, message: Any, size: int) -> int:
+# One callback of each kind for all ops: the context is the number of the op's entry. cffi takes Python's lock for them.
+ENTRIES: dict[int, Entry] = {}
+NUMBERS = itertools.count(1)
+
+
+@callback("mlt_custom_run", at_end=1)
+def run_op(
+    context: Any, outputs: Any, output_count: int, inputs: Any, input_count: int, message: Any, size: int
+) -> int:
     try:
-        entry = entry_of(context)
+        entry = ENTRIES[number_of(context)]
         entry.run([outputs[index] for index in range(output_count)], [inputs[index] for index in range(input_count)])
     except BaseException as error:
         return failed(error, message, size)
     return 0
 
 
-def infer(context: Any, outputs: Any, output_count: int, inputs: Any, input_count: int, message: Any, size: int) -> int:
+@callback("mlt_custom_infer", at_end=1)
+def infer_op(
+    context: Any, outputs: Any, output_count: int, inputs: Any, input_count: int, message: Any, size: int
+) -> int:
     try:
-        results = entry_of(context).types([inputs[index] for index in range(input_count)], output_count)
+        results = ENTRIES[number_of(context)].types([inputs[index] for index in range(input_count)], output_count)
         for index, result in enumerate(results):
-            shape = [operator.index(size) for size in result.shape or ()]
+            sizes: Any = result.shape or ()
+            shape = [operator.index(size) for size in sizes]
             dtype = np.dtype(result.dtype)
             if len(shape) > 64 or dtype not in CODES:
                 raise InvalidArgumentError(f"infer returned {result}, which is the type of no tensor.")
@@ -492,36 +524,7 @@ def infer(context: Any, outputs: Any, output_count: int, inputs: Any, input_coun
     return 0
 
 
-def release(context: Any, *, entries: dict[int, Entry], number: Callable[[Any], int]) -> None:
-    entries.pop(number(context), None)
-
-
-def immortal(callback: Any) -> Any:
-    """A callback that outlasts this module: the last tensors and models may go when the interpreter clears modules."""
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(callback))
-    return callback
-
-
-def number_of(context: Any, cast: Callable[..., Any] = ffi.cast, whole: type[int] = int) -> int:
-    return whole(cast("uintptr_t", context))
-
-
-# One of each for all ops: the context is the number of the op's entry. cffi takes Python's lock for them.
-ENTRIES: dict[int, Entry] = {}
-NUMBERS = itertools.count(1)
-RUN = immortal(ffi.callback("mlt_custom_run", run, error=1))
-INFER = immortal(ffi.callback("mlt_custom_infer", infer, error=1))
-RELEASE = immortal(ffi.callback("void(void *)", functools.partial(release, entries=ENTRIES, number=number_of)))
-
-
-class Closing:
-    """When the interpreter ends, ops in Python leave the language while what they need is still there."""
-
-    begun = False
-
-    @classmethod
-    def close(cls) -> None:
-        cls.begun = True
-
-
-atexit.register(Closing.close)
+@callback("void(void *)")
+def let_go(context: Any) -> None:
+    """Called by the library, on any thread, when an op is gone and nothing compiled uses it any more."""
+    ENTRIES.pop(number_of(context), None)

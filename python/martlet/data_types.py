@@ -11,15 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+import martlet
 from martlet.errors import InvalidArgumentError, OutOfMemoryError, WrongTypeError
-
-if TYPE_CHECKING:
-    from martlet.tensor import Tensor
 
 __all__ = [
     "astype",
@@ -47,7 +45,7 @@ __all__ = [
     "uint64",
 ]
 
-DType: TypeAlias = "np.dtype[Any]"
+DType: TypeAlias = np.dtype[Any]
 
 bool = np.dtype("bool")
 int8 = np.dtype("int8")
@@ -139,7 +137,7 @@ def scalar_kind(value: Any) -> type | None:
     return None
 
 
-def result_type(*arrays_and_dtypes: Tensor | NDArray[Any] | complex | DType) -> DType:
+def result_type(*arrays_and_dtypes: martlet.Tensor | NDArray[Any] | complex | DType) -> DType:
     """The element type that tensors, element types and Python numbers have together.
 
     Python numbers are weak: they change the result only where it cannot hold numbers of their kind.
@@ -151,13 +149,14 @@ def result_type(*arrays_and_dtypes: Tensor | NDArray[Any] | complex | DType) -> 
     if not arrays_and_dtypes:
         raise InvalidArgumentError("result_type has no arguments; it needs one.")
     kinds = [kind for kind in map(scalar_kind, arrays_and_dtypes) if kind]
-    strong = [element_type(getattr(x, "dtype", x)) for x in arrays_and_dtypes if not scalar_kind(x)]
+    others: list[Any] = [x for x in arrays_and_dtypes if not scalar_kind(x)]
+    strong = [element_type(getattr(x, "dtype", x)) for x in others]
     if not strong:
         return reduce(promoted, (DEFAULTS[kind] for kind in kinds))
     return reduce(lambda dtype, kind: weak_type(kind, dtype), kinds, reduce(promoted, strong))
 
 
-def can_cast(from_: DType | Tensor, to: DType, /) -> builtins.bool:
+def can_cast(from_: DType | martlet.Tensor, to: DType, /) -> builtins.bool:
     """Whether a type becomes another by promotion, so that no value changes its kind."""
     source, target = element_type(getattr(from_, "dtype", from_)), element_type(to)
     return promoted(source, target) == target
@@ -202,7 +201,7 @@ class IntegerLimits:
     dtype: DType
 
 
-def finfo(type: DType | Tensor, /) -> FloatLimits:
+def finfo(type: DType | martlet.Tensor, /) -> FloatLimits:
     """The limits of a floating-point type, for a complex type those of its parts.
 
     Raises:
@@ -216,7 +215,7 @@ def finfo(type: DType | Tensor, /) -> FloatLimits:
     return FloatLimits(int(found.bits), eps, largest, least, normal, np.dtype(found.dtype))
 
 
-def iinfo(type: DType | Tensor, /) -> IntegerLimits:
+def iinfo(type: DType | martlet.Tensor, /) -> IntegerLimits:
     """The limits of an integer type.
 
     Raises:
@@ -265,7 +264,9 @@ def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
         ) from None
 
 
-def astype(x: Tensor, dtype: DType, /, *, copy: builtins.bool = True, device: str | None = None) -> Tensor:
+def astype(
+    x: martlet.Tensor, dtype: DType, /, *, copy: builtins.bool = True, device: str | None = None
+) -> martlet.Tensor:
     """The elements in another type. Floating-point numbers are cut towards zero; 0 becomes False, all else True.
 
     Tensors never change under an alias, so `copy` asks for nothing that is not so already.
@@ -278,7 +279,7 @@ def astype(x: Tensor, dtype: DType, /, *, copy: builtins.bool = True, device: st
     return placed(cast(tensor(x), element_type(dtype), copy=copy), device)
 
 
-def broadcast_to(x: Tensor, /, shape: tuple[int, ...]) -> Tensor:
+def broadcast_to(x: martlet.Tensor, /, shape: tuple[int, ...]) -> martlet.Tensor:
     """The tensor repeated to a shape it broadcasts to.
 
     Raises:
@@ -290,7 +291,7 @@ def broadcast_to(x: Tensor, /, shape: tuple[int, ...]) -> Tensor:
     return expanded(x, shape)
 
 
-def broadcast_arrays(*arrays: Tensor) -> list[Tensor]:
+def broadcast_arrays(*arrays: martlet.Tensor) -> list[martlet.Tensor]:
     """The tensors, each repeated to the shape that all broadcast to. Element types stay.
 
     Raises:

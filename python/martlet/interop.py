@@ -4,6 +4,8 @@ Every view that goes out is read-only and shares the tensor's memory: `numpy.asa
 `t.__array_interface__`, DLPack. A copy is made where somebody asks for one, or for another element type.
 """
 
+# The class is a part of Tensor, which type checkers cannot know of its `self`.
+# mypy: disable-error-code="arg-type"
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
@@ -15,9 +17,6 @@ from numpy.typing import NDArray
 import martlet
 from martlet import printing
 from martlet.errors import InvalidArgumentError, WrongTypeError
-
-if TYPE_CHECKING:
-    from martlet.tensor import Tensor
 
 __all__ = ["ArrayProtocols"]
 
@@ -159,17 +158,22 @@ class ArrayProtocols:
     __array_priority__ = 1000
 
     if TYPE_CHECKING:
-        dtype: np.dtype[Any]
-        shape: tuple[int, ...]
-        ndim: int
-        size: int
-        device: str
 
+        @property
+        def dtype(self) -> np.dtype[Any]: ...
+        @property
+        def shape(self) -> tuple[int, ...]: ...
+        @property
+        def ndim(self) -> int: ...
+        @property
+        def size(self) -> int: ...
+        @property
+        def device(self) -> str: ...
         def numpy(self) -> NDArray[Any]: ...
         def item(self) -> Any: ...
-        def copy(self) -> Tensor: ...
-        def _replace(self, other: Tensor) -> Tensor: ...
-        def to(self, device: str) -> Tensor: ...
+        def copy(self) -> martlet.Tensor: ...
+        def _replace(self, other: martlet.Tensor) -> martlet.Tensor: ...
+        def to(self, device: str) -> martlet.Tensor: ...
 
     # -- The array API --
 
@@ -186,7 +190,7 @@ class ArrayProtocols:
             )
         return martlet
 
-    def to_device(self, device: str, /, *, stream: None = None) -> Tensor:
+    def to_device(self, device: str, /, *, stream: None = None) -> martlet.Tensor:
         """The tensor on a device.
 
         Raises:
@@ -198,7 +202,7 @@ class ArrayProtocols:
 
     # -- Indexing --
 
-    def __getitem__(self, key: Any) -> Tensor:
+    def __getitem__(self, key: Any) -> martlet.Tensor:
         """The elements at a key, as in NumPy. See `martlet.indexing`."""
         return martlet.indexing.getitem(self, key)
 
@@ -212,7 +216,7 @@ class ArrayProtocols:
             raise WrongTypeError("A tensor of shape () has no length.")
         return self.shape[0]
 
-    def __iter__(self) -> Iterator[Tensor]:
+    def __iter__(self) -> Iterator[martlet.Tensor]:
         """The slices along the first axis; they share the elements."""
         if not self.shape:
             raise WrongTypeError("A tensor of shape () cannot be iterated over.")
@@ -252,7 +256,7 @@ class ArrayProtocols:
             raise InvalidArgumentError(f"A tensor of shape {self.shape} is not {words}; only one element is.")
         return self.item()
 
-    def __pos__(self) -> Tensor:
+    def __pos__(self) -> martlet.Tensor:
         """The same elements."""
         return self.copy()
 
@@ -266,13 +270,13 @@ class ArrayProtocols:
 
     # -- Copies --
 
-    def __copy__(self) -> Tensor:
+    def __copy__(self) -> martlet.Tensor:
         return self.copy()
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+    def __deepcopy__(self, memo: dict[int, Any]) -> martlet.Tensor:
         return self.copy()
 
-    def __reduce__(self) -> tuple[Callable[..., Tensor], tuple[NDArray[Any]]]:
+    def __reduce__(self) -> tuple[Callable[..., martlet.Tensor], tuple[NDArray[Any]]]:
         return martlet.from_numpy, (np.array(self.numpy()),)
 
     # -- NumPy --

@@ -7,7 +7,7 @@ import logging
 import os
 from typing import Any
 
-from martlet._native import Process, ffi, lib
+from martlet._native import Process, callback, ffi, lib
 
 __all__ = ["logger"]
 
@@ -38,7 +38,7 @@ class Lines(logging.StreamHandler):  # type: ignore[type-arg]
             super().emit(record)
 
 
-@ffi.callback("void(int32_t, const char *, void *)")  # type: ignore[untyped-decorator]
+@callback("void(int32_t, const char *, void *)")
 def forward(level: int, message: Any, _: Any) -> None:
     """One line of the library's. Which ones are shown, Python's logging decides."""
     number = LEVELS.get(level, logging.DEBUG)

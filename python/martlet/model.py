@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import difflib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
@@ -213,6 +211,8 @@ class Model:
         until the prediction is over and must not change before. A call that is cancelled gives no result; if it had
         begun it is finished on its thread, and its state is in use until then.
         """
+        import asyncio
+
         return await asyncio.to_thread(self.predict, inputs, state, raw=raw)
 
     def make_state(self, values: Mapping[str, ArrayLike] | None = None) -> State:
@@ -312,6 +312,8 @@ class Model:
         listed = ", ".join(repr(name) for name in names) or "none"
         for name in inputs:
             if name not in names:
+                import difflib
+
                 close = difflib.get_close_matches(str(name), names, n=1)
                 hint = f" Did you mean {close[0]!r}?" if close else ""
                 raise InvalidArgumentError(f"There is no input {name!r}; there are {listed}.{hint}")
@@ -328,6 +330,8 @@ class Model:
         return self.inputs, self.outputs
 
     def _repr_html_(self) -> str:
+        from html import escape
+
         rows = "".join(
             f"<tr><td>{side}</td><td>{escape(each.name)}</td><td>{escape(each.kind)}</td><td>{each.dtype.name}</td>"
             f"<td>{each.shape_text}</td><td style='text-align:left'>{escape(each.description)}</td></tr>"
@@ -354,7 +358,7 @@ class Slot:
         self.code = declared.code
         self.seen: tuple[tuple[int, ...] | None, Any] = (None, None)
 
-    def accept(self, value: ArrayLike | None) -> NDArray[Any] | None:
+    def accept(self, value: Any) -> NDArray[Any] | None:
         """The value as the library can read it; None where an optional input shall take its default."""
         if (
             type(value) is np.ndarray
@@ -394,7 +398,7 @@ class Outlet:
         """
         view = new(VIEW)
         check(lib.mlt_tensor_view(view, result))
-        data = ffi.gc(view.data, lambda _: release(result))  # NULL where there are no elements
+        data = ffi.gc(view.data, lambda _, release=release: release(result))  # NULL where there are no elements
         shape = self.shape or tuple(ffi.unpack(view.shape, view.rank))
         if view.dtype == lib.MLT_STRING:
             texts = ffi.unpack(ffi.cast("char **", data), view.bytes // ffi.sizeof("char *"))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from martlet._printable import printable, rich_text
 
 if TYPE_CHECKING:
     from rich.table import Table
+else:  # imported when one is made
+    Table = Any
 
 __all__ = ["Plan", "Step"]
 
@@ -51,8 +52,8 @@ class Plan:
     def from_answer(cls, answer: dict[str, Any]) -> Plan:
         names = Step.__dataclass_fields__
         steps = [Step(**{name: step[name] for name in names if name in step}) for step in answer["steps"]]
-        sizes = (answer.get(name, 0) for name in ("workspace_bytes", "packed_bytes"))
-        return cls(answer["device"], steps, *sizes, answer.get("reason", ""))
+        workspace, packed = (answer.get(name, 0) for name in ("workspace_bytes", "packed_bytes"))
+        return cls(answer["device"], steps, workspace, packed, answer.get("reason", ""))
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -95,6 +96,8 @@ class Plan:
         return [f"{self.device}: {self.reason}"] if self.reason else []
 
     def _repr_html_(self) -> str:
+        from html import escape
+
         head = "".join(f"<th>{column}</th>" for column in COLUMNS)
         rows = "".join(
             "<tr>"

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from martlet.tensor import Tensor
+import martlet
 
 __all__ = ["tensor_repr", "tensor_str"]
 
 
-def shown(x: Tensor) -> tuple[NDArray[Any], int]:
+def shown(x: martlet.Tensor) -> tuple[NDArray[Any], int]:
     """The elements that will be printed, and the size from which NumPy leaves some out.
 
     Of an axis longer than its two edges, the edges and one element between are taken: NumPy puts dots in its place.
@@ -32,7 +31,7 @@ def shown(x: Tensor) -> tuple[NDArray[Any], int]:
     return array, 0
 
 
-def tensor_str(x: Tensor) -> str:
+def tensor_str(x: martlet.Tensor) -> str:
     """The elements alone, as NumPy prints them; a traced tensor has none."""
     if x.is_traced:
         return tensor_repr(x)
@@ -42,7 +41,7 @@ def tensor_str(x: Tensor) -> str:
     return np.array2string(array, threshold=threshold)
 
 
-def tensor_repr(x: Tensor) -> str:
+def tensor_repr(x: martlet.Tensor) -> str:
     """`Tensor([1., 2.], dtype=float32)`; the shape where not all elements are shown, or none are there."""
     if x.is_traced:
         return f"Tensor(traced, shape={x.shape}, dtype={x.dtype.name})"

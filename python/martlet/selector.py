@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 import math
 import operator
@@ -20,6 +21,8 @@ from martlet.ports import MIL_NAMES, NUMPY_NAMES
 
 if TYPE_CHECKING:
     from rich.table import Table
+else:  # imported when one is made
+    Table = Any
 
 __all__ = [
     "Calibration",
@@ -99,7 +102,7 @@ class OperationProfile:
         return self.elements * self.dtype.itemsize
 
     @property
-    def question(self) -> bytes:
+    def question(self) -> builtins.bytes:
         name = self.dtype.name
         return encoded({"op": self.op, "shape": self.shape, "dtype": MIL_NAMES.get(name, name)})
 
@@ -467,7 +470,7 @@ def calibrate(quick: bool = False, progress: Callable[[int, int, str], object] |
     """
     raised: list[BaseException] = []
 
-    @ffi.callback("int32_t(void *, int32_t, int32_t, const char *)", error=1)
+    @ffi.callback("int32_t(void *, int32_t, int32_t, const char *)", error=1)  # type: ignore[untyped-decorator]
     def report(_: Any, done: int, total: int, name: Any) -> int:
         try:
             if progress is not None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
 
+import martlet
 from martlet._native import check, ffi, lib, own, ready
 from martlet.errors import InvalidArgumentError, WrongTypeError
 from martlet.ports import Port, as_input
-
-if TYPE_CHECKING:
-    from martlet.model import Model
 
 __all__ = ["State"]
 
@@ -29,7 +27,7 @@ class State:
         state["keys"]  # an array of what it holds now
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: martlet.Model) -> None:
         out = ffi.new("mlt_state **")
         check(lib.mlt_state_make(out, model._executable))
         self._handle = own(out[0])

@@ -45,20 +45,20 @@ def native(body: type[Body]) -> type[Body]:
     """Gives a class's members to the type in C and returns that. A class that inherited from it would put every tensor
     under the garbage collector.
     """
-    for each in reversed(body.__mro__[:-1]):
+    for each in reversed(body.__mro__[: body.__mro__.index(Operators)]):
         for name, value in vars(each).items():
             if name in GETTERS:
                 _operators.set(name, 0, value.fget)
             elif name not in ("__dict__", "__weakref__", "__slots__", "__annotations__"):
                 setattr(Operators, name, value)
-    return Operators  # type: ignore[no-any-return]
+    return Operators  # type: ignore[return-value]
 
 
 Body = TypeVar("Body")
 
 
 @native
-class Tensor(TensorMethods, ArrayProtocols):
+class Tensor(TensorMethods, ArrayProtocols, Operators):
     """An array of numbers that the library holds, of any shape and of one element type.
 
     Element types are NumPy's bool, int8 to int64, uint8 to uint64, float16, float32, float64, complex64, complex128.
@@ -276,9 +276,6 @@ class Tensor(TensorMethods, ArrayProtocols):
             traced: Tensor = _call.call("reshape", {"x": self}, shape=sizes)
             return traced
         return _call.part(self, 0, resolved(self.shape, sizes))
-
-    def __imatmul__(self, other: Any) -> Tensor:
-        return self._replace(self @ other)
 
     def matmul(self, other: Any) -> Tensor:
         """The matrix product with another tensor, of the last two dimensions; the others broadcast.

@@ -12,7 +12,7 @@ from rich.console import Console
 import martlet
 from martlet._native import answer, ffi, lib
 from martlet.cli import main
-from martlet.explain import SEVERITIES, ModelExplanation
+from martlet.explanation import SEVERITIES, ModelExplanation
 from tests.models.catalog import MODELS
 
 

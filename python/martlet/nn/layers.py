@@ -215,7 +215,9 @@ class BatchNorm(Module):
         self.affine, self.track_running_stats = affine, track_running_stats
         self.weight = optional(init.ones(num_features), affine)
         self.bias = optional(init.zeros(num_features), affine)
-        self.running_mean = self.running_var = self.num_batches_tracked = None
+        self.running_mean: Tensor | None = None
+        self.running_var: Tensor | None = None
+        self.num_batches_tracked: Tensor | None = None
         if track_running_stats:
             self.register_buffer("running_mean", init.zeros(num_features))
             self.register_buffer("running_var", init.ones(num_features))
@@ -251,6 +253,7 @@ class BatchNorm(Module):
     def track(self, mean: Any, variance: Any, count: int) -> None:
         if count < 2:
             raise InvalidArgumentError("Training needs more than one value in each channel.")
+        assert self.num_batches_tracked is not None
         tracked = self.num_batches_tracked.numpy() + 1
         share = 1 / float(tracked) if self.momentum is None else self.momentum
         for name, new in (("running_mean", mean), ("running_var", variance * count / (count - 1))):

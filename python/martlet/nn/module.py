@@ -231,7 +231,7 @@ class Module:
         bound = {name: each for name, each in weights.items() if each is not None}
 
         def make() -> Any:
-            return _call.make(op, tuple(inputs), [*bound.items(), *constants.items()], _call.ffi.NULL)
+            return _call.make(op, tuple(inputs), [*bound.items(), *constants.items()])
 
         handle = self._derived((op, *inputs, *constants.items()), list(bound.values()), make)
         return _call.run(handle, [_call.tensor_of(each) for each in inputs.values()])

@@ -37,6 +37,7 @@ class LSTM(Module):
         for layer in range(num_layers):
             width = input_size if layer == 0 else hidden_size * len(self.ends)
             for end in self.ends:
+                shapes: dict[str, tuple[int, ...]]
                 shapes = {"weight_ih": (4 * hidden_size, width), "weight_hh": (4 * hidden_size, hidden_size)}
                 shapes |= {"bias_ih": (4 * hidden_size,), "bias_hh": (4 * hidden_size,)} if bias else {}
                 for name, shape in shapes.items():

@@ -16,6 +16,8 @@ from martlet._printable import printable, rich_text
 
 if TYPE_CHECKING:
     from rich.table import Table
+else:  # imported when one is made
+    Table = Any
 
 __all__ = ["Profile", "ProfiledOp", "ProfiledRun", "profile"]
 

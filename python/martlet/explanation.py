@@ -19,6 +19,8 @@ from martlet.model import Model, name_or_null, read
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
+else:  # imported when one is made
+    Group = Table = Any
 
 __all__ = ["ExplainedOp", "Finding", "ModelExplanation", "Rule", "RuleGroup", "Segment", "explain", "rules"]
 
