@@ -36,7 +36,7 @@ from rich.table import Table
 # The repository's root instead of this folder, whose `models` and `worker` are nobody's modules.
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from benchmarks.contest import OURS, THEIRS, Contender, Contest, median_ratio  # noqa: E402
+from benchmarks.contest import OURS, THEIRS, Contender, Contest, median_ratio, percentile_90  # noqa: E402
 from benchmarks.worker import RUNTIMES  # noqa: E402
 from tests.models.catalog import MODELS, cache  # noqa: E402
 
@@ -106,7 +106,7 @@ def summary(loads: list[dict], turns: list[list[float]]) -> dict:
     """Medians of what the loads took; best, percentiles and the medians of all rounds of the warm predictions."""
     medians = {key: statistics.median(load[key] for load in loads) for key in loads[0]}
     times = sorted(time for turn in turns for time in turn)
-    p50, p90 = statistics.median(times), statistics.quantiles(times, n=10)[-1]
+    p50, p90 = statistics.median(times), percentile_90(times)
     rounds = [statistics.median(turn) for turn in turns]
     return {"best_ms": times[0], "p50_ms": p50, "p90_ms": p90, "rounds_ms": rounds, **medians}
 
