@@ -14,6 +14,8 @@ Every runtime gets the same float32 arrays and the same number of threads. `--pr
 others always run the float32 ONNX file (LiteRT its own float32 file). The × columns are ratios to ONNX Runtime:
 below 1 is faster, or smaller.
 
+`--isa avx2` keeps to AVX2 what can be kept to it; `benchmarks/README.md` says what that is.
+
 `--against` takes the `libmartlet.so` of an older build, for this Python package, or its folder `python/martlet`, and
 compares this build with it instead. The status is 1 if this build is slower: above 1.02 in the geometric mean of the
 latency ratios, or above 1.05 in one model.
@@ -36,11 +38,14 @@ from rich.table import Table
 # The repository's root instead of this folder, whose `models` and `worker` are nobody's modules.
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from benchmarks.contest import OURS, THEIRS, Contender, Contest, median_ratio, percentile_90  # noqa: E402
+from benchmarks.contest import OURS, THEIRS, Contender, Contest, markdown, median_ratio, percentile_90  # noqa: E402
 from benchmarks.worker import RUNTIMES  # noqa: E402
 from tests.models.catalog import MODELS, cache  # noqa: E402
 
 OLD = "old"
+# ONNX Runtime, LiteRT and OpenVINO's own kernels ask the processor alone: where it has more, these limit Martlet, and
+# of OpenVINO what oneDNN does.
+ISA = {"avx2": {"MK_ISA_LIMIT": "1", "ONEDNN_MAX_CPU_ISA": "AVX2"}}
 RATIOS = ("latency", "load", "memory")
 LARGEST_MEAN, LARGEST = 1.02, 1.05
 """The most that this build's latency may be of an old build's: in the geometric mean, and in any model."""
@@ -48,16 +53,22 @@ LARGEST_MEAN, LARGEST = 1.02, 1.05
 
 def contenders(options: argparse.Namespace) -> list[Contender]:
     """The runtimes or, with `--against`, this build and the old one."""
+    limits = ISA.get(options.isa, {})
     if options.against:
         settings = (OURS, options.threads, options.precision)
         return [
-            Contender(OURS, "this build", *settings),
-            Contender(OLD, "old build", *settings, environment=build_environment(options.against)),
+            Contender(OURS, "this build", *settings, environment=limits),
+            Contender(OLD, "old build", *settings, environment=limits | build_environment(options.against)),
         ]
     return [
-        Contender(module, RUNTIMES[module].title, module, options.threads, options.precision)
+        Contender(module, RUNTIMES[module].title, module, options.threads, options.precision, limits)
         for module in options.runtimes
     ]
+
+
+def has_avx512() -> bool:
+    cpuinfo = Path("/proc/cpuinfo")
+    return cpuinfo.exists() and "avx512f" in cpuinfo.read_text().split()
 
 
 def build_environment(build: Path) -> dict[str, str]:
@@ -185,6 +196,21 @@ def table(results: list[dict], options: argparse.Namespace) -> Table:
     return made
 
 
+def short_table(results: list[dict]) -> str:
+    """Each contender's p50 and its ratio to the reference, in Markdown, a model a row."""
+    titles = list(dict.fromkeys(result["title"] for result in results))
+    cells = {(result["model"], result["title"]): result for result in results}
+    rows = []
+    for name in dict.fromkeys(result["model"] for result in results):
+        row = [MODELS[name].title]
+        for title in titles:
+            cell = cells[name, title]
+            ratio = f"{cell['ratio']['latency']:.2f}" if "ratio" in cell else "-"
+            row += ["-" if "reason" in cell else f"{cell['p50_ms']:.2f}", ratio]
+        rows.append(row)
+    return markdown(["model", *(heading for title in titles for heading in (f"{title}, ms", "×"))], rows)
+
+
 def plot(results: list[dict], path: Path, reference: str) -> None:
     """Bars of the latencies as parts of the reference's, one group for each model."""
     from matplotlib import pyplot
@@ -220,6 +246,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=0.2, help="the least length of a turn")
     parser.add_argument("--loads", type=int, default=3, help="fresh processes to take the load's median of")
     parser.add_argument("--cache", type=Path, default=cache(), metavar="DIR", help="where the models were built")
+    parser.add_argument("--isa", choices=ISA, help="the widest instruction set, see benchmarks/README.md")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write a shorter table there, in Markdown")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, - for standard output")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the latencies (needs matplotlib)")
     options = parser.parse_args()
@@ -254,10 +282,18 @@ def main() -> int:
     too_slow = slower(results) if options.against else []
     if options.against:
         console.print("[red]Slower: " + "; ".join(too_slow) if too_slow else "[green]No slower than the old build")
+    if options.isa and not options.against and has_avx512():
+        console.print(
+            "[yellow]This processor has AVX-512, which ONNX Runtime, LiteRT and OpenVINO's own kernels use in spite of "
+            "--isa: compare on a (virtual) machine without it.[/]"
+        )
+    if options.markdown:
+        options.markdown.write_text(short_table(results) + "\n")
     if options.json:
         settings = {
             "threads": options.threads,
             "precision": options.precision,
+            "isa": options.isa,
             "against": str(options.against) if options.against else None,
             "rounds": options.rounds,
             "load_average": busy,
