@@ -37,8 +37,21 @@ help() {
 ./build.sh wheel     dist/martlet-….whl, which needs neither Swift nor oneDNN where it is installed
 ./build.sh clean     remove what was built; downloads in .deps and .cache stay
 
+./build.sh long NAME [ARGUMENT...]   a test that takes hours:
+TEXT
+    list_long
+    cat <<'TEXT'
+
 MARTLET_ONEDNN=0     build without oneDNN, on own kernels alone
 TEXT
+}
+
+# list_long: the names of scripts/long, each with its summary, the first comment after the shebang.
+list_long() {
+    local each
+    for each in scripts/long/*.sh; do
+        printf '    %-10s %s\n' "$(basename "$each" .sh)" "$(sed -n '2s/^# *//p' "$each")"
+    done
 }
 
 # Tools
@@ -439,6 +452,16 @@ make_wheel() {
     [[ $size -lt 60 ]] || fail "the wheel shall stay under 60 MB"
 }
 
+long() {
+    local name=${1:-}
+    if [[ ! $name || $name = */* || ! -f scripts/long/$name.sh ]]; then
+        list_long >&2
+        fail "${name:+no long test is called $name; }choose one of these: ./build.sh long NAME"
+    fi
+    shift
+    exec "scripts/long/$name.sh" "$@"
+}
+
 clean() {
     rm -rf .build .build-* .venv .venv-ci dist python/build
     rm -f "$package"/lib*.so* "$package"/lib*.dylib "$package"/LICENSE* "$package"/_martlet_abi.py \
@@ -457,6 +480,7 @@ test) test_all "$@" ;;
 coverage) coverage "$@" ;;
 format) format ;;
 wheel) make_wheel ;;
+long) long "$@" ;;
 clean) clean ;;
 help | -h | --help) help ;;
 *)

@@ -1,9 +1,10 @@
-"""One runtime with one model in a process of its own, driven by `models.py` through lines of JSON.
+"""One runtime with one model in a process of its own, driven by `contest.py` through lines of JSON.
 
     python benchmarks/worker.py RUNTIME MODEL FOLDER PRECISION THREADS
 
-It answers `{"do": "load"}`, `{"do": "turn", "seconds": s}` and `{"do": "finish"}` in turn. An answer with `error` is
-the last one, and closing its input ends it. Whatever a runtime prints itself goes to standard error.
+THREADS 0 is the runtime's default. It answers `{"do": "load"}`, `{"do": "turn", "seconds": s}` and `{"do": "finish"}`
+in turn. An answer with `error` is the last one, and closing its input ends it. Whatever a runtime prints itself goes to
+standard error.
 
 To compare one more runtime, add one more class.
 """
@@ -54,7 +55,8 @@ class Martlet:
         self.martlet = martlet
 
     def load(self, model: Model, folder: Path, precision: str, threads: int) -> None:
-        self.martlet.set_num_threads(threads)
+        if threads:
+            self.martlet.set_num_threads(threads)
         self.loaded = self.martlet.load(folder / f"{precision}.mlpackage")
 
     def predict(self, inputs: Arrays) -> Arrays:
@@ -122,7 +124,7 @@ class LiteRT:
         self.interpreter_class = Interpreter
 
     def load(self, model: Model, folder: Path, precision: str, threads: int) -> None:
-        self.interpreter = self.interpreter_class(str(folder / "model.tflite"), num_threads=threads)
+        self.interpreter = self.interpreter_class(str(folder / "model.tflite"), num_threads=threads or None)
         self.interpreter.allocate_tensors()
         details = self.interpreter.get_input_details() + self.interpreter.get_output_details()
         places = {each["name"]: each["index"] for each in details}

@@ -18,20 +18,11 @@
 
 enum { MK_BASE, MK_AVX2, MK_AVX512 };
 
-// -DMK_ISA_LIMIT=0 or 1 leaves the wider sets out, to test the narrower ones.
-#ifndef MK_ISA_LIMIT
-#define MK_ISA_LIMIT MK_AVX512
-#endif
+// The widest set of this processor that MK_ISA_LIMIT allows. That environment variable, 0 for MK_BASE or 1 for MK_AVX2, is
+// read when the library is loaded, to test the narrower sets.
+extern int mk_widest_isa;
 
-MK_INLINE int mk_isa(void) {
-#if defined(__x86_64__)
-    if (MK_ISA_LIMIT >= MK_AVX512 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) return MK_AVX512;
-    if (MK_ISA_LIMIT >= MK_AVX2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-        __builtin_cpu_supports("f16c")) return MK_AVX2;
-#endif
-    return MK_BASE;
-}
+MK_INLINE int mk_isa(void) { return mk_widest_isa; }
 
 #if defined(__x86_64__)
 #define MK_PICK(name) (mk_isa() == MK_AVX512 ? name##_avx512 : mk_isa() == MK_AVX2 ? name##_avx2 : name##_base)

@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #if defined(__APPLE__)
@@ -15,6 +16,22 @@
 
 #include "cgroup.h"
 #include "isa.h"
+
+int mk_widest_isa = MK_BASE;
+
+#if defined(__x86_64__)
+__attribute__((constructor)) static void find_widest_isa(void) {
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
+        mk_widest_isa = MK_AVX2;
+    if (mk_widest_isa == MK_AVX2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        mk_widest_isa = MK_AVX512;
+    const char *limit = getenv("MK_ISA_LIMIT");
+    if (limit && (!strcmp(limit, "0") || !strcmp(limit, "1")) && limit[0] - '0' < mk_widest_isa)
+        mk_widest_isa = limit[0] - '0';
+}
+#endif
 
 const char *mk_isa_name(void) {
 #if defined(__aarch64__)

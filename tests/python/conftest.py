@@ -23,6 +23,15 @@ from martlet._native import check, ffi, lib, own  # noqa: E402
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--every", type=int, default=1, metavar="N", help="run one of N tests, spread over all")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items[:] = items[:: config.getoption("--every")]
+
+
 # a + b, and a times that.
 SUM = """
 program(1.3) { func main<ios18>(tensor<fp32, [2, 3]> a, tensor<fp32, [2, 3]> b) {

@@ -1,0 +1,164 @@
+"""The benchmarks run and compare what they say; no times are judged."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from benchmarks.contest import Contender, Contest, markdown, median_ratio, percentile_90
+from benchmarks.quota import PERIOD, Quota, QuotaError
+from tests.models.catalog import MODELS
+
+needs_model = pytest.mark.skipif(
+    MODELS["basic_pitch"].folder() is None or importlib.util.find_spec("onnxruntime") is None,
+    reason="not built: python tests/models/build.py basic_pitch (needs onnxruntime)",
+)
+
+
+def run(script: str, *arguments: str) -> tuple[int, dict]:
+    command = [sys.executable, f"benchmarks/{script}", "--models", "basic_pitch", "--seconds", "0.001", *arguments]
+    done = subprocess.run([*command, "--json", "-"], capture_output=True, text=True, cwd=ROOT, timeout=600)
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+@needs_model
+@pytest.mark.parametrize("build", ["library", "package"])
+def test_two_builds_take_turns(build):
+    package = ROOT / "python/martlet"
+    (library,) = [*package.glob("libmartlet.so"), *package.glob("libmartlet.dylib")]
+    path = library if build == "library" else package
+    status, answer = run("models.py", "--against", str(path), "--rounds", "2", "--loads", "2")
+    ours, old = answer["results"]
+    assert (ours["title"], old["title"]) == ("this build", "old build")
+    assert "reason" not in ours | old
+    assert len(ours["rounds_ms"]) == len(old["rounds_ms"]) == 2
+    assert old["ratio"]["latency"] == 1
+    ratio = median_ratio(ours["rounds_ms"], old["rounds_ms"])
+    assert ours["ratio"]["latency"] == ratio
+    assert status == (1 if ratio > 1.02 else 0)
+
+
+@needs_model
+def test_the_old_build_is_another(tmp_path):
+    """A library that does not load is the old build's fault alone."""
+    (tmp_path / "libmartlet.so").write_text("no library")
+    status, answer = run("models.py", "--against", str(tmp_path / "libmartlet.so"), "--rounds", "1", "--loads", "1")
+    ours, old = answer["results"]
+    assert status == 1
+    assert "reason" not in ours
+    assert "cannot be loaded" in old["reason"]
+
+
+def test_what_is_no_build_is_refused(tmp_path):
+    command = [sys.executable, "benchmarks/models.py", "--against", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=100)
+    assert done.returncode == 2
+    assert "neither a libmartlet nor a built python/martlet" in done.stderr
+
+
+@needs_model
+def test_neighbours():
+    _, answer = run("neighbours.py", "--rounds", "2", "--conditions", "alone", "busy")
+    assert len(answer["results"]) == 2 * 3
+    for result in answer["results"]:
+        assert "reason" not in result
+        assert len(result["p50_ms"]) == len(result["p90_ms"]) == 2
+    ours = answer["results"][0]
+    there = next(each for each in answer["results"] if each["contender"] == "onnxruntime")
+    assert ours["ratio"]["onnxruntime"]["p50"] == median_ratio(ours["p50_ms"], there["p50_ms"])
+
+
+def test_a_contender_that_fails_drops_out(tmp_path):
+    """A runtime that is not installed, and one whose process ends without a word."""
+    lost = Contender("lost", "lost", "onnxruntime_of_nowhere", 1)
+    silent = Contender("silent", "silent", "numpy", 1, launcher=("/bin/sh", "-c", "exit 3"))
+    with Contest([lost, silent], "basic_pitch", tmp_path) as contest:
+        assert contest.load() == {}
+        assert contest.round(0, 0.1) == {}
+    assert contest.reasons == {"lost": "not installed", "silent": "the process ended with status 3"}
+
+
+# Quotas
+
+
+@pytest.fixture
+def hierarchy(tmp_path):
+    """Mounts of version 1 or 2 as /proc/self/mountinfo lists them, with a folder instead of the file system."""
+
+    def make(version: int) -> tuple[Path, Path]:
+        place, mounts = tmp_path / f"cgroup{version}", tmp_path / f"mountinfo{version}"
+        place.mkdir()
+        if version == 1:
+            line = f"30 25 0:26 / {place} rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct\n"
+        else:
+            line = f"30 25 0:26 / {place} rw,relatime - cgroup2 cgroup2 rw,nsdelegate\n"
+            (place / "cgroup.controllers").write_text("cpuset cpu io memory\n")
+            (place / "cgroup.subtree_control").write_text("memory\n")
+        mounts.write_text("20 1 8:1 / / rw - ext4 /dev/root rw\n" + line)
+        return place, mounts
+
+    return make
+
+
+def test_quota_of_version_1(hierarchy):
+    place, mounts = hierarchy(1)
+    quota = Quota(0.5, mounts)
+    assert quota.folder.parent == place
+    assert (quota.folder / "cpu.cfs_quota_us").read_text() == str(PERIOD // 2)
+    assert (quota.folder / "cpu.cfs_period_us").read_text() == str(PERIOD)
+
+
+def test_quota_of_version_2(hierarchy):
+    place, mounts = hierarchy(2)
+    quota = Quota(1, mounts)
+    assert (place / "cgroup.subtree_control").read_text() == "+cpu"
+    assert (quota.folder / "cpu.max").read_text() == f"{PERIOD} {PERIOD}"
+
+
+def test_a_command_runs_in_its_group(hierarchy):
+    quota = Quota(1, hierarchy(1)[1])
+    process = subprocess.run([*quota.launcher, "printf", "%s", "done"], capture_output=True, text=True, check=True)
+    assert process.stdout == "done"
+    assert int((quota.folder / "cgroup.procs").read_text()) > 1
+
+
+def test_no_quota_without_control_groups(hierarchy, tmp_path):
+    with pytest.raises(QuotaError, match="no control groups"):
+        Quota(1, tmp_path / "missing")
+    (tmp_path / "mounts").write_text("20 1 8:1 / / rw - ext4 /dev/root rw\n")
+    with pytest.raises(QuotaError, match="no control group with a CPU controller"):
+        Quota(1, tmp_path / "mounts")
+    place, mounts = hierarchy(1)
+    place.rmdir()  # root may write anywhere but in what is not there
+    with pytest.raises(QuotaError, match=f"no control group can be made in {place}"):
+        Quota(1, mounts)
+
+
+def test_a_real_quota():
+    """On a system that lets us: the process is in the group, which goes away with it."""
+    try:
+        quota = Quota(0.5)
+    except QuotaError as error:
+        pytest.skip(str(error))
+    try:
+        command = [*quota.launcher, "cat", "/proc/self/cgroup"]
+        assert quota.folder.name in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    finally:
+        quota.close()
+    assert not quota.folder.exists()
+
+
+def test_percentiles_stay_among_the_times():
+    assert percentile_90([3.0]) == 3
+    assert percentile_90([1.0, 2.0, 4.0]) == pytest.approx(3.6)  # as np.percentile has it
+
+
+def test_markdown():
+    assert markdown(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
