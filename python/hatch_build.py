@@ -1,4 +1,4 @@
-"""The build hook of the wheel: has the library built, writes the cffi module, a function for each op, and martlet.pc."""
+"""The build hook of the wheel: has the library built, writes the cffi module, a function per op, martlet.pc."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ LIBRARY = "libmartlet.dylib" if sys.platform == "darwin" else "libmartlet.so"
 class Hook(BuildHookInterface):
     """Runs before every wheel, editable ones included, and refuses to make an sdist.
 
-    Environment: MARTLET_PREBUILT=1 takes the library that is there; MARTLET_COMPANIONS=0 leaves out the libraries beside
-    it, for auditwheel to bring in.
+    Environment: MARTLET_PREBUILT=1 takes the library that is there; MARTLET_COMPANIONS=0 leaves out the libraries
+    beside it, for auditwheel to bring in.
     """
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
@@ -43,7 +43,7 @@ class Hook(BuildHookInterface):
         (PACKAGE / "include").mkdir(exist_ok=True)
         shutil.copyfile(HEADER, PACKAGE / "include" / HEADER.name)
         (PACKAGE / "martlet.pc").write_text(PKG_CONFIG.format(self.metadata.version))
-        libraries = [path.name for path in PACKAGE.glob("lib*")]
+        libraries = [path.name for pattern in ("lib*.so*", "lib*.dylib") for path in PACKAGE.glob(pattern)]
         if os.environ.get("MARTLET_COMPANIONS") == "0":
             libraries = [LIBRARY]
         build_data["artifacts"] += [f"martlet/{name}" for name in libraries]

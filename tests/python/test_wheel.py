@@ -78,6 +78,15 @@ def run(command, tmp_path, **environment):
     return done.stdout
 
 
+def test_pip_installs_a_clone(package, tmp_path):
+    """In pip's isolated environment: the hook asks build.sh for the library, which is there already in CI."""
+    own = tmp_path / "own"
+    subprocess.run([sys.executable, "-m", "venv", own], check=True)
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "TMPDIR": os.environ.get("TMPDIR", "/tmp")}
+    run([own / "bin/python", "-m", "pip", "install", "--quiet", ROOT / "python"], tmp_path, **environment)
+    run([own / "bin/python", "-c", PREDICT, package(SUM), package(WEIGHTS)], tmp_path)
+
+
 def test_name_and_size(wheel):
     assert "-cp310-abi3-" in wheel.name
     assert "none-any" not in wheel.name
