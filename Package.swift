@@ -13,12 +13,12 @@ let oneDNN = said ?? (hasFetched ? "fetched" : "0")
 // Unsafe flags stand only in a checkout that build.sh prepared: packages that depend on Martlet never see them.
 let isPrepared = hasFetched || said == "fetched"
 let headers: [SwiftSetting] = oneDNN == "fetched" ? [.unsafeFlags(["-Xcc", "-I" + fetched + "/include"])] : []
-let places = ["$ORIGIN"] + (oneDNN == "fetched" ? ["$ORIGIN/../../../.deps/onednn/lib"] : [])
-let library: [LinkerSetting] =
-    isPrepared && oneDNN != "0"
-    ? [
-        .unsafeFlags(["-L" + fetched + "/lib"] + places.flatMap { ["-Xlinker", "-rpath", "-Xlinker", $0] })
-    ] : []
+// The location is absolute, so that a program of a package that depends on this checkout finds it, too. An RPATH, unlike
+// a RUNPATH, holds for what oneDNN itself needs.
+let rpaths: [String] =
+    ["$ORIGIN", fetched + "/lib"].flatMap { ["-Xlinker", "-rpath", "-Xlinker", $0] }
+    + ["-Xlinker", "--disable-new-dtags"]
+let library: [LinkerSetting] = oneDNN == "fetched" ? [.unsafeFlags(["-L" + fetched + "/lib"] + rpaths)] : []
 let settings: [SwiftSetting] = [.swiftLanguageMode(.v6)] + headers
 
 // Stand-ins for Apple's frameworks, with which their two engines are built and run on Linux: only where a test asks for
@@ -47,7 +47,12 @@ let metal: [Target.Dependency] =
     hasShims ? ["Metal", "MetalPerformanceShaders", "MetalPerformanceShadersGraph"] : []
 let coreML: [Target.Dependency] = hasShims ? ["CoreML", "CoreVideo", "Metal"] : []
 
-let engine = settings + (oneDNN != "0" ? [.define("ONEDNN")] : [])
+// Each with its type: Swift 6.0 takes minutes over one long expression.
+let engine: [SwiftSetting] = settings + (oneDNN != "0" ? [.define("ONEDNN")] : [])
+let language: [SwiftSetting] = settings + (hasShims ? [.define("MARTLET_SHIMS")] : [])
+let kernels: [CSetting] = isPrepared ? [.unsafeFlags(["-O3"])] : []
+let oneDNNModule: [Target.Dependency] = oneDNN != "0" ? ["COneDNN"] : []
+let portable: [Target.Dependency] = ["Runtime", "MIL", "Passes"]
 
 let package = Package(
     name: "martlet",
@@ -57,20 +62,18 @@ let package = Package(
         .library(name: "martlet-c", type: .dynamic, targets: ["CInterface"]),
     ],
     targets: [
-        .target(name: "MIL", swiftSettings: settings + (hasShims ? [.define("MARTLET_SHIMS")] : [])),
+        .target(name: "MIL", swiftSettings: language),
         .target(name: "Passes", dependencies: ["MIL"], swiftSettings: settings),
         .target(name: "ModelFiles", dependencies: ["MIL", "Passes"], swiftSettings: settings),
         .target(name: "Runtime", dependencies: ["MIL", "Passes"], swiftSettings: settings),
-        .target(name: "CKernels", cSettings: isPrepared ? [.unsafeFlags(["-O3"])] : []),
+        .target(name: "CKernels", cSettings: kernels),
         .target(
-            name: "CPUEngine",
-            dependencies: ["Runtime", "MIL", "Passes", "CKernels"] + (oneDNN != "0" ? ["COneDNN"] : []),
-            swiftSettings: engine, linkerSettings: library),
+            name: "CPUEngine", dependencies: portable + ["CKernels"] + oneDNNModule, swiftSettings: engine,
+            linkerSettings: library),
         .target(name: "MSL", dependencies: ["Runtime", "MIL"], swiftSettings: settings),
-        .target(name: "MetalEngine", dependencies: ["Runtime", "MIL", "Passes"] + metal, swiftSettings: settings),
+        .target(name: "MetalEngine", dependencies: portable + metal, swiftSettings: settings),
         .target(
-            name: "CoreMLEngine", dependencies: ["Runtime", "MIL", "Passes", "ModelFiles"] + coreML,
-            swiftSettings: settings),
+            name: "CoreMLEngine", dependencies: portable + ["ModelFiles"] + coreML, swiftSettings: settings),
         .target(
             name: "Martlet",
             dependencies: [
@@ -99,5 +102,6 @@ let package = Package(
             name: "ModelFilesTests", dependencies: ["ModelFiles", "MIL"], path: "tests/swift/ModelFilesTests",
             exclude: ["data"], swiftSettings: settings),
     ]
-        + shims + (oneDNN != "0" ? [.systemLibrary(name: "COneDNN")] : [])
 )
+package.targets += shims
+if oneDNN != "0" { package.targets.append(.systemLibrary(name: "COneDNN")) }

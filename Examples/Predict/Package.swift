@@ -6,13 +6,6 @@ let package = Package(
     platforms: [.macOS(.v15)],
     dependencies: [.package(name: "martlet", path: "../..")],
     targets: [
-        .executableTarget(
-            name: "predict", dependencies: [.product(name: "Martlet", package: "martlet")],
-            linkerSettings: [
-                // Where build.sh put oneDNN, seen from .build/<platform>/<configuration>.
-                .unsafeFlags(
-                    ["-Xlinker", "-rpath", "-Xlinker", "$ORIGIN/../../../../../.deps/onednn/lib"],
-                    .when(platforms: [.linux]))
-            ])
+        .executableTarget(name: "predict", dependencies: [.product(name: "Martlet", package: "martlet")])
     ]
 )

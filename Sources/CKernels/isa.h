@@ -16,6 +16,25 @@
 #define MK_JOIN(name, suffix) MK_JOIN_(name, suffix)
 #define MK(name) MK_JOIN(name, MK_SUFFIX)
 
+// The clang of Swift 6.0 lacks this one. sqrtf may set errno, which costs the vector form of such a loop.
+#if !__has_builtin(__builtin_elementwise_sqrt)
+#include <math.h>
+#include <string.h>
+MK_INLINE void mk_roots(void *lanes, size_t bytes, int wide) {
+    for (size_t at = 0; at < bytes; at += wide ? 8 : 4) {
+        double d;
+        float f;
+        memcpy(wide ? (void *)&d : (void *)&f, (char *)lanes + at, wide ? 8 : 4);
+        if (wide) d = sqrt(d); else f = sqrtf(f);
+        memcpy((char *)lanes + at, wide ? (void *)&d : (void *)&f, wide ? 8 : 4);
+    }
+}
+#define __builtin_elementwise_sqrt(x) ({ \
+    __typeof__((x) + 0) mk_root = (x); \
+    mk_roots(&mk_root, sizeof mk_root, _Generic(mk_root, double: 1, default: 0)); \
+    mk_root; })
+#endif
+
 enum { MK_BASE, MK_AVX2, MK_AVX512 };
 
 // The widest set of this processor that MK_ISA_LIMIT allows. That environment variable, 0 for MK_BASE or 1 for MK_AVX2, is

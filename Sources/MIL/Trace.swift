@@ -52,7 +52,7 @@ public final class Trace: Sendable {
         }
     }
 
-    private func change<Answer>(_ body: (inout sending State) throws -> sending Answer) throws -> sending Answer {
+    private func change<Answer: Sendable>(_ body: (inout State) throws -> Answer) throws -> Answer {
         try state.withLock { state in
             guard !state.isEnded else { throw Failure(.invalidArgument, "The trace has ended; begin a new one.") }
             return try body(&state)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import shlex
 import statistics
 import sys
 import time
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import martlet
+from martlet import _flags
 from martlet import model as models
 from martlet._native import answer, lib, library_path
 from martlet._printable import printable, rich_text
@@ -129,8 +131,22 @@ def select(op: str, shape: str, dtype: str, as_json: bool) -> None:
 
 
 @command
-def info(as_json: bool) -> None:
-    """Show the build and the machine."""
+@click.option("--cflags", is_flag=True, help="Print the flags that compile a C program with martlet.h.")
+@click.option("--libs", is_flag=True, help="Print the flags that link it.")
+@click.option("--pkg-config-path", is_flag=True, help="Print the folder of martlet.pc.")
+def info(cflags: bool, libs: bool, pkg_config_path: bool, as_json: bool) -> None:
+    """Show the build and the machine, or what a C compiler needs to know."""
+    if cflags or libs or pkg_config_path:
+        asked = {
+            "cflags": _flags.cflags() if cflags else [],
+            "libs": _flags.libs() if libs else [],
+            "pkg_config_path": [_flags.pkg_config_path()] if pkg_config_path else [],
+        }
+        if as_json:
+            write_json({name: flags for name, flags in asked.items() if flags})
+        else:
+            click.echo(shlex.join(flag for flags in asked.values() for flag in flags))
+        return
     found = {**martlet.info(), "python_package": martlet.__version__, "library": str(library_path())}
     if as_json:
         write_json(found)

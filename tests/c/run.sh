@@ -2,7 +2,8 @@
 # Tests the built library from C: the exports against martlet.h, then test_martlet.c.
 #
 # usage: tests/c/run.sh [LIBRARY [MODEL.mlpackage [INPUTS.bin EXPECTED.bin]]]
-# LIBRARY is libmartlet-c.so (or .dylib); without it, the one of the release build, else of the debug build.
+# LIBRARY is python/martlet/libmartlet.so (or .dylib), or libmartlet-c.so of a plain `swift build`; without it, the first of
+# these that is there.
 # CC, CFLAGS and LDFLAGS are passed on; for the thread sanitizer take the clang of the Swift toolchain,
 # -fsanitize=thread, and -ldispatch -lBlocksRuntime of that toolchain.
 set -eu
@@ -11,18 +12,20 @@ root=$(cd "$here/../.." && pwd)
 
 library=${1:-}
 if [ -z "$library" ]; then
-    for candidate in "$root"/.build/release/libmartlet-c.* "$root"/.build/debug/libmartlet-c.*; do
+    for candidate in "$root"/python/martlet/libmartlet.* "$root"/.build/release/libmartlet-c.* \
+        "$root"/.build/debug/libmartlet-c.*; do
         case $candidate in *.so | *.dylib) [ -e "$candidate" ] && library=$candidate && break ;; esac
     done
 fi
-[ -n "$library" ] || { echo "no library: run 'swift build --product martlet-c' first" >&2; exit 1; }
+[ -n "$library" ] || { echo "no library: run ./build.sh first" >&2; exit 1; }
 [ $# -gt 0 ] && shift
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # Every function of the header is exported, and no other function with its prefix.
 grep -o 'mlt_[a-z_]*(' "$root/Sources/CHeader/include/martlet.h" | tr -d '(' | sort -u > "$work/header"
-nm -g "$library" | sed -n 's/.* T _\{0,1\}\(mlt_[a-z_]*\)$/\1/p' | sort -u > "$work/exports"
+case $library in *.so) dynamic=-D ;; *) dynamic= ;; esac
+nm -g $dynamic "$library" | sed -n 's/.* T _\{0,1\}\(mlt_[a-z_]*\)$/\1/p' | sort -u > "$work/exports"
 if ! diff "$work/header" "$work/exports" > "$work/difference"; then
     echo "martlet.h (<) and the exports (>) differ:" >&2
     cat "$work/difference" >&2

@@ -181,8 +181,8 @@ extension CPUKernels {
         func size(_ dimensions: [Int]) -> Int64 { Int64(dimensions.map { source.shape[$0] }.reduce(1, *)) }
         // Kept axes must come out in row-major order; the reduced ones may lie in front, between or behind.
         for place in 0...kept.count {
-            let order = kept[..<place] + axes + kept[place...]
-            if source.isDense(order: Array(order)) {
+            let order = Array(kept[..<place]) + axes + Array(kept[place...])
+            if source.isDense(order: order) {
                 return (source, size(Array(kept[..<place])), size(axes), size(Array(kept[place...])))
             }
         }

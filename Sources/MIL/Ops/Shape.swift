@@ -302,7 +302,7 @@ extension OpTable {
     }
 
     private static func inserted(_ shape: [Int], _ axis: Int, _ size: Int) -> [Int] {
-        shape[..<axis] + [size] + shape[axis...]
+        Array(shape[..<axis]) + [size] + shape[axis...]
     }
 
     /// The length of one axis of slice_by_size, checked against the shape.
