@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 from typing import Any, NoReturn
 
 from martlet import errors
@@ -17,7 +18,7 @@ try:
 except ImportError as error:
     raise ImportError("this copy of martlet is not built: run ./build.sh in its repository") from error
 
-__all__ = ["answer", "check", "fail", "ffi", "lib", "library_path", "own", "ready", "text"]
+__all__ = ["answer", "called_back", "check", "fail", "ffi", "lib", "library_path", "own", "ready", "text"]
 
 FILE_NAME = "libmartlet.dylib" if sys.platform == "darwin" else "libmartlet.so"
 
@@ -63,7 +64,9 @@ ERRORS: dict[int, type[errors.Error]] = {
 
 
 def check(status: int) -> None:
-    """Raises what a status stands for, with the library's own words."""
+    """Raises what a status stands for, with the library's own words; first what a callback raised meanwhile."""
+    if RAISED.escaped is not None:
+        RAISED.raise_escaped()
     if status:
         message = ffi.string(lib.mlt_last_error()).decode(errors="replace")
         cause = RAISED.take(message) if status == lib.MLT_CALLBACK else None
@@ -75,6 +78,8 @@ class Raised(threading.local):
 
     error: BaseException | None = None
     words = ""
+    escaped: BaseException | None = None
+    """What a callback did not catch itself, such as Ctrl-C at its first line. C cannot be told of it."""
 
     def keep(self, error: BaseException, words: str) -> None:
         self.error, self.words = error, words
@@ -88,8 +93,24 @@ class Raised(threading.local):
             raise error
         return error
 
+    def escape(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        """What cffi calls where a callback raised: the first exception waits for the library to return."""
+        if self.escaped is None:
+            self.escaped = error
+
+    def raise_escaped(self) -> NoReturn:
+        error, self.escaped = self.escaped, None
+        assert error is not None
+        raise error
+
 
 RAISED = Raised()
+
+
+def called_back(kind: str, function: Callable[..., Any], error: int | None = None) -> Any:
+    """A C function over a Python one. What that raises, Ctrl-C included, is raised where the library was called, once
+    it has returned; until then C gets `error`."""
+    return ffi.callback(kind, function, error=error, onerror=RAISED.escape)
 
 
 def fail() -> NoReturn:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from martlet import _call
-from martlet._native import RAISED, Process, check, ffi, lib, ready
+from martlet._native import RAISED, Process, called_back, check, ffi, lib, ready
 from martlet.errors import InvalidArgumentError, NotFoundError, UnsupportedError, WrongTypeError
 from martlet.ports import MIL_NAMES
 
@@ -509,8 +509,8 @@ def number_of(context: Any, cast: Callable[..., Any] = ffi.cast, whole: type[int
 # One of each for all ops: the context is the number of the op's entry. cffi takes Python's lock for them.
 ENTRIES: dict[int, Entry] = {}
 NUMBERS = itertools.count(1)
-RUN = immortal(ffi.callback("mlt_custom_run", run, error=1))
-INFER = immortal(ffi.callback("mlt_custom_infer", infer, error=1))
+RUN = immortal(called_back("mlt_custom_run", run, error=1))
+INFER = immortal(called_back("mlt_custom_infer", infer, error=1))
 RELEASE = immortal(ffi.callback("void(void *)", functools.partial(release, entries=ENTRIES, number=number_of)))
 
 

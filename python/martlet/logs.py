@@ -7,7 +7,7 @@ import logging
 import os
 from typing import Any
 
-from martlet._native import Process, ffi, lib
+from martlet._native import Process, called_back, ffi, lib
 
 __all__ = ["logger"]
 
@@ -38,12 +38,14 @@ class Lines(logging.StreamHandler):  # type: ignore[type-arg]
             super().emit(record)
 
 
-@ffi.callback("void(int32_t, const char *, void *)")  # type: ignore[untyped-decorator]
 def forward(level: int, message: Any, _: Any) -> None:
     """One line of the library's. Which ones are shown, Python's logging decides."""
     number = LEVELS.get(level, logging.DEBUG)
     if logger.isEnabledFor(number):
         logger.log(number, "%s", ffi.string(message).decode(errors="replace"))
+
+
+FORWARD = called_back("void(int32_t, const char *, void *)", forward)
 
 
 def start() -> None:
@@ -54,7 +56,7 @@ def start() -> None:
         lines = Lines()
         lines.setFormatter(logging.Formatter("martlet: %(levelname)s: %(message)s"))
         logger.addHandler(lines)
-    lib.mlt_set_log(forward, ffi.NULL, lib.MLT_LOG_DEBUG)
+    lib.mlt_set_log(FORWARD, ffi.NULL, lib.MLT_LOG_DEBUG)
     atexit.register(stop)
 
 
