@@ -283,5 +283,6 @@ private final class Trial {
 }
 
 private func percent(_ part: Double) -> String {
-    part.isFinite ? "\(Int((min(part, 1e6) * 100).rounded())) %" : "any amount"
+    guard part.isFinite else { return "any amount" }
+    return part < 10 ? "\(Int((part * 100).rounded())) %" : "a factor of \(Int(min(part, 1e9).rounded()) + 1)"
 }

@@ -34,7 +34,8 @@ NO, FAILED, INTERRUPTED = 1, 3, 130
 EPILOG = """\b
 Exit statuses:
   0    done
-  1    done, and the answer is no: a rule of `explain --fail-on` is broken, or `calibrate` kept nothing
+  1    done, and the answer is no: a rule of `explain --fail-on` is
+       broken, or `calibrate` kept nothing
   2    the command line is wrong
   3    an error: no such file, a broken or unsupported model, a full disk
   130  interrupted by Ctrl-C; what was measured until then is shown

@@ -318,23 +318,26 @@ class ModelExplanation:
 
 
 COLOURS = {"Neural Engine": "#d9f0d3", "GPU": "#fde3c8", "CPU": "#dbe9f6"}
-# On a narrow screen each row is a block of "name: value" lines.
+# No word is broken but names that may be of any length. On a narrow screen each row is a block of "name: value" lines.
 STYLE = """
 :root{color-scheme:light dark;--text:#111;--page:#fff;--line:#ddd;--link:#0550ae}
 @media(prefers-color-scheme:dark){:root{--text:#e6e6e6;--page:#16181c;--line:#3a3f47;--link:#8ab4f8}}
 body{font:14px/1.4 system-ui,sans-serif;margin:2em auto;padding:0 1.5em;max-width:110em;color:var(--text);
 background:var(--page)}
 a{color:var(--link)}
-h1,p,td{overflow-wrap:anywhere}
+h1,p{overflow-wrap:anywhere}
+td,th{overflow-wrap:break-word}
+td[data-label="output"],td[data-label="cheapest rewrite"]{overflow-wrap:anywhere;min-width:8em}
+code{white-space:nowrap}
 table{border-collapse:collapse;width:100%}
 td,th{padding:.25em .6em;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
 th{position:sticky;top:0;background:var(--page)}
-@media(max-width:760px){
+@media(max-width:1000px){
 body{margin:1em auto;padding:0 1em}
 thead{display:none}
 table,tbody,tr,td{display:block}
 tr{padding:.6em 0;border-bottom:1px solid var(--line)}
-td{border:0;padding:.1em 0 .1em 8.5em;min-height:1.4em;position:relative}
+td{border:0;padding:.1em 0 .1em 8.5em;min-height:1.4em;position:relative;overflow-wrap:anywhere}
 td:empty{display:none}
 td::before{content:attr(data-label);position:absolute;left:0;width:8em;opacity:.65}
 }

@@ -298,7 +298,9 @@ class Model:
             for side, ports in zip(("input", "output", "state"), (*self._sides, self.states), strict=True)
             for each in ports
         ]
-        title = escape(self.metadata.get("short_description") or self._info.get("path") or "Model")
+        title = escape(
+            self.metadata.get("short_description") or os.path.basename(self._info.get("path") or "") or "Model"
+        )
         head = ("", "name", "kind", "dtype", "shape", "description")
         return f"<p><b>{title}</b>: {escape(self.function)} on {escape(self.device)}</p>{html_table(head, rows)}"
 
