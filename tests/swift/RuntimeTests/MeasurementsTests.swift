@@ -41,7 +41,7 @@ private let withoutTime = Measurements(machine: .this).json.description.replacin
 extension Calibration.Outcome {
     /// The measurements, which must be fit to keep.
     fileprivate func believed() throws -> Measurements {
-        #expect(objection == nil)
+        if let objection { throw Failure(.unsupported, objection) }
         return measurements
     }
 }
@@ -72,7 +72,7 @@ extension Calibration.Outcome {
         let far = TimedDevice(
             name: "metal", clock: clock, kind: .metal, cost: .init(start: 2e-5, perWork: 4e-14), perByte: 1e-12,
             isHostMemory: false)
-        let measured = Calibration(
+        let measured = try Calibration(
             devices: [host, far], machine: somewhere, quick: quick, clock: clock.clock
         ).run().believed()
         for type in [
