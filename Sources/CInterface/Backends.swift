@@ -138,22 +138,28 @@ public func mlt_profile_trace(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ re
 // MARK: Disk and log
 
 @_cdecl("mlt_disk_cache")
-public func mlt_disk_cache(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ action: UnsafePointer<CChar>?) -> mlt_status
-{
+public func mlt_disk_cache(
+    _ out: UnsafeMutablePointer<OpaquePointer?>?, _ action: UnsafePointer<CChar>?, _ kind: UnsafePointer<CChar>?
+) -> mlt_status {
     status {
         try give(out) {
-            guard let cache = DiskCache.standard else {
-                throw Failure(.notFound, "There is no folder for caches: set MARTLET_CACHE to one.")
-            }
-            switch try text(action, "action") {
-            case "list": return TextObject(answer(of: cache).description)
-            case "size": return TextObject(answer(of: cache, cache.size).description)
-            case "clear": return TextObject(answer(of: cache, cache.clear()).description)
-            case let other:
-                throw Failure(.invalidArgument, "The action is '\(other)'; it must be 'list', 'size' or 'clear'.")
+            let (action, kind) = (try text(action, "action"), try kind.map(readKind))
+            let kept = KeptFiles(in: try .ofUser())
+            switch action {
+            case "list": return TextObject(answer(of: kept, kept.list(kind)).description)
+            case "size": return TextObject(answer(of: kept, sizesOf: kept.list(kind)).description)
+            case "clear": return TextObject(answer(of: kept, sizesOf: kept.clear(kind)).description)
+            default: throw Failure(.invalidArgument, "The action is '\(action)'; it must be 'list', 'size' or 'clear'.")
             }
         }
     }
+}
+
+private func readKind(_ chars: UnsafePointer<CChar>) throws -> KeptFiles.Kind {
+    let name = try text(chars, "kind")
+    if let kind = KeptFiles.Kind(rawValue: name) { return kind }
+    let kinds = KeptFiles.Kind.allCases.map { "'\($0.rawValue)'" }.joined(separator: ", ")
+    throw Failure(.invalidArgument, "The kind is '\(name)'; it must be one of \(kinds).")
 }
 
 public typealias LogCallback = @convention(c) (Int32, UnsafePointer<CChar>?, UnsafeMutableRawPointer?) -> Void
@@ -303,22 +309,33 @@ private func answer(of profile: Profile) -> JSON {
     ]
 }
 
-private func answer(of cache: DiskCache) -> JSON {
+private func answer(of kept: KeptFiles, _ items: [KeptFiles.Item]) -> JSON {
     [
-        "folder": .string(cache.folder),
+        "folder": .string(kept.folder.path),
         "entries": .array(
-            cache.list().map {
+            items.map {
                 [
-                    "key": .string($0.key), "bytes": .integer($0.bytes),
-                    "last_used": .number(Double($0.lastUsed) / 1e9),
+                    "kind": .string($0.kind.rawValue), "name": .string($0.name), "path": .string($0.path),
+                    "bytes": .integer($0.bytes), "time": .number(Double($0.time) / 1e9),
                 ]
             }),
     ]
 }
 
-private func answer(of cache: DiskCache, _ size: (entries: Int, bytes: Int)) -> JSON {
-    [
-        "folder": .string(cache.folder), "entries": .integer(size.entries), "bytes": .integer(size.bytes),
-        "max_entries": .integer(cache.maxEntries), "max_bytes": .integer(cache.maxBytes),
-    ]
+private func answer(of kept: KeptFiles, sizesOf items: [KeptFiles.Item]) -> JSON {
+    func sizes(_ items: [KeptFiles.Item]) -> [JSON.Member] {
+        [
+            JSON.Member("entries", .integer(items.count)),
+            JSON.Member("bytes", .integer(items.reduce(0) { $0 + $1.bytes })),
+        ]
+    }
+    let kinds = KeptFiles.Kind.allCases.map { kind in
+        JSON.Member(kind.rawValue, .object(sizes(items.filter { $0.kind == kind })))
+    }
+    return .object(
+        [JSON.Member("folder", .string(kept.folder.path))] + sizes(items) + [
+            JSON.Member("kinds", .object(kinds)),
+            JSON.Member("max_compiled_entries", .integer(kept.compiled.maxEntries)),
+            JSON.Member("max_compiled_bytes", .integer(kept.compiled.maxBytes)),
+        ])
 }

@@ -9,17 +9,22 @@ public func mlt_rules(_ out: UnsafeMutablePointer<OpaquePointer?>?) -> mlt_statu
     status { try give(out) { TextObject(rulesAnswer().description) } }
 }
 
+/// Called before each run of an explanation; an answer other than 0 ends the runs.
+public typealias ExplainProgress = @convention(c) (UnsafeMutableRawPointer?, Int32, Int32) -> Int32
+
 @_cdecl("mlt_explain")
 public func mlt_explain(
     _ out: UnsafeMutablePointer<OpaquePointer?>?, _ model: OpaquePointer?, _ device: UnsafePointer<CChar>?,
-    _ function: UnsafePointer<CChar>?, _ runs: Int32
+    _ function: UnsafePointer<CChar>?, _ runs: Int32, _ progress: ExplainProgress?, _ context: UnsafeMutableRawPointer?
 ) -> mlt_status {
     status {
         try give(out) {
             let device = try device.map { try text($0, "name of the device") }
             let function = try function.map { try text($0, "name of the function") }
             return try handles.use(model, as: ModelObject.self) {
-                let found = try $0.model.explain(device: device, function: function, runs: Int(runs))
+                let found = try $0.model.explain(device: device, function: function, runs: Int(runs)) { done in
+                    progress?(context, Int32(clamping: done), runs) ?? 0 == 0
+                }
                 return TextObject(answer(of: found, path: $0.path).description)
             }
         }

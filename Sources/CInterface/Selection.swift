@@ -84,24 +84,28 @@ public typealias CalibrationProgress =
 
 @_cdecl("mlt_calibrate")
 public func mlt_calibrate(
-    _ out: UnsafeMutablePointer<OpaquePointer?>?, _ quick: Int32, _ progress: CalibrationProgress?,
-    _ context: UnsafeMutableRawPointer?
+    _ out: UnsafeMutablePointer<OpaquePointer?>?, _ quick: Int32, _ tolerance: Double,
+    _ progress: CalibrationProgress?, _ context: UnsafeMutableRawPointer?
 ) -> mlt_status {
     status {
         try give(out) {
+            guard tolerance >= 0 else { throw wrong("The tolerance is \(tolerance); it must be at least 0.") }
             var wasEnded = false
             let start = nanoseconds()
-            let measurements = Calibration(devices: allDevices(), machine: .this, quick: quick != 0).run {
-                done, total, next in
+            let calibration = Calibration(
+                devices: allDevices(), machine: .this, quick: quick != 0, tolerance: tolerance)
+            let outcome = calibration.run { done, total, next in
                 wasEnded =
                     next.withCString { progress?(context, Int32(clamping: done), Int32(clamping: total), $0) } ?? 0 != 0
                 return !wasEnded
             }
             guard !wasEnded else { throw Failure(.invalidArgument, "The calibration was ended; nothing is kept.") }
             let seconds = Double(nanoseconds() - start) / 1e9
-            var answer = measurements.json.members ?? []
+            let path = try outcome.objection == nil ? outcome.measurements.adopt() : nil
+            var answer = outcome.measurements.json.members ?? []
             answer += [
-                JSON.Member("path", .string(try measurements.adopt())), JSON.Member("seconds", .number(seconds)),
+                JSON.Member("path", .text(path)), JSON.Member("objection", .text(outcome.objection)),
+                JSON.Member("seconds", .number(seconds)),
             ]
             return TextObject(JSON.object(answer).description)
         }
@@ -265,6 +269,7 @@ private func answer(of explanation: Explanation, _ object: SelectorObject) -> JS
         "devices": .array(explanation.candidates.map(answer)),
         "measurements": [
             "path": .text(object.stored.path), "used": .bool(choice?.basis == .measured),
+            "measured_at": object.stored.measurements.map { .integer($0.measuredAt) } ?? .null,
             "reason": .text(object.stored.reason),
         ],
     ]

@@ -23,13 +23,16 @@ public struct StoredMeasurements: Sendable {
 }
 
 extension Measurements {
+    static let filePrefix = "measurements-"
+    static let largestFile = 1 << 20
+
     /// What an earlier calibration of this machine and version kept. Never fails: a broken or foreign file gives a reason.
     public static func stored(in folder: CacheFolder? = nil) -> StoredMeasurements {
         var path: String?
         do {
             let folder = try folder ?? .ofUser()
             path = folder.path + "/" + Machine.this.fileName
-            guard let bytes = try folder.read(Machine.this.fileName, limit: 1 << 20) else {
+            guard let bytes = try folder.read(Machine.this.fileName, limit: largestFile) else {
                 return StoredMeasurements(
                     path: path, measurements: nil, reason: "nothing is measured; `martlet calibrate` does that")
             }
@@ -71,7 +74,7 @@ extension Measurements.Machine {
     var fileName: String {
         let words = [processor, "\(processors)", isa, system, version].joined(separator: "\n")
         let hash = words.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
-        return "measurements-\(String(hash, radix: 16)).json"
+        return "\(Measurements.filePrefix)\(String(hash, radix: 16)).json"
     }
 
     private static let systemName: String = {
@@ -99,6 +102,7 @@ extension Measurements {
                     JSON.Member("isa", .string(machine.isa)), JSON.Member("system", .string(machine.system)),
                     JSON.Member("version", .string(machine.version)),
                 ])),
+            JSON.Member("measured_at", .integer(measuredAt)),
             JSON.Member("dispatch", object(dispatch, JSON.number)),
             JSON.Member("copies", object(copies, JSON.number)), JSON.Member("gaps", object(gaps, JSON.string)),
             JSON.Member(
@@ -130,10 +134,13 @@ extension Measurements {
                     start: try time(member.value["a"], "a"), perWork: try time(member.value["b"], "b"))
             }
         }
+        guard let measuredAt = json["measured_at"]?.integer, measuredAt >= 0 else {
+            throw Failure(.malformed, "It has no 'measured_at', the time of the measurement; calibrate again.")
+        }
         let gaps = try members(json["gaps"], "gaps").reduce(into: [:]) { $0[$1.name] = $1.value.string ?? "" }
         self.init(
-            machine: machine, costs: costs, dispatch: try numbers("dispatch"), copies: try numbers("copies"), gaps: gaps
-        )
+            machine: machine, measuredAt: measuredAt, costs: costs, dispatch: try numbers("dispatch"),
+            copies: try numbers("copies"), gaps: gaps)
     }
 }
 

@@ -96,12 +96,13 @@ public final class DiskCache: Sendable {
         discard(key)
     }
 
-    /// Removes all entries and what broken processes left, and says how much that was.
+    /// Removes the entries of the keys that are wanted, by default all, and what broken processes left. Answers how much
+    /// that was.
     @discardableResult
-    public func clear() -> (entries: Int, bytes: Int) {
+    public func clear(where isWanted: (_ key: String) -> Bool = { _ in true }) -> (entries: Int, bytes: Int) {
         System.locked(folder + "/.lock-room") {
-            let size = size
-            for name in System.names(in: folder) where !name.hasPrefix(".") { discard(name) }
+            let size = list().filter { isWanted($0.key) }.reduce((0, 0)) { ($0.0 + 1, $0.1 + $1.bytes) }
+            for name in System.names(in: folder) where !name.hasPrefix(".") && isWanted(name) { discard(name) }
             removeLeftovers(olderThan: 0)
             return size
         }

@@ -2,6 +2,8 @@
 public struct Measurements: Sendable, Hashable {
     /// Where it was measured.
     public var machine: Machine
+    /// When it was measured, in seconds since 1970.
+    public var measuredAt: Int
     /// What each class of work costs on each device, by the device's name.
     public var costs: [String: [OperationType: Cost]]
     /// Seconds to start an operation that does nothing, by the device's name.
@@ -39,10 +41,11 @@ public struct Measurements: Sendable, Hashable {
     }
 
     public init(
-        machine: Machine, costs: [String: [OperationType: Cost]] = [:], dispatch: [String: Double] = [:],
-        copies: [String: Double] = [:], gaps: [String: String] = [:]
+        machine: Machine, measuredAt: Int = 0, costs: [String: [OperationType: Cost]] = [:],
+        dispatch: [String: Double] = [:], copies: [String: Double] = [:], gaps: [String: String] = [:]
     ) {
         self.machine = machine
+        self.measuredAt = measuredAt
         self.costs = costs
         self.dispatch = dispatch
         self.copies = copies

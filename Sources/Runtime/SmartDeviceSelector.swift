@@ -280,6 +280,9 @@ private struct Decision {
             let changes = chosen.device.changesResults ? ", whose numeric mode changes results" : ""
             return "pinned: \(profile.op ?? profile.type.rawValue) runs on \(chosen.device.name)\(changes)"
         case .measured: return (unused ?? "") + "measured: " + measuredWords(chosen)
+        case .prior where onlyCPUs:
+            // `explain` and the list of devices have the reasons why others are not there.
+            return (unused.map { $0 + "\(chosen.device.name) is " } ?? "") + "the only kind of device here"
         case .prior: return (unused ?? "") + "prior: " + priorWords(chosen)
         }
     }
@@ -288,9 +291,8 @@ private struct Decision {
         let costs = candidates.filter { $0.standing == .eligible }.compactMap { candidate in
             candidate.seconds.map { "\(candidate.device.name) \(duration($0))" }
         }
-        let only = onlyCPUs ? "; only CPUs are available" : ""
         let stays = kept ? "; \(chosen.device.name) was chosen before and none is better by more than 20 %" : ""
-        return costs.joined(separator: ", ") + stays + only
+        return costs.joined(separator: ", ") + stays
     }
 
     /// The table's row and column, then why each device it names did not come to be.
@@ -302,10 +304,9 @@ private struct Decision {
                 + (candidates.first { $0.device.kind == kind }.map { "\(kind.title) is \($0.words)" }
                     ?? "\(kind.title) is not among the devices")
         }
-        let taken = skipped.isEmpty && !onlyCPUs ? "" : "; \(chosen.device.name) runs it"
-        let only = onlyCPUs ? ", only CPUs are available" : ""
+        let taken = skipped.isEmpty ? "" : "; \(chosen.device.name) runs it"
         return "\(profile.elements) elements are \(size.rawValue): \(wanted.first?.title ?? "CPU")"
-            + skipped.joined() + taken + only
+            + skipped.joined() + taken
     }
 
     private var onlyCPUs: Bool {

@@ -53,15 +53,15 @@ package enum System {
 
     // MARK: Files and folders
 
-    struct Facts {
-        var isFolder: Bool
-        var bytes: Int
+    package struct Facts {
+        package var isFolder: Bool
+        package var bytes: Int
         /// Nanoseconds since 1970.
-        var modified: Int
+        package var modified: Int
     }
 
     /// What lies at a path, links not followed; nil where nothing does.
-    static func facts(_ path: String) -> Facts? {
+    package static func facts(_ path: String) -> Facts? {
         var status = stat()
         guard lstat(path, &status) == 0 else { return nil }
         #if canImport(Darwin)
@@ -74,7 +74,7 @@ package enum System {
             modified: Int(time.tv_sec) &* 1_000_000_000 &+ Int(time.tv_nsec))
     }
 
-    static func names(in folder: String) -> [String] {
+    package static func names(in folder: String) -> [String] {
         guard let stream = opendir(folder) else { return [] }
         defer { closedir(stream) }
         var names: [String] = []
@@ -126,7 +126,7 @@ package enum System {
     }
 
     /// Removes a file, or a folder with all it holds; links are removed, not followed.
-    static func remove(_ path: String) {
+    package static func remove(_ path: String) {
         guard facts(path)?.isFolder == true else {
             unlink(path)
             return

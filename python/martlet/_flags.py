@@ -18,7 +18,7 @@ def cflags() -> list[str]:
 
 def libs() -> list[str]:
     """The linker's flags: the library, and where a program finds it when it runs."""
-    library = library_path()
+    library = Path(library_path())
     return [f"-L{library.parent}", f"-Wl,-rpath,{library.parent}", f"-l{library.stem.removeprefix('lib')}"]
 
 

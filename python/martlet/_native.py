@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any, NoReturn
 
 from martlet import errors
@@ -71,7 +72,9 @@ ERRORS: dict[int, type[errors.Error]] = {
 
 
 def check(status: int) -> None:
-    """Raises what a status stands for, with the library's own words."""
+    """Raises what a status stands for, with the library's own words; first what a callback raised meanwhile."""
+    if RAISED.escaped is not None:
+        RAISED.raise_escaped()
     if status:
         message = ffi.string(lib.mlt_last_error()).decode(errors="replace")
         cause = RAISED.take(message) if status == lib.MLT_CALLBACK else None
@@ -83,6 +86,8 @@ class Raised(threading.local):
 
     error: BaseException | None = None
     words = ""
+    escaped: BaseException | None = None
+    """What a callback did not catch itself, such as Ctrl-C at its first line. C cannot be told of it."""
 
     def keep(self, error: BaseException, words: str) -> None:
         self.error, self.words = error, words
@@ -95,6 +100,16 @@ class Raised(threading.local):
         if not isinstance(error, Exception):
             raise error
         return error
+
+    def escape(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        """What cffi calls where a callback raised: the first exception waits for the library to return."""
+        if self.escaped is None:
+            self.escaped = error
+
+    def raise_escaped(self) -> NoReturn:
+        error, self.escaped = self.escaped, None
+        assert error is not None
+        raise error
 
 
 RAISED = Raised()
@@ -145,19 +160,21 @@ def own(handle: Any) -> Any:
     return ffi.gc(handle, release)
 
 
-def callback(signature: str, at_end: int | None = None) -> Callable[[Callable[..., Any]], Any]:
-    """A decorator that makes a function callable from C until the process ends.
+def callback(signature: str, otherwise: int | None = None, forever: bool = True) -> Callable[[Callable[..., Any]], Any]:
+    """A decorator that makes a function callable from C: until the process ends, or, not `forever`, while it is held.
 
-    The library may call while Python ends, too, when the modules that the function needs are cleared: from then on C is
-    answered `at_end`, and Python's function is not called.
+    What the function raises, Ctrl-C included, is raised where the library was called, once it has returned; C is
+    answered `otherwise`. The library may call while Python ends, too, when the modules that the function needs are
+    cleared: from then on C is answered `otherwise`, and Python's function is not called.
     """
 
     def decorate(function: Callable[..., Any], is_ending: Callable[[], bool] = sys.is_finalizing) -> Any:
         def guarded(*arguments: Any) -> Any:
-            return at_end if is_ending() else function(*arguments)
+            return otherwise if is_ending() else function(*arguments)
 
-        pointer = ffi.callback(signature, guarded, error=at_end)
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(pointer))  # cffi frees the C function with this object
+        pointer = ffi.callback(signature, guarded, error=otherwise, onerror=RAISED.escape)
+        if forever:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(pointer))  # cffi frees the C function with this object
         return pointer
 
     return decorate

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from rich.text import Text
-
-__all__ = ["printable", "rich_text"]
+__all__ = ["printable"]
 
 # Controls, halves of surrogate pairs, and breaks of lines and paragraphs, which terminals act on.
 CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
@@ -30,10 +26,3 @@ def shown(character: str) -> str:
     if unicodedata.category(character) in CATEGORIES or unicodedata.bidirectional(character) in DIRECTIONS:
         return character.encode("unicode_escape", "backslashreplace").decode()
     return character
-
-
-def rich_text(text: object) -> Text:
-    """The text for a table of `rich`, which reads no markup in it."""
-    from rich.text import Text
-
-    return Text(printable(str(text)))

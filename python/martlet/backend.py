@@ -23,6 +23,7 @@ from martlet.library import devices
 from martlet.model import Model, encoded, read
 from martlet.profiling import Profile
 from martlet.selector import DescribedDevice
+from martlet.tables import html_table
 from martlet.tensor import Tensor
 from martlet.tracing import traced
 
@@ -93,7 +94,7 @@ class CoreMLBackendConfig:
         return CoreMLBackendConfig, tuple(self.to_dict().values())
 
     def _repr_html_(self) -> str:
-        return html_table(self.to_dict())
+        return html_table(("", ""), self.to_dict().items())
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ class BackendStats:
         return asdict(self) | {"cache_hit_rate": self.cache_hit_rate(), "fallback_rate": self.fallback_rate()}
 
     def _repr_html_(self) -> str:
-        return html_table(self.to_dict())
+        return html_table(("", ""), self.to_dict().items())
 
 
 class CoreMLBackend:
@@ -388,12 +389,3 @@ def flat(values: Iterable[Any]) -> Iterator[Any]:
             yield from value
         else:
             yield value
-
-
-def html_table(rows: dict[str, Any]) -> str:
-    """Names and values for a notebook."""
-    body = "".join(
-        f"<tr><td style='text-align:left'>{escape(name)}</td><td style='text-align:left'>{escape(str(value))}</td></tr>"
-        for name, value in rows.items()
-    )
-    return f"<table><tbody>{body}</tbody></table>"

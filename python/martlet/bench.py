@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,13 +18,13 @@ from martlet import functional
 from martlet.errors import InvalidArgumentError, UnsupportedError
 from martlet.library import devices, get_num_threads
 from martlet.selector import OperationProfile, SmartDeviceSelector
+from martlet.tables import Table
 from martlet.tensor import Tensor
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from rich.table import Table
 else:  # imported when one is made
-    Figure = Table = Any
+    Figure = Any
 
 __all__ = ["OPERATIONS", "SIZES", "Measured", "Operation", "OpsBenchmark", "measure_ops"]
 
@@ -122,19 +121,9 @@ class OpsBenchmark:
         return ["op", "size", *self.columns, "chosen"]
 
     def table(self) -> Table:
-        """The milliseconds as a table of `rich`."""
-        from rich.table import Table
-
-        table = Table(title=f"milliseconds, medians, {self.threads} threads, float32", box=None, padding=(0, 1))
-        for name in self.head:
-            table.add_column(name, justify="left" if name in ("op", "chosen") else "right")
-        last = None
-        for row in self.rows:
-            if last not in (None, row[0]):
-                table.add_section()
-            last = row[0]
-            table.add_row(*row)
-        return table
+        """The milliseconds as a table to print."""
+        title = f"milliseconds, medians, {self.threads} threads, float32"
+        return Table(self.head, self.rows, title=title, right=self.columns)
 
     def plot(self, least: bool = False) -> Figure:
         """Time by size, one picture an op, both axes logarithmic. It needs matplotlib.
@@ -167,10 +156,11 @@ class OpsBenchmark:
     def __repr__(self) -> str:
         return f"<OpsBenchmark: {len(self.results)} times {', '.join(self.columns)}>"
 
+    def __str__(self) -> str:
+        return str(self.table())
+
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{escape(each)}</th>" for each in self.head)
-        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in self.rows)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return self.table()._repr_html_()
 
 
 def measure_ops(
@@ -190,7 +180,8 @@ def measure_ops(
         ops: Names out of `OPERATIONS`; by default all.
         turns: Of each candidate; their median counts.
         seconds: The least length of a turn.
-        progress: Called as `progress(done, total, next)` before each op and size.
+        progress: Called as `progress(done, total, next)` before each op and size. If it answers False, the results are
+            those of what is done.
 
     Raises:
         InvalidArgumentError: There is no such op to measure, or a number is not positive.
@@ -202,8 +193,8 @@ def measure_ops(
         raise InvalidArgumentError("Turns must be at least 1, seconds not negative, and sizes at least 8.")
     results = []
     for done, (name, size) in enumerate(pairs := [(name, size) for name in names for size in sizes]):
-        if progress is not None:
-            progress(done, len(pairs), f"{name} {size}")
+        if progress is not None and progress(done, len(pairs), f"{name} {size}") is False:
+            break
         results.append(measured(OPERATIONS[name], size, turns, seconds))
     columns = list(dict.fromkeys(column for each in results for column in each.milliseconds))
     missing = {each["name"]: each["reason"] or "" for each in devices() if not each["available"]}

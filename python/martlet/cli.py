@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 import json
 import shlex
+import signal
 import statistics
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from zipfile import BadZipFile
 
 import click
@@ -22,11 +24,27 @@ import martlet
 from martlet import _flags
 from martlet import model as models
 from martlet._native import answer, lib, library_path
-from martlet._printable import printable, rich_text
+from martlet._printable import printable
+from martlet.model import name_or_null
+from martlet.selector import when
+from martlet.tables import Report, Table
 
 __all__ = ["main"]
 
-COMPLETION = 'Completion in bash: eval "$(_MARTLET_COMPLETE=bash_source martlet)"; zsh and fish likewise.'
+# The statuses that commands end with.
+NO, FAILED, INTERRUPTED = 1, 3, 130
+
+EPILOG = """\b
+Exit statuses:
+  0    done
+  1    done, and the answer is no: a rule of `explain --fail-on` is
+       broken, or `calibrate` kept nothing
+  2    the command line is wrong
+  3    an error: no such file, a broken or unsupported model, a full disk
+  130  interrupted by Ctrl-C; what was measured until then is shown
+
+Completion in bash: eval "$(_MARTLET_COMPLETE=bash_source martlet)"; in zsh and fish with zsh_source and fish_source.
+"""
 
 
 def command(function: Callable[..., Any]) -> click.Command:
@@ -35,7 +53,7 @@ def command(function: Callable[..., Any]) -> click.Command:
 
 
 def guarded_json(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds `--json`; refusals are one line on the error stream, one object with `--json`, status 1."""
+    """Adds `--json`; an error or Ctrl-C is one line on the error stream, and one object with `--json`."""
 
     @functools.wraps(function)
     def guarded(as_json: bool, **options: Any) -> None:
@@ -46,22 +64,85 @@ def guarded_json(function: Callable[..., Any]) -> Callable[..., Any]:
             sys.stdout = None
             raise SystemExit(0) from None
         except (martlet.Error, OSError, ValueError, EOFError, BadZipFile) as error:
-            message = " ".join(str(error).split())
-            if as_json:
-                write_json({"error": {"kind": type(error).__name__, "message": message}})
-            click.echo(f"martlet: {printable(message)}", err=True)
-            raise SystemExit(1) from None
+            stop(error, str(error), FAILED, as_json)
+        except KeyboardInterrupt as interrupt:
+            stop(interrupt, "; ".join(["interrupted", *map(str, interrupt.args)]), INTERRUPTED, as_json)
 
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(guarded)
 
 
+def stop(error: BaseException, words: str, status: int, as_json: bool) -> NoReturn:
+    """Ends the command with one line that says why."""
+    message = " ".join(words.split())
+    if as_json:
+        write_json({"error": {"kind": type(error).__name__, "message": message}})
+    click.echo(f"martlet: {printable(message)}", err=True)
+    raise SystemExit(status) from None
+
+
+class Turns:
+    """The turns of a long command, with a bar. Ctrl-C ends them in order, so that what is done can be shown; a second
+    one ends the command at once."""
+
+    def __init__(self, unit: str, quiet: bool, total: int | None = None) -> None:
+        from tqdm import tqdm  # type: ignore[import-untyped]
+
+        self.interrupted = False
+        self.unit, self.total = unit, total
+        self.bar = tqdm(total=total, unit=unit, leave=False, disable=True if quiet or total == 0 else None)
+
+    def __enter__(self) -> Turns:
+        # Only the main thread may set handlers, and only there does Ctrl-C arrive.
+        if threading.current_thread() is threading.main_thread():
+            self.handler = signal.signal(signal.SIGINT, self.interrupt)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.restore()
+        self.bar.close()
+
+    def interrupt(self, *_: object) -> None:
+        self.interrupted = True
+        self.restore()
+
+    def restore(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, self.handler)
+
+    def __iter__(self) -> Iterator[int]:
+        for turn in range(self.total or 0):
+            if self.interrupted:
+                return
+            yield turn
+            self.bar.update()
+
+    def progress(self, done: int, total: int, name: str = "") -> bool:
+        """For functions that report how far they are, and go on while they get True."""
+        self.bar.total = total
+        self.bar.set_postfix_str(name, refresh=False)
+        self.bar.update(done - self.bar.n)
+        return not self.interrupted
+
+    def finish(self, done: int, total: int) -> None:
+        """Ends the command if it was interrupted, once everything is shown."""
+        if self.interrupted:
+            click.echo(f"martlet: interrupted after {done} of {total} {self.unit}s", err=True)
+            raise SystemExit(INTERRUPTED)
+
+
 MODEL = click.argument("path", type=click.Path(path_type=Path))
-DEVICE = click.option("--device", help="One of `martlet devices`.")
+DEVICE = click.option(
+    "--device",
+    help="One of `martlet devices`.",
+    shell_complete=lambda context, option, start: [
+        each["name"] for each in martlet.devices() if each["available"] and each["name"].startswith(start)
+    ],
+)
 FUNCTION = click.option("--function", help="Which function of the model.")
 THREADS = click.option("--threads", type=click.IntRange(0, 256), help="Threads of one run; 0: all processors.")
 
 
-@click.group(epilog=COMPLETION, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(martlet.__version__, prog_name="martlet")
 def main() -> None:
     """Runs Core ML models anywhere, and says where and why."""
@@ -77,40 +158,39 @@ def devices(as_json: bool) -> None:
     rows = [
         (each["name"], "yes" if each["available"] else "no", each["summary"], each["reason"] or "") for each in found
     ]
-    show_table(("device", "available", "summary", "reason"), rows)
+    show_table(("device", "available", "summary", "reason"), rows, prose=("summary", "reason"))
 
 
 @command
-@click.option("--quick", is_flag=True, help="Under a second, with fewer sizes.")
-def calibrate(quick: bool, as_json: bool) -> None:
-    """Measure the devices, and keep the costs for this machine: device selection goes by them."""
-    from tqdm import tqdm  # type: ignore[import-untyped]
+@click.option("--quick", is_flag=True, help="Under a second on a quiet machine, with fewer sizes.")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    default=0.2,
+    show_default=True,
+    help="How far the median of an operation's rounds may lie above its fastest round.",
+)
+def calibrate(quick: bool, tolerance: float, as_json: bool) -> None:
+    """Measure the devices, and keep the costs for this machine: device selection goes by them.
 
-    with tqdm(unit="visit", leave=False, disable=True if as_json else None) as bar:
-
-        def progress(done: int, total: int, name: str) -> None:
-            bar.total = total
-            bar.set_postfix_str(name, refresh=False)
-            bar.update(done - bar.n)
-
-        found = martlet.calibrate(quick, progress)
+    Rounds are repeated until they agree. If they do not in time, the machine is too busy: nothing is kept, and the
+    status is 1.
+    """
+    turns = Turns("visit", as_json)
+    try:
+        found = martlet.calibrate(quick, turns.progress, tolerance)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("nothing is kept") from None
+    finally:
+        turns.bar.close()
     if as_json:
         write_json(found.to_dict())
-        return
-    rows = [
-        (device, kind, f"{cost['a'] * 1e6:.2f} µs", f"{cost['b'] * 1e9:.3g} ns")
-        for device, kinds in found.costs.items()
-        for kind, cost in kinds.items()
-    ]
-    show_table(("device", "operation type", "start", "per unit of work"), rows)
-    starts = [
-        (device, f"{start * 1e6:.2f} µs", f"{found.copies.get(device, 0) * 1e9:.3g} ns")
-        for device, start in found.dispatch.items()
-    ]
-    show_table(("device", "empty operation", "copied byte"), starts)
-    for what, why in found.gaps.items():
-        click.echo(f"not measured: {what}: {why}")
-    click.echo(f"measured in {found.seconds:.1f} s, kept in {found.path}")
+    elif found.is_kept:
+        show(found.report())
+    else:
+        click.echo(f"martlet: {found.verdict}", err=True)
+    if not found.is_kept:
+        raise SystemExit(NO)
 
 
 @command
@@ -124,9 +204,6 @@ def select(op: str, shape: str, dtype: str, as_json: bool) -> None:
     if as_json:
         write_json(found.to_dict())
         return
-    click.echo(found.summary)
-    if found.measurements["reason"]:
-        click.echo(found.measurements["reason"])
     show(found.table())
 
 
@@ -147,7 +224,7 @@ def info(cflags: bool, libs: bool, pkg_config_path: bool, as_json: bool) -> None
         else:
             click.echo(shlex.join(flag for flags in asked.values() for flag in flags))
         return
-    found = {**martlet.info(), "python_package": martlet.__version__, "library": str(library_path())}
+    found = {**martlet.info(), "python_package": martlet.__version__, "library": library_path()}
     if as_json:
         write_json(found)
         return
@@ -207,7 +284,12 @@ def inspect(path: Path, plan: bool, device: str | None, function: str | None, as
 @command
 @MODEL
 @click.option(
-    "--input", "given", multiple=True, metavar="NAME=FILE", help="An .npy file or an image; or one FILE.npz for all."
+    "--input",
+    "given",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="An .npy file or an image; or one FILE.npz for all inputs. NAME ends at the first '=' unless an input's"
+    " name has one.",
 )
 @click.option(
     "--random",
@@ -232,7 +314,7 @@ def run(
 ) -> None:
     """Run a model once and show what comes out."""
     model = open_model(path, device, function, threads)
-    inputs = read_inputs(given)
+    inputs = read_inputs(given, [port.name for port in model.inputs])
     if seed is not None:
         inputs = random_inputs(model, seed) | inputs
     start = time.perf_counter()
@@ -284,30 +366,26 @@ def bench_command(name: str) -> Callable[..., click.Command]:
 @THREADS
 def bench_ops(sizes: str, names: str | None, turns: int, plot: Path | None, threads: int | None, as_json: bool) -> None:
     """Time ops on every device here, in NumPy, and in torch where it is installed."""
-    from tqdm import tqdm  # type: ignore[import-untyped]
-
     from martlet.bench import measure_ops, save
 
     if threads is not None:
         martlet.set_num_threads(threads)
-    with tqdm(unit="op", leave=False, disable=True if as_json else None) as bar:
-
-        def progress(done: int, total: int, name: str) -> None:
-            bar.total = total
-            bar.set_postfix_str(name, refresh=False)
-            bar.update(done - bar.n)
-
-        found = measure_ops(whole_numbers(sizes), names.split(",") if names else None, turns, progress=progress)
+    chosen, sides = names.split(",") if names else None, whole_numbers(sizes)
+    with Turns("op", as_json) as steps:
+        found = measure_ops(sides, chosen, turns, progress=steps.progress)
+    if not found.results:
+        raise KeyboardInterrupt
     if plot:
         save(found.plot(), plot)
     if as_json:
-        write_json(found.to_dict())
-        return
-    show(found.table())
-    for name, reason in found.missing.items():
-        click.echo(f"not measured: {name}: {reason}")
-    if plot:
-        click.echo(f"drawn to {plot}")
+        write_json(found.to_dict() | {"interrupted": steps.interrupted})
+    else:
+        show(found.table())
+        for name, reason in found.missing.items():
+            click.echo(f"not measured: {name}: {reason}")
+        if plot:
+            click.echo(f"drawn to {plot}")
+    steps.finish(len(found.results), steps.bar.total)
 
 
 @bench_command("model")
@@ -329,8 +407,6 @@ def bench_model(
     as_json: bool,
 ) -> None:
     """Measure load time and latency on random inputs."""
-    from tqdm import tqdm  # type: ignore[import-untyped]
-
     start = time.perf_counter()
     model = open_model(path, device, function, threads)
     loaded = time.perf_counter()
@@ -339,14 +415,15 @@ def bench_model(
     model.predict(inputs, fresh(model))
     first = time.perf_counter() - began
     state, times = fresh(model), []
-    with tqdm(total=warmup + runs, unit="run", leave=False, disable=True if as_json else None) as progress:
-        for turn in range(warmup + runs):
+    with Turns("run", as_json, warmup + runs) as turns:
+        for turn in turns:
             began = time.perf_counter()
             model.predict(inputs, state)
             took = time.perf_counter() - began
             if turn >= warmup:
                 times.append(took * 1e3)
-            progress.update()
+    if not times:
+        raise KeyboardInterrupt
     latency = {
         "min": min(times),
         "mean": statistics.fmean(times),
@@ -356,17 +433,19 @@ def bench_model(
         "model": str(path),
         "device": model.device,
         "threads": martlet.get_num_threads(),
-        "runs": runs,
+        "runs": len(times),
+        "interrupted": turns.interrupted,
         "load_ms": (loaded - start) * 1e3,
         "first_ms": first * 1e3,
         "latency_ms": latency,
     }
     if as_json:
         write_json(found)
-        return
-    click.echo(f"{path.name} on {model.device}, {found['threads']} threads, {runs} runs")
-    times_of = {"load": found["load_ms"], "first": found["first_ms"], **latency}
-    show_table(list(times_of), [[f"{value:.3f} ms" for value in times_of.values()]])
+    else:
+        click.echo(f"{path.name} on {model.device}, {found['threads']} threads, {len(times)} runs")
+        times_of = {"load": found["load_ms"], "first": found["first_ms"], **latency}
+        show_table([*times_of], [[f"{value:.3f} ms" for value in times_of.values()]], right=[*times_of])
+    turns.finish(len(times), runs)
 
 
 @command
@@ -391,17 +470,20 @@ def profile(
     model = open_model(path, device, function, threads)
     inputs, state = random_inputs(model, seed), fresh(model)
     model.predict(inputs, state)
-    with martlet.profile() as found:
-        for _ in range(runs):
+    with Turns("run", as_json, runs) as turns, martlet.profile() as found:
+        for _ in turns:
             model.predict(inputs, state)
+    if not found.runs:
+        raise KeyboardInterrupt
     if trace:
         found.save(trace)
     if as_json:
-        write_json(found.to_dict() | {"summary": found.summary()})
-        return
-    show(found.table())
-    if trace:
-        click.echo(f"written to {trace}; open it in chrome://tracing or ui.perfetto.dev")
+        write_json(found.to_dict() | {"summary": found.summary(), "interrupted": turns.interrupted})
+    else:
+        show(found.table())
+        if trace:
+            click.echo(f"written to {trace}; open it in chrome://tracing or ui.perfetto.dev")
+    turns.finish(len(found.runs), runs)
 
 
 @command
@@ -414,7 +496,7 @@ def profile(
 @click.option(
     "--fail-on",
     type=click.Choice(["refused", "slow", "note"]),
-    help="End with status 1 where a rule of this severity, or a worse one, is broken.",
+    help="End with status 1 if a rule of this severity, or a worse one, is broken; errors end with 3.",
 )
 @click.option(
     "--processor",
@@ -435,7 +517,8 @@ def explain(
     as_json: bool,
 ) -> None:
     """Show where each operation of a model runs, how that is known, and what would keep it off the Neural Engine."""
-    found = martlet.explain(path, function, device, runs)
+    with Turns("run", as_json, runs) as turns:
+        found = martlet.explain(path, function, device, runs, turns.progress)
     if html:
         html.write_text(found.to_html(), encoding="utf-8")
     if as_json:
@@ -447,10 +530,11 @@ def explain(
             show(found.table())
         if html:
             click.echo(f"written to {html}")
+    turns.finish(found.runs, runs)
     if fail_on and (broken := found.of(processor, fail_on)):
         names = ", ".join(each.rule for each in broken)
         click.echo(f"martlet: {len(broken)} rules are broken: {names}", err=True)
-        raise SystemExit(1)
+        raise SystemExit(NO)
 
 
 @command
@@ -461,47 +545,52 @@ def rules(as_json: bool) -> None:
         write_json([asdict(each) for each in found])
         return
     rows = [(each.id, each.severity, each.words, f"{each.source}, {each.confidence}") for each in found]
-    show_table(("rule", "severity", "what and why", "source"), rows)
+    show_table(("rule", "severity", "what and why", "source"), rows, prose=("what and why", "source"))
 
 
 @main.group()
 def cache() -> None:
-    """Look at what devices keep on disk between processes, or clear it."""
+    """Look at what Martlet keeps on disk between processes, or clear it."""
 
 
 def cache_command(name: str, words: str) -> Callable[..., click.Command]:
-    return lambda function: cache.command(name, help=words)(guarded_json(function))
+    kinds = click.Choice(["model", "kernel", "measurements"])
+    kind = click.option("--kind", type=kinds, help="Only compiled models, Metal kernels or measurements.")
+    return lambda function: cache.command(name, help=words)(kind(guarded_json(function)))
 
 
-@cache_command("ls", "List every entry, the one used last first.")
-def cache_ls(as_json: bool) -> None:
-    found = answer(lib.mlt_disk_cache, b"list")
+def kept(action: str, kind: str | None) -> Any:
+    return answer(lib.mlt_disk_cache, action.encode(), name_or_null(kind, "kind"))
+
+
+@cache_command("ls", "List everything, what was used or measured last first.")
+def cache_ls(kind: str | None, as_json: bool) -> None:
+    found = kept("list", kind)
     if as_json:
         write_json(found)
         return
-    rows = [
-        (each["key"], megabytes(each["bytes"]), time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(each["last_used"])))
-        for each in found["entries"]
-    ]
-    show_table(("entry", "size", "last used"), rows)
+    rows = [(each["kind"], each["name"], megabytes(each["bytes"]), when(each["time"])) for each in found["entries"]]
+    show_table(("kind", "name", "size", "last used or measured"), rows, right=("size",), prose=("name",))
     click.echo(f"{len(rows)} entries in {found['folder']}")
 
 
-@cache_command("size", "Say how many entries there are and how large they are.")
-def cache_size(as_json: bool) -> None:
-    found = answer(lib.mlt_disk_cache, b"size")
+@cache_command("size", "Say how much there is of each kind.")
+def cache_size(kind: str | None, as_json: bool) -> None:
+    found = kept("size", kind)
     if as_json:
         write_json(found)
         return
+    rows = [(name, each["entries"], megabytes(each["bytes"])) for name, each in found["kinds"].items()]
+    show_table(("kind", "entries", "size"), rows, right=("entries", "size"))
     click.echo(
-        f"{found['entries']} of at most {found['max_entries']} entries, {megabytes(found['bytes'])} of at most "
-        f"{megabytes(found['max_bytes'])} in {found['folder']}"
+        f"{found['entries']} entries, {megabytes(found['bytes'])} in {found['folder']}; of models and kernels at most "
+        f"{found['max_compiled_entries']} entries, {megabytes(found['max_compiled_bytes'])}"
     )
 
 
-@cache_command("clear", "Remove all entries.")
-def cache_clear(as_json: bool) -> None:
-    found = answer(lib.mlt_disk_cache, b"clear")
+@cache_command("clear", "Remove everything, or what is of one kind.")
+def cache_clear(kind: str | None, as_json: bool) -> None:
+    found = kept("clear", kind)
     if as_json:
         write_json(found)
         return
@@ -521,21 +610,34 @@ def open_model(path: Path, device: str | None, function: str | None, threads: in
     return martlet.load(path, device, function)
 
 
-def read_inputs(given: tuple[str, ...]) -> dict[str, Any]:
-    """The arrays that `--input` names."""
+def read_inputs(given: tuple[str, ...], names: Sequence[str]) -> dict[str, Any]:
+    """The arrays that `--input` gives to a model with inputs of these names."""
     inputs: dict[str, Any] = {}
     for each in given:
-        name, equals, file = each.rpartition("=")
-        if file.endswith(".npz") and not equals:
+        name, file = split_input(each, names)
+        if name is None:
             with np.load(file) as stored:
                 inputs |= {key: stored[key] for key in stored.files}
-        elif not equals:
-            raise martlet.InvalidArgumentError(f"--input takes NAME=FILE.npy or FILE.npz, not {each!r}.")
-        elif file.endswith(".npy"):
-            inputs[name] = np.load(file)
         else:
-            inputs[name] = read_image(file)
+            inputs[name] = np.load(file) if file.endswith(".npy") else read_image(file)
     return inputs
+
+
+def split_input(given: str, names: Sequence[str]) -> tuple[str | None, str]:
+    """The name and file of NAME=FILE; the name is None if FILE.npz holds all inputs.
+
+    Names and paths may both contain '='. The longest input name that stands in front of one counts; else the first '='.
+    """
+    fitting = [name for name in names if given.startswith(f"{name}=")]
+    if fitting:
+        name = max(fitting, key=len)
+        return name, given[len(name) + 1 :]
+    if given.endswith(".npz"):
+        return None, given
+    unknown, equals, file = given.partition("=")
+    if not equals:
+        raise martlet.InvalidArgumentError(f"--input takes NAME=FILE.npy or FILE.npz, not {given!r}.")
+    return unknown, file
 
 
 def read_image(file: str) -> Any:
@@ -611,23 +713,16 @@ def write_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def show_table(columns: Any, rows: Any) -> None:
-    """Prints a table, in colour where there is a terminal."""
-    from rich.table import Table
-
-    table = Table(box=None, padding=(0, 1), header_style="bold", show_header=any(columns))
-    for column in columns:
-        table.add_column(rich_text(column), overflow="fold")
-    for row in rows:
-        table.add_row(*map(rich_text, row))
-    show(table)
+def show_table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = (), prose: Sequence[str] = ("",)
+) -> None:
+    """Prints a table; in one without a head the values are prose."""
+    show(Table(columns, rows, right=right, prose=prose))
 
 
-def show(table: Any) -> None:
-    from rich.console import Console
-
-    terminal = sys.stdout.isatty()
-    Console(width=None if terminal else 160).print(table, crop=terminal)
+def show(what: Table | Report) -> None:
+    """Prints tables, with bold heads where there is a terminal."""
+    click.echo(what.text(bold=lambda line: click.style(line, bold=True)))
 
 
 if __name__ == "__main__":

@@ -493,7 +493,7 @@ ENTRIES: dict[int, Entry] = {}
 NUMBERS = itertools.count(1)
 
 
-@callback("mlt_custom_run", at_end=1)
+@callback("mlt_custom_run", otherwise=1)
 def run_op(
     context: Any, outputs: Any, output_count: int, inputs: Any, input_count: int, message: Any, size: int
 ) -> int:
@@ -505,7 +505,7 @@ def run_op(
     return 0
 
 
-@callback("mlt_custom_infer", at_end=1)
+@callback("mlt_custom_infer", otherwise=1)
 def infer_op(
     context: Any, outputs: Any, output_count: int, inputs: Any, input_count: int, message: Any, size: int
 ) -> int:

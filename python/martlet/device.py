@@ -201,9 +201,9 @@ class CoreMLDevice:
 
 
 def kept(action: str) -> int:
-    """Bytes of what devices keep on disk, before the action; 0 where there is no folder for caches."""
+    """Bytes of compiled models on disk, before the action; 0 if there is no folder for caches."""
     try:
-        size: int = answer(lib.mlt_disk_cache, action.encode())["bytes"]
+        size: int = answer(lib.mlt_disk_cache, action.encode(), b"model")["bytes"]
     except NotFoundError:
         return 0
     return size

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from martlet._native import answer, ffi, lib
-from martlet._printable import printable, rich_text
+from martlet._native import answer, callback, ffi, lib
 from martlet.errors import InvalidArgumentError, WrongTypeError
 from martlet.model import Model, name_or_null, read
-
-if TYPE_CHECKING:
-    from rich.console import Group
-    from rich.table import Table
-else:  # imported when one is made
-    Group = Table = Any
+from martlet.tables import Markup, Report, Table, html_table
 
 __all__ = ["ExplainedOp", "Finding", "ModelExplanation", "Rule", "RuleGroup", "Segment", "explain", "rules"]
 
@@ -250,37 +244,35 @@ class ModelExplanation:
         ]
 
     def table(self) -> Table:
-        """The operations as a table for `rich.print`."""
-        return rich_table(OP_COLUMNS, self.op_rows(), right=("µs",))
+        """The operations as a table to print."""
+        return Table(OP_COLUMNS, self.op_rows(), right=("µs",), prose=("why", "rules broken"))
 
-    def summary(self) -> Group:
-        """What would keep the model off the Neural Engine and the GPU, for `rich.print`."""
-        from rich.console import Group
-        from rich.text import Text
-
-        parts: list[Any] = [rich_text(self.title), rich_text(self.verdict)]
+    def summary(self) -> Report:
+        """What would keep the model off the Neural Engine and the GPU, to print."""
+        parts: list[str | Table] = [self.title, self.verdict]
         for name in PROCESSORS.values():
             rows = self.rule_rows(name)
-            parts.append(Text(f"\nWhat speaks against the {name}" + ("" if rows else ": nothing in the rule book")))
+            parts.append(f"\nWhat speaks against the {name}" + ("" if rows else ": nothing in the rule book"))
             if rows:
-                parts.append(rich_table(RULE_COLUMNS, rows, right=("operations", "work")))
-        return Group(*parts)
+                prose = ("what and why", "cheapest rewrite")
+                parts.append(Table(RULE_COLUMNS, rows, right=("operations", "work"), prose=prose))
+        return Report(*parts)
 
     def __str__(self) -> str:
-        lines = [self.title, self.verdict]
-        for name in PROCESSORS.values():
-            lines += [f"{name}: " + "  ".join(row) for row in self.rule_rows(name)]
-        return printable("\n".join([*lines, *("  ".join(cell for cell in row if cell) for row in self.op_rows())]))
+        return f"{self.summary()}\n\n{self.table()}"
 
     def _repr_html_(self) -> str:
         return self._body(lambda text: text)
 
     def to_html(self) -> str:
-        """A page of its own: nothing is fetched from elsewhere."""
+        """A page of its own: nothing is fetched from elsewhere. It has a light and a dark mode, and folds its tables on
+        narrow screens."""
         title = escape(f"{Path(self.path).name if self.path else 'model'}: {self.function}")
         body = self._body(lambda text: f"<h2>{text}</h2>")
         return (
-            f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{title}</title>"
+            f"<!doctype html><html lang='en'><head><meta charset='utf-8'>"
+            f"<meta name='viewport' content='width=device-width, initial-scale=1'>"
+            f"<meta name='color-scheme' content='light dark'><title>{title}</title>"
             f"<style>{STYLE}</style></head><body><h1>{title}</h1>{body}</body></html>\n"
         )
 
@@ -289,9 +281,11 @@ class ModelExplanation:
         for name in PROCESSORS.values():
             rows = self.of(name)
             parts.append(heading(f"What speaks against the {escape(name)}") or "")
-            parts.append(self._rules_html(rows) if rows else "<p>Nothing in the rule book.</p>")
+            parts.append(
+                html_table(RULE_COLUMNS, map(self._rule_cells, rows)) if rows else "<p>Nothing in the rule book.</p>"
+            )
         parts.append(heading("Operations"))
-        parts.append(html_table(OP_COLUMNS, (tuple(map(escape, row)) for row in self.op_rows())))
+        parts.append(html_table(OP_COLUMNS, self.op_rows()))
         return "".join(parts)
 
     def _bar(self) -> str:
@@ -309,56 +303,53 @@ class ModelExplanation:
         )
         return f"<div style='white-space:nowrap;width:100%;font-size:1em;line-height:0'>{cells}</div><p>{legend}</p>"
 
-    def _rules_html(self, groups: Sequence[RuleGroup]) -> str:
-        rows = []
-        for each in groups:
-            rule = self._by_id[each.rule]
-            source = f"<a href='{escape(rule.url)}'>{escape(rule.source)}</a> ({escape(rule.confidence)})"
-            outputs = escape(", ".join(each.outputs[:5]) + (", …" if len(each.outputs) > 5 else ""))
-            rows.append(
-                (
-                    f"<code>{escape(each.rule)}</code>",
-                    escape(each.severity),
-                    f"{each.operations} <small>{outputs}</small>" if each.operations else "the model",
-                    f"{each.share:.1%}",
-                    f"{escape(rule.words)}<br><small>{source}</small>",
-                    escape(each.rewrite),
-                )
-            )
-        return html_table(RULE_COLUMNS, rows)
+    def _rule_cells(self, each: RuleGroup) -> tuple[str, ...]:
+        rule = self._by_id[each.rule]
+        source = f"<a href='{escape(rule.url)}'>{escape(rule.source)}</a> ({escape(rule.confidence)})"
+        outputs = escape(", ".join(each.outputs[:5]) + (", …" if len(each.outputs) > 5 else ""))
+        return (
+            Markup(f"<code>{escape(each.rule)}</code>"),
+            each.severity,
+            Markup(f"{each.operations} <small>{outputs}</small>") if each.operations else "the model",
+            f"{each.share:.1%}",
+            Markup(f"{escape(rule.words)}<br><small>{source}</small>"),
+            each.rewrite,
+        )
 
 
 COLOURS = {"Neural Engine": "#d9f0d3", "GPU": "#fde3c8", "CPU": "#dbe9f6"}
-STYLE = (
-    "body{font:14px/1.4 system-ui,sans-serif;margin:2em;color:#111;background:#fff}"
-    "table{border-collapse:collapse}td,th{padding:.25em .6em;border-bottom:1px solid #ddd;text-align:left;"
-    "vertical-align:top}th{position:sticky;top:0;background:#fff}code{white-space:nowrap}"
-)
-
-
-def html_table(head: Sequence[str], rows: Any) -> str:
-    """A table of cells that are HTML already."""
-    titles = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    lines = "".join(
-        "<tr>" + "".join(f"<td style='text-align:left'>{cell}</td>" for cell in row) + "</tr>" for row in rows
-    )
-    return f"<table><thead><tr>{titles}</tr></thead><tbody>{lines}</tbody></table>"
-
-
-def rich_table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, padding=(0, 1), header_style="bold")
-    for column in head:
-        table.add_column(Text(column), justify="right" if column in right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*map(rich_text, row))
-    return table
+# No word is broken but names that may be of any length. On a narrow screen each row is a block of "name: value" lines.
+STYLE = """
+:root{color-scheme:light dark;--text:#111;--page:#fff;--line:#ddd;--link:#0550ae}
+@media(prefers-color-scheme:dark){:root{--text:#e6e6e6;--page:#16181c;--line:#3a3f47;--link:#8ab4f8}}
+body{font:14px/1.4 system-ui,sans-serif;margin:2em auto;padding:0 1.5em;max-width:110em;color:var(--text);
+background:var(--page)}
+a{color:var(--link)}
+h1,p{overflow-wrap:anywhere}
+td,th{overflow-wrap:break-word}
+td[data-label="output"],td[data-label="cheapest rewrite"]{overflow-wrap:anywhere;min-width:8em}
+code{white-space:nowrap}
+table{border-collapse:collapse;width:100%}
+td,th{padding:.25em .6em;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
+th{position:sticky;top:0;background:var(--page)}
+@media(max-width:1000px){
+body{margin:1em auto;padding:0 1em}
+thead{display:none}
+table,tbody,tr,td{display:block}
+tr{padding:.6em 0;border-bottom:1px solid var(--line)}
+td{border:0;padding:.1em 0 .1em 8.5em;min-height:1.4em;position:relative;overflow-wrap:anywhere}
+td:empty{display:none}
+td::before{content:attr(data-label);position:absolute;left:0;width:8em;opacity:.65}
+}
+"""
 
 
 def explain(
-    model: str | os.PathLike[str] | Model, function: str | None = None, device: str | None = None, run: int = 0
+    model: str | os.PathLike[str] | Model,
+    function: str | None = None,
+    device: str | None = None,
+    run: int = 0,
+    progress: Callable[[int, int], object] | None = None,
 ) -> ModelExplanation:
     """Explains where each operation of a model runs, and what keeps it off Apple's Neural Engine and GPU.
 
@@ -371,6 +362,8 @@ def explain(
         device: A name out of `martlet.devices()`; by default the one that the selector chooses. Where none takes the
             model, the rule books are told alone.
         run: Run it so many times on random values, for the times of its steps.
+        progress: Called as `progress(done, total)` before each run. If it answers False, the runs end, and the times
+            are those of the runs that are done.
 
     Raises:
         NotFoundError: There is nothing at that path.
@@ -383,9 +376,14 @@ def explain(
         raise WrongTypeError(f"run is {run!r}; it must be a whole number.")
     handle = model._model if isinstance(model, Model) else read(model)
     chosen = name_or_null(device, "device")
-    runs = min(max(run, -1), 2**31 - 1)
+    runs = ffi.cast("int32_t", min(max(run, -1), 2**31 - 1))
+
+    @callback("int32_t(void *, int32_t, int32_t)", otherwise=1, forever=False)
+    def report(_: Any, done: int, total: int) -> int:
+        return int(progress is not None and progress(done, total) is False)
+
     return ModelExplanation.from_answer(
-        answer(lib.mlt_explain, handle, chosen, name_or_null(function, "function"), ffi.cast("int32_t", runs))
+        answer(lib.mlt_explain, handle, chosen, name_or_null(function, "function"), runs, report, ffi.NULL)
     )
 
 

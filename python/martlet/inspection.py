@@ -18,6 +18,9 @@ class NamespaceInfo:
 
     __module__ = "martlet"
 
+    def __repr__(self) -> str:
+        return f"<NamespaceInfo of martlet: array API {__array_api_version__}>"
+
     def capabilities(self) -> dict[str, bool | int | None]:
         """Masks as indices and shapes that depend on elements work; the number of axes has no limit of its own."""
         return {"boolean indexing": True, "data-dependent shapes": True, "max dimensions": 64}

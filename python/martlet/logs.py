@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import traceback
 from typing import Any
 
 from martlet._native import Process, callback, ffi, lib
@@ -42,8 +43,12 @@ class Lines(logging.StreamHandler):  # type: ignore[type-arg]
 def forward(level: int, message: Any, _: Any) -> None:
     """One line of the library's. Which ones are shown, Python's logging decides."""
     number = LEVELS.get(level, logging.DEBUG)
-    if logger.isEnabledFor(number):
-        logger.log(number, "%s", ffi.string(message).decode(errors="replace"))
+    try:
+        if logger.isEnabledFor(number):
+            logger.log(number, "%s", ffi.string(message).decode(errors="replace"))
+    except Exception:
+        # The line may come from a thread of the library, which has no caller in Python.
+        traceback.print_exc()
 
 
 def start() -> None:

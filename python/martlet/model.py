@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -16,6 +15,7 @@ from martlet.errors import InvalidArgumentError, WrongTypeError
 from martlet.plan import Plan
 from martlet.ports import ARRAY_KINDS, Image, Port, as_input, element_type
 from martlet.state import State, state_handle
+from martlet.tables import html_table
 
 __all__ = ["Model", "load", "parse"]
 
@@ -332,18 +332,16 @@ class Model:
     def _repr_html_(self) -> str:
         from html import escape
 
-        rows = "".join(
-            f"<tr><td>{side}</td><td>{escape(each.name)}</td><td>{escape(each.kind)}</td><td>{each.dtype.name}</td>"
-            f"<td>{each.shape_text}</td><td style='text-align:left'>{escape(each.description)}</td></tr>"
+        rows = [
+            (side, each.name, each.kind, each.dtype.name, each.shape_text, each.description)
             for side, ports in zip(("input", "output", "state"), (*self._sides, self.states), strict=True)
             for each in ports
+        ]
+        title = escape(
+            self.metadata.get("short_description") or os.path.basename(self._info.get("path") or "") or "Model"
         )
-        head = "".join(f"<th>{name}</th>" for name in ("", "name", "kind", "dtype", "shape", "description"))
-        title = escape(self.metadata.get("short_description") or self._info.get("path") or "Model")
-        return (
-            f"<p><b>{title}</b>: {escape(self.function)} on {escape(self.device)}</p>"
-            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        )
+        head = ("", "name", "kind", "dtype", "shape", "description")
+        return f"<p><b>{title}</b>: {escape(self.function)} on {escape(self.device)}</p>{html_table(head, rows)}"
 
 
 class Slot:

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from martlet._printable import printable, rich_text
-
-if TYPE_CHECKING:
-    from rich.table import Table
-else:  # imported when one is made
-    Table = Any
+from martlet.tables import Table
 
 __all__ = ["Plan", "Step"]
 
@@ -75,20 +70,13 @@ class Plan:
         return asdict(self)
 
     def table(self) -> Table:
-        """A table for `rich.print`."""
-        from rich.table import Table
-
-        title = rich_text("\n".join([self.summary, *self.choice]))
-        table = Table(title=title, title_justify="left", box=None, padding=(0, 1))
-        for column in COLUMNS:
-            table.add_column(column, justify="right" if column == "#" else "left", overflow="fold")
-        for number, step in enumerate(self.steps, 1):
-            table.add_row(*map(rich_text, step.cells(number)))
-        return table
+        """A table to print: a row a step."""
+        rows = [step.cells(number) for number, step in enumerate(self.steps, 1)]
+        title = "\n".join([self.summary, *self.choice])
+        return Table(COLUMNS, rows, title=title, right=("#",), prose=("reason",))
 
     def __str__(self) -> str:
-        lines = ["  ".join(cell for cell in step.cells(number) if cell) for number, step in enumerate(self.steps, 1)]
-        return printable("\n".join([self.summary, *self.choice, *lines]))
+        return str(self.table())
 
     @property
     def choice(self) -> list[str]:
@@ -96,14 +84,4 @@ class Plan:
         return [f"{self.device}: {self.reason}"] if self.reason else []
 
     def _repr_html_(self) -> str:
-        from html import escape
-
-        head = "".join(f"<th>{column}</th>" for column in COLUMNS)
-        rows = "".join(
-            "<tr>"
-            + "".join(f"<td style='text-align:left'>{escape(cell)}</td>" for cell in step.cells(number))
-            + "</tr>"
-            for number, step in enumerate(self.steps, 1)
-        )
-        summary = "<br>".join(escape(line) for line in [self.summary, *self.choice])
-        return f"<p>{summary}</p><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        return self.table()._repr_html_()

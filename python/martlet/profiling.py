@@ -6,18 +6,12 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from martlet._native import answer, check, ffi, lib, own, ready, text
-from martlet._printable import printable, rich_text
-
-if TYPE_CHECKING:
-    from rich.table import Table
-else:  # imported when one is made
-    Table = Any
+from martlet.tables import Table
 
 __all__ = ["Profile", "ProfiledOp", "ProfiledRun", "profile"]
 
@@ -121,15 +115,9 @@ class Profile:
         return sorted(rows, key=lambda each: -each["total_ms"])
 
     def table(self) -> Table:
-        """A table for `rich.print`: steps of one kind together, the most costly first."""
-        from rich.table import Table
-
-        table = Table(title=self.title, title_justify="left", box=None, padding=(0, 1))
-        for column in COLUMNS:
-            table.add_column(column, justify="right" if column in NUMBERS else "left", overflow="fold")
-        for each in self.summary():
-            table.add_row(*map(rich_text, cells(each)))
-        return table
+        """A table to print: steps of one kind together, the most costly first."""
+        rows = [cells(each) for each in self.summary()]
+        return Table(COLUMNS, rows, title=self.title, right=NUMBERS, prose=("ops", "reason"))
 
     @property
     def title(self) -> str:
@@ -160,16 +148,10 @@ class Profile:
         return f"<Profile: {self.title}>"
 
     def __str__(self) -> str:
-        lines = ["  ".join(cell for cell in cells(each) if cell) for each in self.summary()]
-        return printable("\n".join([self.title, *lines]))
+        return str(self.table())
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{column}</th>" for column in COLUMNS)
-        rows = "".join(
-            "<tr>" + "".join(f"<td style='text-align:left'>{escape(cell)}</td>" for cell in cells(each)) + "</tr>"
-            for each in self.summary()
-        )
-        return f"<p>{escape(self.title)}</p><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        return self.table()._repr_html_()
 
 
 def profile() -> Profile:
@@ -177,7 +159,7 @@ def profile() -> Profile:
 
     with martlet.profile() as p:
         model.predict(inputs)
-    rich.print(p.table())
+    print(p.table())
 
     Runs are recorded when they end; one that ends after the block is left out. A recording costs about a microsecond a
     step, none costs nothing.

@@ -6,23 +6,20 @@ import builtins
 import json
 import math
 import operator
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from martlet._native import answer, check, ffi, lib, own, ready
+from martlet import library
+from martlet._native import answer, callback, check, ffi, lib, own, ready
 from martlet.errors import InvalidArgumentError, WrongTypeError
 from martlet.model import encoded as c_text
 from martlet.ports import MIL_NAMES, NUMPY_NAMES
-
-if TYPE_CHECKING:
-    from rich.table import Table
-else:  # imported when one is made
-    Table = Any
+from martlet.tables import Report, Table, html_table
 
 __all__ = [
     "Calibration",
@@ -212,7 +209,7 @@ class Candidate:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Explanation:
     """A decision with all that led to it. `device` is None where nothing runs the operation."""
 
@@ -241,43 +238,38 @@ class Explanation:
         return f"{name} {profile['shape']} {profile['dtype']}: {self.device or 'no device'} ({self.reason})"
 
     @property
+    def basis_words(self) -> str:
+        """One line: when the measurements that it goes by were made, or why there are none."""
+        found = self.measurements
+        if found["reason"]:
+            return str(found["reason"])
+        made = "" if found["measured_at"] is None else f" on {when(found['measured_at'])}"
+        return f"measured{made}, kept in {found['path']}"
+
+    @property
     def rows(self) -> list[tuple[str, str, str]]:
         """Device, place in the chain, and reason, of each device."""
         places = {name: str(place) for place, name in enumerate(self.chain, 1)}
         return [(each.name, places.get(each.name, ""), each.reason) for each in self.devices]
 
     def table(self) -> Table:
-        """The devices as a table of `rich`."""
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(*HEAD, box=None, padding=(0, 1), header_style="bold")
-        for row in self.rows:
-            table.add_row(*(Text(cell) for cell in row))
-        return table
+        """The devices as a table to print."""
+        return Table(HEAD, self.rows, title=f"{self.summary}\n{self.basis_words}", prose=("reason",))
 
     def __str__(self) -> str:
-        return "\n".join([self.summary, *("  " + "  ".join(cell for cell in row if cell) for row in self.rows)])
+        return str(self.table())
+
+    def __repr__(self) -> str:
+        return f"<Explanation: {self.summary}>"
 
     def _repr_html_(self) -> str:
-        return f"<p>{escape(self.summary)}</p>{html_table(HEAD, self.rows)}"
+        return self.table()._repr_html_()
 
 
 HEAD = ("device", "chain", "reason")
 
 
-def html_table(
-    head: Iterable[str], rows: Iterable[Iterable[str]], style: Callable[[str], str] = lambda cell: ""
-) -> str:
-    titles = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    lines = "".join(
-        "<tr>" + "".join(f"<td style='text-align:left;{style(cell)}'>{escape(cell)}</td>" for cell in row) + "</tr>"
-        for row in rows
-    )
-    return f"<table><thead><tr>{titles}</tr></thead><tbody>{lines}</tbody></table>"
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DecisionMap:
     """Which device each operation gets at each size: `cells[op][side]`, for tensors of side × side elements."""
 
@@ -301,11 +293,10 @@ class DecisionMap:
         return ["", *(f"{side} × {side}" for side in self.sides)]
 
     def __str__(self) -> str:
-        lines = [self.head, *self.rows]
-        widths = [max(len(line[column]) for line in lines) for column in range(len(self.head))]
-        return "\n".join(
-            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-        )
+        return str(Table(self.head, self.rows))
+
+    def __repr__(self) -> str:
+        return f"<DecisionMap: {len(self.ops)} operations, {len(self.sides)} sizes>"
 
     def _repr_html_(self) -> str:
         colours = {"cpu": "#dbe9f6", "metal": "#fde3c8", "coreml": "#d9f0d3"}
@@ -339,12 +330,18 @@ class SmartDeviceSelector:
     def __init__(self, devices: Iterable[Any] | None = None, thresholds: DeviceThresholds | None = None) -> None:
         ready()
         out = ffi.new("mlt_selector **")
-        given = ffi.NULL if devices is None else encoded(entries(devices))
+        chosen = None if devices is None else entries(devices)
+        given = ffi.NULL if chosen is None else encoded(chosen)
         if thresholds is not None and not isinstance(thresholds, DeviceThresholds):
             raise WrongTypeError(f"The thresholds are {thresholds!r}; they must be a DeviceThresholds.")
         limits = ffi.NULL if thresholds is None else encoded(asdict(thresholds))
         check(lib.mlt_selector_make(out, given, limits))
         self._handle = own(out[0])
+        self._names = chosen and [each if isinstance(each, str) else each.get("name", "?") for each in chosen]
+
+    def __repr__(self) -> str:
+        names = [each["name"] for each in library.devices()] if self._names is None else self._names
+        return f"<SmartDeviceSelector over {', '.join(names)}>"
 
     def select_device(self, profile: OperationProfile) -> Choice:
         """The device for an operation, and why.
@@ -438,49 +435,104 @@ def entry(device: Any) -> Any:
     return name
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Calibration:
     """What was measured: seconds a + b · work of each operation type on each device; seconds to start an operation that
     does nothing, and to copy a byte; what could not be measured, with the reason; and where all that is kept."""
 
     machine: dict[str, Any]
+    measured_at: int
+    """Seconds since 1970."""
     dispatch: dict[str, float]
     copies: dict[str, float]
     costs: dict[str, dict[str, dict[str, float]]]
     gaps: dict[str, str]
-    path: str
+    path: str | None
+    """None if nothing is kept."""
+    objection: str | None
+    """Why nothing is kept, such as a machine that is too busy; None if it is."""
     seconds: float
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the selector goes by it from now on."""
+        return self.path is not None
+
+    @property
+    def verdict(self) -> str:
+        """One line: how long it took, and where it is kept or why not."""
+        kept = f"kept in {self.path}" if self.is_kept else f"not kept: {self.objection}"
+        return f"measured in {self.seconds:.1f} s on {when(self.measured_at)}, {kept}"
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values."""
         return asdict(self)
 
+    def report(self) -> Report:
+        """The costs as tables to print."""
+        costs = [
+            (device, kind, f"{cost['a'] * 1e6:.2f} µs", f"{cost['b'] * 1e9:.3g} ns")
+            for device, kinds in self.costs.items()
+            for kind, cost in kinds.items()
+        ]
+        starts = [
+            (device, f"{start * 1e6:.2f} µs", f"{self.copies.get(device, 0) * 1e9:.3g} ns")
+            for device, start in self.dispatch.items()
+        ]
+        return Report(
+            Table(
+                ("device", "operation type", "start", "per unit of work"), costs, right=("start", "per unit of work")
+            ),
+            Table(("device", "empty operation", "copied byte"), starts, right=("empty operation", "copied byte")),
+            *(f"not measured: {what}: {why}" for what, why in self.gaps.items()),
+            self.verdict,
+        )
 
-def calibrate(quick: bool = False, progress: Callable[[int, int, str], object] | None = None) -> Calibration:
-    """Measures the devices present, for some seconds or, `quick`, for under one, and keeps what it finds on disk for
-    this machine and version of Martlet. Selectors made afterwards go by it.
+    def __str__(self) -> str:
+        return str(self.report())
+
+    def __repr__(self) -> str:
+        return f"<Calibration of {', '.join(self.costs) or 'no device'}: {self.verdict}>"
+
+    def _repr_html_(self) -> str:
+        return self.report()._repr_html_()
+
+
+def when(seconds: float) -> str:
+    """A time since 1970 in words, in the local time zone."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def calibrate(
+    quick: bool = False,
+    progress: Callable[[int, int, str], object] | None = None,
+    tolerance: float = 0.2,
+) -> Calibration:
+    """Measures the devices present in rounds until the rounds agree, and keeps what it finds on disk for this machine
+    and version of Martlet. Selectors made afterwards go by it.
+
+    Where the rounds agree at once, this takes four seconds or, `quick`, under one; on a busy machine up to 20 or 3. If
+    they do not agree by then, nothing is kept: `path` is None, and `objection` is the reason.
 
     Args:
         quick: Fewer sizes and runs.
         progress: Called as `progress(done, total, next)` before each visit of a point and, `next` empty, at the
             end. What it raises ends the measuring, with nothing kept.
+        tolerance: How far the median of an operation's rounds may lie above its fastest round: 0.2 is 20 %.
 
     Raises:
-        InvalidArgumentError: The folder for caches cannot be written.
+        InvalidArgumentError: The folder for caches cannot be written, or the tolerance is negative.
+        WrongTypeError: The tolerance is not a number.
     """
-    raised: list[BaseException] = []
-
-    @ffi.callback("int32_t(void *, int32_t, int32_t, const char *)", error=1)  # type: ignore[untyped-decorator]
-    def report(_: Any, done: int, total: int, name: Any) -> int:
-        try:
-            if progress is not None:
-                progress(done, total, ffi.string(name).decode())
-        except BaseException as error:  # an interrupt, too, must not cross the library
-            raised.append(error)
-        return len(raised)
-
     try:
-        return Calibration(**answer(lib.mlt_calibrate, int(quick), report, ffi.NULL))
-    finally:
-        if raised:
-            raise raised[0]
+        limit = float(tolerance)
+    except (TypeError, ValueError):
+        raise WrongTypeError(f"The tolerance is {tolerance!r}; it must be a number.") from None
+
+    @callback("int32_t(void *, int32_t, int32_t, const char *)", otherwise=1, forever=False)
+    def report(_: Any, done: int, total: int, name: Any) -> int:
+        if progress is not None:
+            progress(done, total, ffi.string(name).decode())
+        return 0
+
+    return Calibration(**answer(lib.mlt_calibrate, int(quick), limit, report, ffi.NULL))

@@ -423,7 +423,7 @@ static void selection(void) {
     FAILS(MLT_INVALID_ARGUMENT, mlt_profile(&text, NULL));
     FAILS(MLT_INVALID_ARGUMENT, mlt_device_cache(&text, "forget", NULL));
     FAILS(MLT_BAD_HANDLE, mlt_selector_select(&text, NULL, profile));
-    FAILS(MLT_INVALID_ARGUMENT, mlt_calibrate(&text, 1, stop_at_once, &calls));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_calibrate(&text, 1, 0.2, stop_at_once, &calls));
     CHECK(calls == 1 && text == NULL && other == NULL);
     OK(mlt_release(selector));
     FAILS(MLT_BAD_HANDLE, mlt_selector_select(&text, selector, profile));
@@ -532,8 +532,11 @@ static void backends(void) {
     FAILS(MLT_INVALID_ARGUMENT, mlt_backend_config(backend, "{\"devices\": []}"));
     OK(mlt_backend_cleanup(backend));
     TEXT("\"cache_entries\": 0", mlt_backend_stats(&text, backend));
-    TEXT("\"folder\"", mlt_disk_cache(&text, "size"));
-    FAILS(MLT_INVALID_ARGUMENT, mlt_disk_cache(NULL, "size"));
+    TEXT("\"folder\"", mlt_disk_cache(&text, "size", NULL));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_disk_cache(NULL, "size", NULL));
+    mlt_text *none = NULL;
+    FAILS(MLT_INVALID_ARGUMENT, mlt_disk_cache(&none, "size", "clothes"));
+    CHECK(none == NULL);
     CHECK(atomic_load(&lines_seen) > 0);
     OK(mlt_set_log(NULL, NULL, -1));
     OK(mlt_release(recording));

@@ -46,6 +46,9 @@ def test_results():
         assert set(each.milliseconds) == set(each.least) == set(found.columns)
         assert all(0 < each.least[name] <= each.milliseconds[name] for name in found.columns)
     assert "16×16" in found._repr_html_()
+    assert "16×16" in str(found)
+    some = bench.measure_ops((8, 16), ("add", "relu"), 1, 0, lambda done, *_: done < 2)
+    assert [(each.op, each.size) for each in some.results] == [("add", 8), ("add", 16)]
 
 
 def test_turns_are_timed():
@@ -83,7 +86,7 @@ def test_command(tmp_path):
 @pytest.mark.parametrize("given", [("--sizes", "a"), ("--ops", "tan"), ("--sizes", "8", "--plot", "/absent/x.png")])
 def test_refusals_of_the_command(given):
     result = run("--turns", 1, *given)
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert len(result.stderr.splitlines()) == 1
 
 

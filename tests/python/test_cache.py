@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -42,8 +43,8 @@ def finish(process):
     return lines
 
 
-def cache(action):
-    result = CliRunner().invoke(main, ["cache", action, "--json"], env=dict(os.environ))
+def cache(action, *options):
+    result = CliRunner().invoke(main, ["cache", action, *options, "--json"], env=dict(os.environ))
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 
@@ -64,19 +65,78 @@ def test_ls_size_clear(folder):
     assert cache("size")["entries"] == 0
     finish(start(16, 17, 18))
     found = cache("ls")
-    assert found["folder"] == str(folder)
-    assert {each["key"] for each in found["entries"]} == {path.name for path in entries(folder)}
-    assert all(each["bytes"] == len("keeper\n") for each in found["entries"])
+    assert found["folder"] == str(folder.parent)
+    assert {each["name"] for each in found["entries"]} == {path.name for path in entries(folder)}
+    assert {Path(each["path"]) for each in found["entries"]} == set(entries(folder))
+    assert all((each["kind"], each["bytes"]) == ("model", len("keeper\n")) for each in found["entries"])
     size = cache("size")
     assert (size["entries"], size["bytes"]) == (3, 3 * len("keeper\n"))
-    assert size["entries"] <= size["max_entries"]
+    assert size["kinds"]["model"] == {"entries": 3, "bytes": 3 * len("keeper\n")}
+    assert size["entries"] <= size["max_compiled_entries"]
     shown = CliRunner().invoke(main, ["cache", "ls"])
     assert "3 entries" in shown.stdout
-    assert CliRunner().invoke(main, ["cache", "size"]).stdout.startswith("3 of at most")
+    assert "3 entries" in CliRunner().invoke(main, ["cache", "size"]).stdout
     cleared = CliRunner().invoke(main, ["cache", "clear"])
     assert cleared.stdout.startswith("removed 3 entries")
     assert entries(folder) == []
     assert cache("clear")["entries"] == 0
+
+
+def measured(folder, **changes):
+    """A file of measurements as another version left it."""
+    machine = {"processor": "Abacus 9", "processors": 2, "isa": "beads", "system": "wood", "version": "0.0.1"}
+    found = {"machine": machine, "measured_at": 1_700_000_000, "dispatch": {}, "copies": {}, "gaps": {}, "costs": {}}
+    folder.mkdir(exist_ok=True)
+    path = folder / "measurements-1234.json"
+    path.write_text(json.dumps(found | changes))
+    return path
+
+
+def test_measurements_are_listed_and_cleared(folder):
+    path = measured(folder.parent)
+    finish(start(16))
+    model, kept = cache("ls")["entries"]
+    assert (model["kind"], kept["kind"]) == ("model", "measurements")
+    assert (kept["path"], kept["bytes"], kept["time"]) == (str(path), path.stat().st_size, 1_700_000_000)
+    assert kept["name"] == "Abacus 9, 2 processors, beads, wood, Martlet 0.0.1"
+    assert cache("ls", "--kind", "measurements")["entries"] == [kept]
+    words = CliRunner().invoke(main, ["cache", "ls"]).stdout
+    assert time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(1_700_000_000)) in words
+    assert cache("clear", "--kind", "measurements")["entries"] == 1
+    assert not path.exists()
+    assert len(entries(folder)) == 1
+    measured(folder.parent)
+    assert cache("clear")["entries"] == 2
+    assert not path.exists()
+    assert entries(folder) == []
+
+
+def test_unreadable_measurements_are_listed_and_cleared(folder):
+    path = measured(folder.parent, machine=7)
+    (kept,) = cache("ls")["entries"]
+    assert kept["name"] == f"{path.name}, not readable"
+    assert cache("clear")["entries"] == 1
+    assert not path.exists()
+
+
+def test_clearing_models_leaves_measurements(folder):
+    path = measured(folder.parent)
+    finish(start(16))
+    assert martlet.CoreMLDevice().model_cache_size() == len("keeper\n")
+    assert martlet.CoreMLDevice().cleanup_cache() == len("keeper\n")
+    assert entries(folder) == []
+    assert path.exists()
+
+
+def test_kernels_are_a_kind_of_their_own(folder):
+    entry = folder / "msl-0123"
+    (entry / "content").mkdir(parents=True)
+    (entry / "content" / "image").write_text("abc")
+    (entry / "manifest").write_text("martlet 1\nfiles 1\nbytes 3\n")
+    assert [each["kind"] for each in cache("ls")["entries"]] == ["kernel"]
+    assert cache("clear", "--kind", "model")["entries"] == 0
+    assert cache("clear", "--kind", "kernel")["bytes"] == 3
+    assert entries(folder) == []
 
 
 @pytest.mark.parametrize("damage", ["cut", "gone", "manifest"])
@@ -141,16 +201,18 @@ def test_the_cpu_keeps_nothing(folder):
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({"XDG_CACHE_HOME": "/x"}, "/x/martlet/compiled"),
-        ({"XDG_CACHE_HOME": "relative"}, "/h/.cache/martlet/compiled"),
-        ({}, "/h/.cache/martlet/compiled"),
-        ({"MARTLET_CACHE": "/m", "XDG_CACHE_HOME": "/x"}, "/m/compiled"),
+        ({"XDG_CACHE_HOME": "/x"}, "/x/martlet"),
+        ({"XDG_CACHE_HOME": "relative"}, "/h/.cache/martlet"),
+        ({}, "/h/.cache/martlet"),
+        ({"MARTLET_CACHE": "/m", "XDG_CACHE_HOME": "/x"}, "/m"),
     ],
     ids=str,
 )
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS has a place of its own")
 def test_place(settings, expected):
-    program = "from martlet._native import answer, lib; print(answer(lib.mlt_disk_cache, b'size')['folder'])"
+    program = (
+        "from martlet._native import answer, ffi, lib; print(answer(lib.mlt_disk_cache, b'size', ffi.NULL)['folder'])"
+    )
     keep = {name: os.environ[name] for name in os.environ if name not in ("MARTLET_CACHE", "XDG_CACHE_HOME")}
     environment = keep | {"HOME": "/h"} | settings
     found = subprocess.run(

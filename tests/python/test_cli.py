@@ -1,6 +1,7 @@
 """The command `martlet`: tables for people, JSON for programs, one line for what went wrong."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from click.testing import CliRunner
 from conftest import OPEN, SUM, WEIGHTS
 
 import martlet
-from martlet.cli import main
+from martlet.cli import main, split_input
 
 A = np.arange(6, dtype=np.float32).reshape(2, 3)
 
@@ -111,12 +112,12 @@ def test_bench_table_and_threads(package):
 )
 def test_missing_model(arguments):
     result = run(*arguments)
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert result.stdout == ""
     assert len(result.stderr.splitlines()) == 1
     assert "absent.mlpackage" in result.stderr
     result = run(*arguments, "--json")
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert json.loads(result.stdout)["error"]["kind"] == "NotFoundError"
 
 
@@ -125,14 +126,92 @@ def test_missing_model(arguments):
 )
 def test_refusals_of_run(package, given):
     result = run("run", package(SUM), *given)
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert len(result.stderr.splitlines()) == 1
 
 
 def test_help_names_every_command():
     text = run("--help").stdout
-    for name in ("bench", "devices", "info", "inspect", "run", "_MARTLET_COMPLETE"):
+    for name in ("bench", "devices", "info", "inspect", "run", "_MARTLET_COMPLETE", "Exit statuses"):
         assert name in text
+
+
+def test_a_wrong_command_line_is_status_2(package):
+    for arguments in (["inspect"], ["bench", package(SUM), "--runs", "0"], ["no-such-command"]):
+        assert run(*arguments).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "names", "expected"),
+    [
+        ("x=a.npy", ["x"], ("x", "a.npy")),
+        ("x=run=3/x.npy", ["x"], ("x", "run=3/x.npy")),
+        ("a=b=c.npy", ["a=b"], ("a=b", "c.npy")),
+        ("a=b=c.npy", ["a", "a=b"], ("a=b", "c.npy")),
+        ("a=b=c.npy", ["a", "b"], ("a", "b=c.npy")),
+        ("run=3/all.npz", ["x"], (None, "run=3/all.npz")),
+        ("./run=3/all.npz", ["run"], (None, "./run=3/all.npz")),
+        ("typo=run=3/x.npy", ["x"], ("typo", "run=3/x.npy")),
+        ("=x.npy", ["x"], ("", "x.npy")),
+    ],
+)
+def test_where_an_input_option_is_split(given, names, expected):
+    assert split_input(given, names) == expected
+
+
+def test_paths_with_an_equals_sign(package, tmp_path):
+    folder = tmp_path / "run=3"
+    folder.mkdir()
+    np.save(folder / "a.npy", A)
+    np.savez(folder / "rest.npz", b=A)
+    result = run("run", package(SUM), "--input", f"a={folder / 'a.npy'}", "--input", folder / "rest.npz", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["outputs"][0]["most"] == 10
+    result = run("run", package(SUM), "--input", f"c={folder / 'a.npy'}")
+    assert result.exit_code == 3
+    assert "no input 'c'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "position", "expected"),
+    [("martlet in", 1, "inspect"), ("martlet run m --device cpu:p", 4, "cpu:portable")],
+)
+def test_completion(words, position, expected):
+    environment = {"_MARTLET_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(position)}
+    finished = subprocess.run(
+        [sys.executable, "-c", "from martlet.cli import main; main(prog_name='martlet')"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    assert f"plain,{expected}" in finished.stdout.splitlines(), finished.stderr
+
+
+def test_no_word_is_broken_at_80_columns(package, monkeypatch):
+    path = package(WEIGHTS)
+    monkeypatch.chdir(path.parent)
+    path = path.name
+    monkeypatch.setenv("COLUMNS", "80")
+    for arguments in (
+        ["devices"],
+        ["rules"],
+        ["explain", path],
+        ["inspect", path, "--plan"],
+        ["profile", path, "--runs", 1],
+        ["select", "matmul", "64x64"],
+        ["bench", path, "--runs", 1, "--warmup", 0],
+        ["bench", "ops", "--sizes", 8, "--ops", "add", "--turns", 1],
+    ):
+        narrow = run(*arguments).stdout
+        assert max(map(len, narrow.splitlines())) <= 80
+        monkeypatch.setenv("COLUMNS", "1000")
+        whole = set(run(*arguments).stdout.split())
+        monkeypatch.setenv("COLUMNS", "80")
+        # Times differ from run to run, words do not.
+        words = {word for word in narrow.split() if not any(each.isdigit() for each in word)}
+        # What went below its row has the column's name in front.
+        assert {word for word in words - whole if not word.endswith(":")} == set()
 
 
 def test_as_a_process(package):
@@ -143,5 +222,5 @@ def test_as_a_process(package):
     assert finished.returncode == 0, finished.stderr
     assert json.loads(finished.stdout)["default_function"] == "main"
     finished = subprocess.run([command, "run", "absent.mlpackage"], capture_output=True, text=True, check=False)
-    assert finished.returncode == 1
+    assert finished.returncode == 3
     assert len(finished.stderr.splitlines()) == 1

@@ -30,7 +30,7 @@ def weight(*shape):
 def read(source, function=None, device=None, runs=0):
     """The explanation of a program in MIL."""
     names = [ffi.NULL if name is None else name.encode() for name in (device, function)]
-    return ModelExplanation.from_answer(answer(lib.mlt_explain, parse(source), *names, runs))
+    return ModelExplanation.from_answer(answer(lib.mlt_explain, parse(source), *names, runs, ffi.NULL, ffi.NULL))
 
 
 def broken(source):
@@ -588,6 +588,18 @@ def test_page_is_whole_and_fetches_nothing(package):
     assert not re.search(r"<(script|link|img|iframe)|@import|src=|url\(", page)
 
 
+def test_page_fits_dark_and_narrow_screens(package):
+    page = martlet.explain(package(WEIGHTS)).to_html()
+    assert "<meta name='viewport' content='width=device-width" in page
+    assert "@media(prefers-color-scheme:dark)" in page
+    # Every colour of the page itself has a dark twin; on narrow screens each cell names its column.
+    light, dark = re.findall(r":root\{(.*?)\}", page)
+    assert set(re.findall(r"--\w+", light)) == set(re.findall(r"--\w+", dark))
+    cells = re.findall(r"<td([^>]*)>", page)
+    assert cells
+    assert all("data-label='" in cell for cell in cells)
+
+
 def test_names_are_escaped(package):
     source = SUM.replace('string("sum")', 'string("<b>sum</b>")')
     assert "<b>sum</b>" not in martlet.explain(package(source)).to_html()
@@ -645,6 +657,31 @@ def test_fail_on(package):
     result = run(path, "--json", "--fail-on", "refused")
     assert result.exit_code == 1
     assert json.loads(result.stdout)["function"] == "main"
+
+
+def test_errors_are_no_broken_rules(package, tmp_path):
+    """In CI a model that cannot be read must not look like one that breaks a rule."""
+    (tmp_path / "broken.mlpackage").mkdir()
+    for path in ("absent.mlpackage", tmp_path / "broken.mlpackage"):
+        assert run(path, "--fail-on", "refused").exit_code == 3
+    assert run(package(SUM), "--fail-on", "refused", "--device", "tpu").exit_code == 3
+    assert run(package(SUM), "--fail-on", "terrible").exit_code == 2
+
+
+def test_runs_end_when_progress_says_so(package):
+    seen = []
+
+    def three(done, total):
+        seen.append((done, total))
+        return done < 3
+
+    found = martlet.explain(package(SUM), run=50, progress=three)
+    assert found.runs == 3
+    assert found.nanoseconds > 0
+    # The first run warms up: it is reported, too, and does not count.
+    assert seen == [(0, 50), (0, 50), (1, 50), (2, 50), (3, 50)]
+    with pytest.raises(ZeroDivisionError):
+        martlet.explain(package(SUM), run=50, progress=lambda *_: 1 / 0)
 
 
 def test_flexible_models_are_judged_by_their_usual_shape(package):

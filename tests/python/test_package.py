@@ -11,8 +11,15 @@ import pytest
 import martlet
 
 # What is needed to find out that the library works; everything else waits until it is used.
-AT_IMPORT = {"martlet", "martlet._martlet_abi", "martlet._native", "martlet.errors", "martlet.logs"}
-FOR_A_PREDICTION = AT_IMPORT | {"martlet.model", "martlet.plan", "martlet.ports", "martlet.state"}
+AT_IMPORT = {
+    "martlet",
+    "martlet._martlet_abi",
+    "martlet._native",
+    "martlet._printable",
+    "martlet.errors",
+    "martlet.logs",
+}
+FOR_A_PREDICTION = AT_IMPORT | {"martlet.model", "martlet.plan", "martlet.ports", "martlet.state", "martlet.tables"}
 HEAVY = {
     *(
         "asyncio",

@@ -136,10 +136,12 @@ mlt_status mlt_model_text(mlt_text **out, const mlt_model *model);
 // severity (`note`, `slow`, `refused`), a sentence and its source. mlt_explain: for each operation of a function the step
 // that covers it, how its place is known (`planned by Core ML`, `chosen by us`, `ran`), the reason, its median time over
 // `runs` runs on random values (0 for none), the rules it breaks and the cheapest rewrite; then the rules with all that
-// breaks them, and the stretches that would run on one processor. `device` and `function` as for mlt_compile; where
-// `device` is NULL and no device takes the function, the rules are told alone.
+// breaks them, and the stretches that would run on one processor. `device` and `function` as for mlt_compile; if
+// `device` is NULL and no device takes the function, the answer has the rules alone. `progress` may be NULL; it is called
+// on this thread before each run; an answer other than 0 ends the runs, and "runs" counts those that were made.
 mlt_status mlt_rules(mlt_text **out);
-mlt_status mlt_explain(mlt_text **out, const mlt_model *model, const char *device, const char *function, int32_t runs);
+mlt_status mlt_explain(mlt_text **out, const mlt_model *model, const char *device, const char *function, int32_t runs,
+                       int32_t (*progress)(void *context, int32_t done, int32_t total), void *context);
 
 // Executables. `device` NULL leaves the choice to the rule that eager calls go by; mlt_executable_info and mlt_plan name
 // the device and the reason. `function` NULL takes the model's default function. Inputs and outputs go in the order of
@@ -190,9 +192,10 @@ mlt_status mlt_backend_profile(mlt_recording **out, const mlt_backend *backend);
 mlt_status mlt_profile_read(mlt_text **out, const mlt_recording *recording);
 mlt_status mlt_profile_trace(mlt_text **out, const mlt_recording *recording);
 
-// What devices keep on disk between processes, in the folder MARTLET_CACHE names or the user's folder for caches; `action`
-// is "list", "size" or "clear".
-mlt_status mlt_disk_cache(mlt_text **out, const char *action);
+// What Martlet keeps on disk between processes, in the folder MARTLET_CACHE names or the user's folder for caches: `action`
+// is "list", "size" or "clear"; `kind` is "model" (compiled by a device), "kernel" (compiled from the Metal Shading
+// Language), "measurements" (of any machine and version), or NULL for all of them.
+mlt_status mlt_disk_cache(mlt_text **out, const char *action, const char *kind);
 
 // Log lines up to `level` go to `callback`, from any thread; NULL sends them to the error stream. Level -1 takes the one of
 // MARTLET_LOG (debug, info, warning, error, off), else warnings. The message lives during the call only.
@@ -213,11 +216,13 @@ mlt_status mlt_selector_chain(mlt_text **out, const mlt_selector *selector, cons
 mlt_status mlt_selector_explain(mlt_text **out, const mlt_selector *selector, const char *profile);
 mlt_status mlt_selector_pin(const mlt_selector *selector, const char *name, const char *device);
 
-// Calibration measures the devices present, for some seconds or, `quick`, under one, keeps what it found in the user's
-// cache folder for this machine and version, and answers it; eager calls, and models and selectors made later, go by it at once. `progress` may be NULL; it is
-// called on this thread before each visit of a point and, `next` empty, at the end; an answer other than 0 ends the
-// measuring with nothing kept.
-mlt_status mlt_calibrate(mlt_text **out, int32_t quick,
+// Calibration measures the devices present, in rounds, until the rounds agree within `tolerance` (0.2: the median of each
+// operation at most 20 % above its fastest round). `quick` takes under a second, otherwise four; on a busy machine up to 3
+// and 20 seconds. What it found is kept in the user's cache folder for this machine and version; eager calls, and models
+// and selectors made later, go by it at once. If the rounds do not agree in time, nothing is kept: "path" is null, and
+// "objection" is the reason. `progress` may be NULL; it is called on this thread before each visit of a point and, `next`
+// empty, at the end; an answer other than 0 ends the measuring with nothing kept.
+mlt_status mlt_calibrate(mlt_text **out, int32_t quick, double tolerance,
                          int32_t (*progress)(void *context, int32_t done, int32_t total, const char *next),
                          void *context);
 

@@ -20,6 +20,10 @@ struct TimedDevice: Device {
     var perByte = 0.0
     var isHostMemory = true
     var refuses: Set<String> = []
+    /// The ops that noise hits; nil: all.
+    var unsteady: Set<String>?
+    /// Other work on the machine: makes each run longer by up to this many times its time.
+    var noise: Noise?
     let availability = Availability.available
     let summary = "a device with a clock of its own"
 
@@ -41,6 +45,7 @@ private struct TimedExecutable: Executable {
     let outputs: [Port]
     let plan: Plan
     let seconds: Double
+    let noise: Noise?
 
     init(_ device: TimedDevice, _ function: Function) throws {
         let profile = try OperationProfile(function)
@@ -49,12 +54,29 @@ private struct TimedExecutable: Executable {
         inputs = try function.inputs.map { Port(name: function[$0].name, type: try function.tensorType($0)) }
         outputs = []
         plan = Plan(device: device.name, steps: [], workspaceBytes: 0, packedBytes: 0)
+        let isHit = device.unsteady.map { ops in function.operations.contains { ops.contains($0.op) } } ?? true
+        noise = isHit ? device.noise : nil
         seconds = device.cost.seconds(isNothing ? 0 : profile.work) + device.perByte * Double(profile.bytes)
     }
 
     func run(_ inputs: [Tensor], observing observer: Observer?) throws -> [Tensor] {
-        device.clock.advance(seconds: seconds)
+        device.clock.advance(seconds: seconds * (noise?.factor(at: device.clock.now) ?? 1))
         return []
+    }
+}
+
+/// What other processes do to the times of a device: by the clock, so that a whole round is hit or spared.
+struct Noise: Sendable {
+    /// Seconds for which the machine stays as it is.
+    var stretch: Double
+    /// How often it is busy, 0 to 1.
+    var share: Double
+    /// How many times longer runs then take, at most.
+    var worst: Double
+
+    func factor(at nanoseconds: UInt64) -> Double {
+        var dice = Dice(state: nanoseconds / UInt64(stretch * 1e9))
+        return Double.random(in: 0..<1, using: &dice) < share ? Double.random(in: 1...worst, using: &dice) : 1
     }
 }
 
