@@ -30,7 +30,8 @@ public enum Threads {
     }
 
     /// The number of `MARTLET_NUM_THREADS`, else of `OMP_NUM_THREADS`, else of the processors this process may use.
-    private static let initial = ["MARTLET_NUM_THREADS", "OMP_NUM_THREADS"].lazy.compactMap(number).first
+    private static let initial =
+        ["MARTLET_NUM_THREADS", "OMP_NUM_THREADS"].lazy.compactMap(number).first
         ?? min(Int(mk_processors()), most)
 
     /// The number of an environment variable; OpenMP allows a list, of which the first number counts here.

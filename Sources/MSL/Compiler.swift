@@ -53,7 +53,11 @@ import Runtime
                 "-Werror=frame-larger-than", "-Wframe-larger-than=\(Stacks.largestFrame)",
             ] + native
         #if arch(x86_64)
-            private static let native = ["-march=native", "-ffloat16-excess-precision=none"]
+            // Halves are rounded after each operation, as on a GPU, on processors without arithmetic for them, too.
+            private static let native = [
+                "-march=native", "-Xclang", "-ffloat16-excess-precision=none", "-Xclang",
+                "-fbfloat16-excess-precision=none",
+            ]
         #else
             private static let native: [String] = []
         #endif
@@ -101,11 +105,14 @@ import Runtime
                 let status = try System.run(path, arguments, errors: errors)
                 if status == 0 { return }
                 let text = System.read(errors) ?? ""
-                let unknown = arguments.filter {
-                    $0.hasPrefix("-f") && text.contains("'\($0)'") && text.contains("unknown argument")
+                let unknown = arguments.indices.filter {
+                    arguments[$0].hasPrefix("-f") && text.contains("'\(arguments[$0])'")
+                        && text.contains("unknown argument")
                 }
                 guard unknown.isEmpty else {
-                    arguments.removeAll(where: unknown.contains)
+                    // An option of clang's own front end has -Xclang before it.
+                    let pairs = unknown.filter { $0 > 0 && arguments[$0 - 1] == "-Xclang" }.map { $0 - 1 }
+                    for index in (unknown + pairs).sorted(by: >) { arguments.remove(at: index) }
                     continue
                 }
                 throw Diagnostics(text).failure(source: source, status: status, compiler: path)

@@ -75,7 +75,7 @@ private struct IntegerWidener {
             } else if op.reads(parameter) || op.name == "cast" && parameter.name == "x" {
                 wider.arguments[index].values = values.map { wide[$0] ?? $0 }
                 isChanged = isChanged || wider.arguments[index].values != values
-            } else if op.namesType(parameter), let id = values.first,
+            } else if op.namesType(parameter), op.name != "cast" || narrowsInt32(operation), let id = values.first,
                 let name = function[id].constant?.strings.first,
                 let dtype = DataType(name: name.lowercased()), Self.narrow.contains(dtype)
             {
@@ -89,6 +89,11 @@ private struct IntegerWidener {
             zip(operation.outputs, types).allSatisfy({ isDeclared($0, $1) })
         else { return nil }
         return (wider, types)
+    }
+
+    /// Whether a cast takes int32, which is all that coremltools casts to 16 bits by itself.
+    private func narrowsInt32(_ cast: Operation) -> Bool {
+        cast["x"]?.first.flatMap { function[$0].type.tensor?.dtype } == .int32
     }
 
     /// A 16-bit value as int32: the one it was computed from, else a cast.

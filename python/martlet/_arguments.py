@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from martlet import _call
 from martlet import tensor as core
 from martlet._call import part
-from martlet._native import Process, fail, lib, ready
+from martlet._native import fail, lib
 from martlet.data_types import DEFAULTS, DType, element_type, fitting, scalar_kind, weak_type
 from martlet.errors import InvalidArgumentError, OutOfRangeError, WrongTypeError
 from martlet.methods import Axis as Axis
@@ -29,7 +29,6 @@ TensorLike: TypeAlias = Tensor | NDArray[Any] | complex | Sequence[Any]
 
 def owned(array: NDArray[Any], device: str | None = None) -> Tensor:
     """A tensor with the elements of a NumPy array."""
-    Process.used = True
     return placed(_call.copied(array), device)
 
 
@@ -102,8 +101,6 @@ def apply(op: str, *operands: Tensor, names: tuple[str, ...] | None = None, **co
         operands: the tensors, for the parameters x and y, or those that `names` gives; a name that repeats is a list.
         constants: the other parameters: numbers, texts, and tuples of them.
     """
-    if Process.forked:
-        ready()
     found = handle(op, names or NAMES_OF[len(operands)], tuple(constants.items()))
     if len(operands) == 1:
         made = lib.mlt_call1(found, operands[0]._handle)

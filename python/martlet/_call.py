@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from martlet._native import answer, check, ffi, lib, own, ready
+from martlet._native import answer, check, ffi, lib, own
 from martlet.errors import InvalidArgumentError, OutOfRangeError, UnsupportedError, WrongTypeError
 from martlet.ports import CODES, NUMPY_NAMES
 
@@ -110,7 +110,6 @@ def key_of(value: Any) -> Any:
 
 
 def make(name: str, inputs: Sequence[str], constants: Sequence[tuple[str, Any]], backend: Any = ffi.NULL) -> Any:
-    ready()
     out = ffi.new("mlt_op **")
     chars = [ffi.new("char[]", each.encode()) for each in inputs]
     names = [ffi.new("char[]", each.encode()) for each, _ in constants]
@@ -174,7 +173,6 @@ def copied(array: np.ndarray[Any, Any]) -> Any:
 
 def handle_from(array: np.ndarray[Any, Any]) -> Any:
     """A handle over a copy of an array's elements."""
-    ready()
     out = ffi.new("mlt_tensor **")
     if array.dtype.kind == "U":
         texts = [ffi.new("char[]", str(each).encode()) for each in array.ravel()]
@@ -299,7 +297,6 @@ def run(handle: Any, tensors: Sequence[Any]) -> Any:
     """Calls an op's handle."""
     from martlet.tensor import Tensor
 
-    ready()
     given = ffi.new(TENSORS, [each._handle for each in tensors])
     results = ffi.new(TENSORS, LARGEST_RESULTS)
     count = ffi.new("int32_t *", LARGEST_RESULTS)
@@ -312,7 +309,6 @@ def part(tensor: Any, byte_offset: int, shape: tuple[int, ...]) -> Any:
     """The elements from a byte on as a tensor of another shape, without a copy: they must lie in one piece."""
     from martlet.tensor import Tensor
 
-    ready()
     out = ffi.new("mlt_tensor **")
     check(lib.mlt_tensor_part(out, tensor._handle, byte_offset, len(shape), list(shape)))
     return Tensor._adopt(out[0])

@@ -19,7 +19,7 @@ try:
 except ImportError as error:
     raise ImportError("this copy of martlet is not built: run ./build.sh in its repository") from error
 
-__all__ = ["answer", "callback", "check", "fail", "ffi", "lib", "library_path", "own", "ready", "text"]
+__all__ = ["answer", "callback", "check", "fail", "ffi", "lib", "library_path", "own", "text"]
 
 FILE_NAME = "libmartlet.dylib" if sys.platform == "darwin" else "libmartlet.so"
 
@@ -35,24 +35,18 @@ def library_path() -> str:
 
 
 def load_library() -> Any:
-    """Loads libmartlet. Where the process finds no OpenMP runtime, the one we ship goes first."""
     path = library_path()
     try:
         return opened(path)
     except OSError as error:
-        openmp = "libgomp.so.1"
-        shipped = os.path.join(os.path.dirname(path), openmp)
-        if openmp in str(error) and os.path.exists(shipped):
-            opened(shipped, ffi.RTLD_GLOBAL)
-            return opened(path)
         raise ImportError(f"{path} cannot be loaded: {error}") from error
 
 
-def opened(path: str, flags: int = 0) -> Any:
+def opened(path: str) -> Any:
     """A library that stays until the process ends. cffi closes one with its module, but tensors can be released later,
     and the library's threads run on.
     """
-    return ffi.dlopen(path, ffi.RTLD_NOW | ffi.RTLD_NODELETE | flags)
+    return ffi.dlopen(path, ffi.RTLD_NOW | ffi.RTLD_NODELETE)
 
 
 lib = load_library()
@@ -117,42 +111,14 @@ RAISED = Raised()
 
 def fail() -> NoReturn:
     """Raises what the library said last on this thread, where a call answered NULL."""
-    ready()
     status = lib.mlt_last_status()
     check(status or lib.MLT_BUG)
     raise errors.BugError("A call failed without a word.")
 
 
-class Process:
-    """What this process did with the library. A fork copies no threads: a child must not go on with its parent's."""
-
-    used = False
-    forked = False
-
-    @classmethod
-    def after_fork(cls) -> None:
-        cls.forked = cls.used
-
-
-os.register_at_fork(after_in_child=Process.after_fork)
-
-
-def ready() -> None:
-    """Refuses to work in a forked child of a process with models: a call could wait for threads that are gone."""
-    if Process.forked:
-        raise errors.UnsupportedError(
-            "Martlet was used before this process was forked; start workers with"
-            ' multiprocessing.get_context("spawn"), or use Martlet only in the workers.'
-        )
-
-
-def release(handle: Any, process: type[Process] = Process, end: Callable[[Any], int] = lib.mlt_release) -> None:
-    """Ends a handle, except in a forked child, whose copy of the library must stay untouched.
-
-    The last handles go after Python has cleared this module, hence the defaults.
-    """
-    if not process.forked:
-        end(handle)
+def release(handle: Any, end: Callable[[Any], int] = lib.mlt_release) -> None:
+    """Releases a handle. The last handles go after Python has cleared this module, hence the default."""
+    end(handle)
 
 
 def own(handle: Any) -> Any:
@@ -182,7 +148,6 @@ def callback(signature: str, otherwise: int | None = None, forever: bool = True)
 
 def text(function: Callable[..., int], *arguments: Any) -> str:
     """The text that a function of the library answers."""
-    ready()
     out = ffi.new("mlt_text **")
     check(function(out, *arguments))
     handle = own(out[0])

@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from martlet._native import Process, callback, check, ffi, lib, ready
+from martlet._native import callback, check, ffi, lib
 from martlet.ports import CODES
 from martlet.tensor import Tensor
 
@@ -32,8 +32,6 @@ def can_share(array: NDArray[Any]) -> bool:
 
 def shared(array: NDArray[Any]) -> Tensor:
     """A tensor over an array's memory, which must not change as long as the tensor is there."""
-    ready()
-    Process.used = True
     number = next(NUMBERS)
     KEPT[number] = array
     out = ffi.new("mlt_tensor **")

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from martlet._call import OPS, call, rows
-from martlet._native import Process, answer, check, ffi, lib, own, ready
+from martlet._native import answer, check, ffi, lib, own
 from martlet.errors import InvalidArgumentError, WrongTypeError
 from martlet.library import devices
 from martlet.model import Model, encoded, read
@@ -163,8 +163,6 @@ class CoreMLBackend:
     ) -> None:
         if config is not None and not isinstance(config, CoreMLBackendConfig):
             raise WrongTypeError(f"The config is a {type(config).__name__}; it must be a CoreMLBackendConfig.")
-        ready()
-        Process.used = True
         self.config = config or CoreMLBackendConfig()
         described = {} if devices is None else {"devices": [as_dict(each) for each in devices]}
         out = ffi.new("mlt_backend **")
@@ -239,13 +237,11 @@ class CoreMLBackend:
         """Gives up every compiled function in the cache. The counters stay."""
         self._programs.clear()
         self._models.clear()
-        ready()
         OPS.drop_backend(self._backend)
         check(lib.mlt_backend_cleanup(self._backend))
 
     def profile(self) -> Profile:
         """The runs recorded so far while `config.enable_profiling` was set."""
-        ready()
         out = ffi.new("mlt_recording **")
         check(lib.mlt_backend_profile(out, self._backend))
         return Profile(own(out[0]))
@@ -269,7 +265,6 @@ class CoreMLBackend:
         return f"<p><b>CoreMLBackend</b>: {escape(words)}</p>{self.get_stats()._repr_html_()}"
 
     def _configure(self, fields: dict[str, Any]) -> None:
-        ready()
         check(lib.mlt_backend_config(self._backend, json.dumps(fields).encode()))
 
     def _model(self, text: str) -> Model:
@@ -277,7 +272,6 @@ class CoreMLBackend:
         known = self._programs.get(text)
         if known is not None:
             return self._again(known)
-        ready()
         out = ffi.new("mlt_model **")
         check(lib.mlt_model_parse(out, encoded(text, "text")))
         model = Model(own(out[0]), backend=self._backend)
@@ -298,7 +292,6 @@ class CoreMLBackend:
 
     def _again(self, shell: Model) -> Model:
         """What was made ready before, with what the backend has compiled for it by now."""
-        ready()
         out = ffi.new("mlt_executable **")
         check(lib.mlt_backend_compile(out, self._backend, shell._model, encoded(shell.function, "function")))
         model = copy(shell)

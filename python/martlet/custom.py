@@ -19,7 +19,7 @@ from numpy.typing import DTypeLike, NDArray
 
 import martlet
 from martlet import _call
-from martlet._native import RAISED, Process, callback, check, ffi, lib, ready
+from martlet._native import RAISED, callback, check, ffi, lib
 from martlet.errors import InvalidArgumentError, NotFoundError, WrongTypeError
 from martlet.ports import MIL_NAMES
 
@@ -235,8 +235,6 @@ def custom_op(
 
 def register(op: CustomOp, entry: Entry, pointer: Any, results: Any, pure: bool, words: str) -> None:
     """Makes an op part of the language."""
-    ready()
-    Process.used = True
     declaration = {
         "name": op.name,
         "words": words,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from typing import Any, TypedDict
 
-from martlet._native import answer, check, ffi, lib, ready
+from martlet._native import answer, check, ffi, lib
 from martlet.errors import WrongTypeError
 
 __all__ = [
@@ -106,7 +106,6 @@ def set_num_threads(count: int) -> None:
         InvalidArgumentError: `count` is not one of 0 to 256.
         WrongTypeError: `count` is not a whole number.
     """
-    ready()
     try:
         number = operator.index(count)
     except TypeError:
@@ -117,7 +116,6 @@ def set_num_threads(count: int) -> None:
 
 def get_num_threads() -> int:
     """How many threads one run may take."""
-    ready()
     out = ffi.new("int32_t *")
     check(lib.mlt_num_threads(out))
     return int(out[0])

@@ -8,7 +8,7 @@ import os
 import traceback
 from typing import Any
 
-from martlet._native import Process, callback, ffi, lib
+from martlet._native import callback, ffi, lib
 
 __all__ = ["logger"]
 
@@ -65,8 +65,7 @@ def start() -> None:
 
 def stop() -> None:
     """The library's lines go nowhere: Python is about to be gone."""
-    if not Process.forked:
-        lib.mlt_set_log(ffi.NULL, ffi.NULL, lib.MLT_LOG_OFF)
+    lib.mlt_set_log(ffi.NULL, ffi.NULL, lib.MLT_LOG_OFF)
 
 
 start()

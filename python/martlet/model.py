@@ -9,7 +9,7 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from martlet._native import Process, answer, check, ffi, lib, own, ready, release, text
+from martlet._native import answer, check, ffi, lib, own, release, text
 from martlet._printable import printable
 from martlet.errors import InvalidArgumentError, WrongTypeError
 from martlet.plan import Plan
@@ -61,7 +61,6 @@ def parse(text: str, device: str | None = None, function: str | None = None) -> 
         UnsupportedError: It has ops that the device cannot run; the message names all of them.
         InvalidArgumentError: No such device or function.
     """
-    ready()
     out = ffi.new("mlt_model **")
     check(lib.mlt_model_parse(out, encoded(text, "text")))
     return Model(own(out[0]), device, function)
@@ -72,7 +71,6 @@ LINKS = {"follow": lib.MLT_LINKS_FOLLOW, "refuse": lib.MLT_LINKS_REFUSE}
 
 def read(path: str | os.PathLike[str], links: str = "follow") -> Any:
     """The handle of a model that is not compiled."""
-    ready()
     if links not in LINKS:
         raise InvalidArgumentError(f"links is {links!r}; it must be 'follow' or 'refuse'.")
     out = ffi.new("mlt_model **")
@@ -102,7 +100,6 @@ class Model:
     def __init__(
         self, handle: Any, device: str | None = None, function: str | None = None, *, backend: Any = None
     ) -> None:
-        Process.used = True
         self._model = handle
         self._asked, self._backend = device, backend
         self._info: dict[str, Any] = answer(lib.mlt_model_info, handle)
@@ -159,8 +156,6 @@ class Model:
                 model has states and none is given, or the state is in use by another prediction.
             WrongTypeError: An input's values do not fit the declared dtype, or `inputs` is no dictionary.
         """
-        if Process.forked:
-            ready()
         found = self._run(self._accept(inputs), None if state is None else state_handle(state))
         return found if raw else self._features(found)
 
@@ -184,7 +179,6 @@ class Model:
             InvalidArgumentError: As from `predict`; the message names the element. The model has states: those make
                 each prediction depend on the one before.
         """
-        ready()
         batch = []
         for index, each in enumerate(inputs):
             try:
@@ -217,7 +211,6 @@ class Model:
 
     def make_state(self, values: Mapping[str, ArrayLike] | None = None) -> State:
         """A new place for what the model remembers, to be given to each `predict`: zeros, or the values given."""
-        ready()
         state = State(self)
         state.update(values or {})
         return state
@@ -229,7 +222,6 @@ class Model:
 
     def select(self, function: str, device: str | None = None) -> Model:
         """Another function of the same model, compiled for the same device unless one is named. Weights are shared."""
-        ready()
         return Model(self._model, device or self._asked, function, backend=self._backend)
 
     def _accept(self, inputs: Mapping[str, ArrayLike]) -> list[NDArray[Any] | None]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from martlet._native import answer, check, ffi, lib, own, ready, text
+from martlet._native import answer, check, ffi, lib, own, text
 from martlet.tables import Table
 
 __all__ = ["Profile", "ProfiledOp", "ProfiledRun", "profile"]
@@ -58,7 +58,6 @@ class Profile:
         self._answer: dict[str, Any] | None = None
 
     def __enter__(self) -> Profile:
-        ready()
         out = ffi.new("mlt_recording **")
         check(lib.mlt_profile_begin(out))
         self._handle, self._answer = own(out[0]), None

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from martlet import library
-from martlet._native import answer, callback, check, ffi, lib, own, ready
+from martlet._native import answer, callback, check, ffi, lib, own
 from martlet.errors import InvalidArgumentError, WrongTypeError
 from martlet.model import encoded as c_text
 from martlet.ports import MIL_NAMES, NUMPY_NAMES
@@ -328,7 +328,6 @@ class SmartDeviceSelector:
     """
 
     def __init__(self, devices: Iterable[Any] | None = None, thresholds: DeviceThresholds | None = None) -> None:
-        ready()
         out = ffi.new("mlt_selector **")
         chosen = None if devices is None else entries(devices)
         given = ffi.NULL if chosen is None else encoded(chosen)

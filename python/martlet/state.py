@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import ArrayLike, NDArray
 
 import martlet
-from martlet._native import check, ffi, lib, own, ready
+from martlet._native import check, ffi, lib, own
 from martlet.errors import InvalidArgumentError, WrongTypeError
 from martlet.ports import Port, as_input
 
@@ -40,7 +40,6 @@ class State:
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         """What the state of a name holds now: a read-only array that later predictions do not change."""
-        ready()
         port = self._port(name)
         out = ffi.new("mlt_tensor **")
         check(lib.mlt_state_get(out, self._handle, port.name.encode()))
@@ -48,7 +47,6 @@ class State:
 
     def __setitem__(self, name: str, value: ArrayLike) -> None:
         """Replaces what the state of a name holds by a copy of the value, converted as inputs are."""
-        ready()
         port = self._port(name)
         array = as_input(port, value)
         shape = ffi.new("int64_t[]", array.shape or 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from martlet import _call, _native, _operators
-from martlet._native import Process, check, ffi, lib
+from martlet._native import check, ffi, lib
 from martlet._operators import Operators
 from martlet.data_types import DEFAULTS, ORDER, scalar_kind, weak_type
 from martlet.errors import InvalidArgumentError, UnsupportedError, WrongTypeError
@@ -83,7 +82,6 @@ class Tensor(TensorMethods, ArrayProtocols, Operators):
             InvalidArgumentError: The lists are ragged, or there is no such device.
             WrongTypeError: The data are no numbers.
         """
-        Process.used = True
         self._address = address(_call.handle_from(elements(data, dtype)))
         if device is not None:
             self._replace(self.to(device))
@@ -395,7 +393,6 @@ def binary(name: str) -> Callable[[Any, Any], Any]:
     """What an operator does where not both sides are tensors, or where the library refused them."""
 
     def otherwise(x: Any, y: Any) -> Any:
-        _native.ready()
         known = x.dtype if isinstance(x, Tensor) else y.dtype
         first, second = operand(x, known), operand(y, known)
         if first is None or second is None:
@@ -410,7 +407,6 @@ def unary(name: str) -> Callable[[Any], Any]:
     """What a method does where the library refused the tensor."""
 
     def otherwise(x: Any) -> Any:
-        _native.ready()
         result = lib.mlt_call1(HANDLES[name], x._handle)
         return Tensor._adopt(result) if result else _native.fail()
 
@@ -470,12 +466,3 @@ def function_address(name: str) -> int:
 
 
 install()
-
-
-def after_fork() -> None:
-    """A child must not go on with its parent's tensors: the threads that compute are gone."""
-    if Process.forked:
-        _operators.forked()
-
-
-os.register_at_fork(after_in_child=after_fork)

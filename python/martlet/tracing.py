@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from martlet import _call
-from martlet._native import check, ffi, lib, own, ready
+from martlet._native import check, ffi, lib, own
 from martlet.errors import InvalidArgumentError, WrongTypeError
 from martlet.model import Model
 from martlet.ports import CODES
@@ -71,7 +71,6 @@ def trace(function: Callable[..., Any], *examples: Any, device: str | None = Non
 
 def traced(function: Callable[..., Any], examples: Sequence[Any], named: Mapping[str, Any]) -> Any:
     """The handle of the program that a function does."""
-    ready()
     out = ffi.new("mlt_trace **")
     check(lib.mlt_trace_begin(out))
     recorder = own(out[0])

@@ -30,7 +30,6 @@ static void *(*brief2)(const void *op, const void *x, const void *y);
 static int32_t (*release)(void *handle);
 static int32_t (*view)(View *out, const void *tensor);
 static PyTypeObject *tensor_type;
-static int is_forked;
 
 enum { dtype_count = 32 };
 static PyObject *dtypes[dtype_count];  // by the library's codes
@@ -42,7 +41,7 @@ static PyObject *tensor(void *handle) {
     return (PyObject *)made;
 }
 
-static int is_tensor(const PyObject *object) { return object->type == tensor_type && tensor_type && !is_forked; }
+static int is_tensor(const PyObject *object) { return object->type == tensor_type && tensor_type; }
 
 // What is brief runs under the interpreter's lock, since giving that away and taking it again would cost more.
 static PyObject *binary(const Operator *operator, PyObject *x, PyObject *y) {
@@ -138,7 +137,7 @@ static void dealloc(PyObject *object) {
     Tensor *old = (Tensor *)object;
     PyTypeObject *type = object->type;
     if (old->references) PyObject_ClearWeakRefs(object);
-    if (old->handle && release && !is_forked) release(old->handle);
+    if (old->handle && release) release(old->handle);
     if (old->kept) Py_DecRef(old->kept);
     ((void (*)(void *))PyType_GetSlot(type, Py_tp_free))(object);
     Py_DecRef((PyObject *)type);
@@ -292,17 +291,9 @@ static PyObject *dtype(PyObject *module, PyObject *arguments) {
     return &_Py_NoneStruct;
 }
 
-// forked(): from now on everything goes to Python, and nothing is released.
-static PyObject *forked(PyObject *module, PyObject *none) {
-    (void)module, (void)none;
-    is_forked = 1;
-    Py_IncRef(&_Py_NoneStruct);
-    return &_Py_NoneStruct;
-}
-
 static PyMethodDef functions[] = {
     {"bind", bind, METH_VARARGS, 0}, {"set", set, METH_VARARGS, 0}, {"dtype", dtype, METH_VARARGS, 0},
-    {"forked", forked, METH_NOARGS, 0}, {0, 0, 0, 0}};
+    {0, 0, 0, 0}};
 
 static PyModuleDef module = {
     .head = {1, 0}, .name = "martlet._operators", .size = -1, .methods = functions};

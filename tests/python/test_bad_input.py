@@ -406,7 +406,7 @@ def test_indices_that_are_validated(line, shapes, bad):
     def model(flag, indices=f"tensor<int32, {list(bad.shape)}> i", constant=""):
         inputs = ", ".join(filter(None, ["tensor<fp32, [2, 3]> x", indices])) + updates
         body = line.format(f"validate_indices = {flag}")
-        return parse(f"program(1.3) {{ func main<ios18>({inputs}) {{ {constant} y = {body}; }} -> (y); }}")
+        return martlet.parse(f"program(1.3) {{ func main<ios18>({inputs}) {{ {constant} y = {body}; }} -> (y); }}")
 
     op, wrong = (
         line.split("(")[0],

@@ -1,4 +1,4 @@
-"""Eager work for long and by many: memory stays flat, threads get right answers, forked children are told."""
+"""Eager work for long and by many: memory stays flat, threads get right answers."""
 
 from __future__ import annotations
 
@@ -148,41 +148,6 @@ def test_eight_threads_pass_tensors_on():
 
 
 # Fork
-
-
-CHILD = {
-    "operator": lambda x: x + x,
-    "number": lambda x: x * 2,
-    "method": lambda x: x.relu(),
-    "function": martlet.exp,
-    "functional": martlet.functional.sigmoid,
-    "creation": lambda x: martlet.zeros((2,)) + Tensor([1, 2]),
-    "indexing": lambda x: x[0],
-}
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-@pytest.mark.parametrize("name", CHILD)
-def test_a_forked_child_is_told_and_its_parent_goes_on(name):
-    x = Tensor(X) + 0
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        message = "nothing was raised"
-        try:
-            CHILD[name](x)
-        except BaseException as error:
-            message = f"{type(error).__name__}: {error}"
-        os.write(writing, message.encode())
-        os._exit(0)
-    os.close(writing)
-    os.waitpid(child, 0)
-    with os.fdopen(reading) as pipe:
-        message = pipe.read()
-    assert message.startswith("UnsupportedError")
-    assert "spawn" in message
-    np.testing.assert_array_equal((x + x).numpy(), X + X)
 
 
 # Element types

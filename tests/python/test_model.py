@@ -1,7 +1,6 @@
 """Models from Python: what goes in, what comes out, what they say about themselves."""
 
 import gc
-import os
 from pathlib import Path
 
 import numpy as np
@@ -250,25 +249,6 @@ def test_ranges_of_shapes():
     assert port.example_shape() == (1, 2)
     with pytest.raises(martlet.InvalidArgumentError, match=r"\[1, 2\.\.\]"):
         as_input(port, np.zeros((1, 1)))
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_forked_child_is_told_to_spawn(sum_model):
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        message = "nothing was raised"
-        try:
-            sum_model(a=A, b=B)
-        except Exception as error:
-            message = str(error)
-        os.write(writing, message.encode())
-        os._exit(0)
-    os.close(writing)
-    os.waitpid(child, 0)
-    with os.fdopen(reading) as pipe:
-        assert "spawn" in pipe.read()
 
 
 def test_one_value_returned_twice(tmp_path):

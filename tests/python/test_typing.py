@@ -66,7 +66,7 @@ def modules() -> Iterator[Any]:
     yield martlet
     for found in pkgutil.walk_packages(martlet.__path__, "martlet."):
         parts = found.name.split(".")
-        if not any(each.startswith("_") or each in ("libmartlet", "libdnnl", "libgomp") for each in parts):
+        if not any(each.startswith("_") or each in ("libmartlet", "libdnnl", "libmk_tbb") for each in parts):
             yield importlib.import_module(found.name)
 
 

@@ -10,6 +10,13 @@ extension StandardLibrary {
         #if __clang_major__ >= 18
         #define MK_BFLOAT
         typedef __bf16 bfloat;
+        // clang calls this where the processor has no instruction for it; libgcc has it from version 13 on.
+        extern "C" __attribute__((weak, visibility("hidden"))) bfloat __truncsfbf2(float x) {
+            unsigned bits = __builtin_bit_cast(unsigned, x);
+            bool is_nan = (bits & 0x7fffffff) > 0x7f800000;
+            bits = is_nan ? bits | 0x400000 : bits + 0x7fff + (bits >> 16 & 1);
+            return __builtin_bit_cast(bfloat, (unsigned short)(bits >> 16));
+        }
         #endif
         typedef signed char int8_t;
         typedef uchar uint8_t;
