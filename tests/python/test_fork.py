@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
 ]
 
-X = np.linspace(-1, 1, 1536 * 1536, dtype=np.float32).reshape(1536, 1536)
+X = (np.random.default_rng(0).standard_normal((1536, 1536)) / 40).astype(np.float32)
 PATIENCE = 60
 
 
@@ -52,7 +52,7 @@ def heavy(load):
     """A model whose work several threads share, and what it gives for X: the same bits each time."""
     model = load(HEAVY)
     expected = model(x=X)["y"].copy()
-    np.testing.assert_allclose(expected, X @ X @ X @ X @ X, rtol=1e-3)
+    np.testing.assert_allclose(expected, X @ X @ X @ X @ X, rtol=0, atol=1e-4)
     return model, expected
 
 
