@@ -53,7 +53,9 @@ extension FeatureValue {
         case .multiArray, .state: self = .tensor(tensor)
         case .image: self = .image(tensor)
         case .int64:
-            guard let number = tensor.ints?.first else { throw FeatureValue.unfit(tensor, "an int64") }
+            guard tensor.count == 1, let number = tensor.ints?.first else {
+                throw FeatureValue.unfit(tensor, "an int64")
+            }
             self = .int64(number)
         case .double:
             guard tensor.count == 1, tensor.dtype != .string else { throw FeatureValue.unfit(tensor, "a double") }
