@@ -104,8 +104,9 @@ TO_COMPARE = [
 
 @pytest.mark.parametrize("case", STORABLE, ids=repr)
 def test_round_trip(case: Case, tmp_path: Path) -> None:
-    martlet.parse(case.text).save(tmp_path / "case.mlpackage")
-    compare(martlet.load(tmp_path / "case.mlpackage").predict(case.inputs), case)
+    device = case.devices[0] if case.devices else None
+    martlet.parse(case.text, device).save(tmp_path / "case.mlpackage")
+    compare(martlet.load(tmp_path / "case.mlpackage", device).predict(case.inputs), case)
 
 
 @pytest.mark.skipif(
