@@ -153,7 +153,7 @@ def test_a_model_goes_to_the_next_device(tmp_path: Path, fault: str, size: str, 
     found = load()
     assert found.device in ("metal", "cpu")
     np.testing.assert_allclose(found.predict(inputs)["y"], x @ x, rtol=1e-3, atol=1e-3)
-    assert re.search("coreml.* failed: Core ML: SHIM", str(found.plan()))
+    assert re.search("coreml.* failed: Core ML: SHIM", found.plan().reason)
     with pytest.raises(martlet.UnsupportedError, match="ordered to fail"):
         martlet.load(tmp_path / "big.mlpackage", "coreml").predict(inputs)
 
