@@ -14,13 +14,19 @@ final class ExecutableObject: Handled {
 public func mlt_compile(
     _ out: UnsafeMutablePointer<OpaquePointer?>?, _ model: OpaquePointer?, _ device: UnsafePointer<CChar>?,
     _ function: UnsafePointer<CChar>?
+) -> mlt_status { mlt_compile_with(out, model, device, function, 0) }
+
+@_cdecl("mlt_compile_with")
+public func mlt_compile_with(
+    _ out: UnsafeMutablePointer<OpaquePointer?>?, _ model: OpaquePointer?, _ device: UnsafePointer<CChar>?,
+    _ function: UnsafePointer<CChar>?, _ threads: Int32
 ) -> mlt_status {
     status {
         try give(out) {
             let device = try device.map { try text($0, "name of the device") }
             let function = try function.map { try text($0, "name of the function") }
             return try handles.use(model, as: ModelObject.self) {
-                ExecutableObject(try Predictor($0.model, device: device, function: function))
+                ExecutableObject(try Predictor($0.model, device: device, function: function, threads: Int(threads)))
             }
         }
     }

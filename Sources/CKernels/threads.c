@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #if defined(__APPLE__)
@@ -170,8 +171,20 @@ static int find_work(void) {
 
 // MARK: Workers
 
+// For those who look at a process with top or a debugger.
+static void name_thread(void) {
+    char name[16];
+    snprintf(name, sizeof name, "martlet-%d", thread_index);
+#if defined(__APPLE__)
+    pthread_setname_np(name);
+#elif defined(__linux__)
+    pthread_setname_np(pthread_self(), name);
+#endif
+}
+
 static void *work(void *argument) {
     thread_index = (int)(intptr_t)argument;
+    name_thread();
     wanted_threads = 1;
     for (;;) {
         int64_t until = nanoseconds() + worker_spin;

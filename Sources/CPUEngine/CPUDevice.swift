@@ -16,7 +16,7 @@ public struct CPUDevice: Device {
     private let rounds: Bool
     private let usesOneDNN: Bool
     /// Threads of a run; nil takes the process's number.
-    private let threads: Int?
+    private var threads: Int?
 
     /// fp32 throughout, also where the program says fp16: the most accurate and, so far, the fastest. Models hold integers as
     /// int32 where the program narrows them only to move them.
@@ -42,6 +42,12 @@ public struct CPUDevice: Device {
         self.rounds = rounds
         self.threads = threads
         self.usesOneDNN = usesOneDNN && CPUInfo.oneDNN != nil
+    }
+
+    public func limited(toThreads count: Int) -> any Device {
+        var device = self
+        device.threads = min(count, threads ?? count)
+        return device
     }
 
     public func assess(_ call: Call) -> Verdict {

@@ -15,12 +15,17 @@ public enum Threads {
     /// - Parameter count: 1 to 256, or 0 for the number of the environment, else of the processors.
     /// - Throws: `invalidArgument` for another number.
     public static func set(_ count: Int) throws {
+        try check(count)
+        wanted.store(count, ordering: .relaxed)
+    }
+
+    /// Fails unless a number is one that a process or a model can have: 1 to 256, or 0 for the usual one.
+    public static func check(_ count: Int) throws {
         guard (0...most).contains(count) else {
             throw Failure(
                 .invalidArgument,
                 "\(count) threads are not possible; 0 takes every processor, else 1 to \(most) are.")
         }
-        wanted.store(count, ordering: .relaxed)
     }
 
     /// The number in force.

@@ -1,3 +1,4 @@
+import CPUEngine
 import Passes
 
 /// A model made ready for one device: what Core ML calls a loaded `MLModel`. It never changes; threads may share it and
@@ -41,19 +42,28 @@ public final class Predictor: Sendable {
     private let evaluate: @Sendable (Call) throws -> [Tensor]?
 
     /// Loads an `.mlpackage`. Without a device name the rule of `Backend.shared` chooses, as for eager calls; without a
-    /// function name it is the model's default one. `links` as for `Model(contentsOf:links:)`.
+    /// function name it is the model's default one. `links` as for `Model(contentsOf:links:)`. A prediction takes at most
+    /// so many `threads` on the CPU, 1 to 256; 0 leaves it to `MARTLET_NUM_THREADS`, else the processors.
     public convenience init(
-        contentsOf path: String, device name: String? = nil, function: String? = nil, links: SymbolicLinks = .follow
+        contentsOf path: String, device name: String? = nil, function: String? = nil, links: SymbolicLinks = .follow,
+        threads: Int = 0
     ) throws {
-        try self.init(Model(contentsOf: path, links: links), device: name, function: function)
+        try self.init(Model(contentsOf: path, links: links), device: name, function: function, threads: threads)
     }
 
     /// Makes a model ready likewise.
-    public convenience init(_ model: Model, device name: String? = nil, function: String? = nil) throws {
+    public convenience init(
+        _ model: Model, device name: String? = nil, function: String? = nil, threads: Int = 0
+    ) throws {
+        try Threads.check(threads)
+        func limited(_ device: any Device) -> any Device { threads > 0 ? device.limited(toThreads: threads) : device }
         if let name {
-            try self.init(model, device: Martlet.device(named: name), function: function)
+            try self.init(model, device: limited(Martlet.device(named: name)), function: function)
         } else {
-            try self.init(model, choosing: .shared, function: function)
+            try self.init(model, function: function, evaluate: evaluateOnCPU) {
+                let (device, reason) = try Backend.shared.place(of: $0(), after: $1)
+                return (limited(device), reason)
+            }
         }
     }
 

@@ -24,6 +24,9 @@ public protocol Device: Sendable {
     /// in their place: see `Function.withWideIntegers`.
     var keepsDeclaredIntegers: Bool { get }
 
+    /// The same device with at most so many threads of this process for each run, whatever the process's number.
+    func limited(toThreads count: Int) -> any Device
+
     /// How this device would run one operation, or why it would not.
     func assess(_ call: Call) -> Verdict
 
@@ -59,6 +62,8 @@ extension Device {
     public var changesResults: Bool { false }
     public var keepsStates: Bool { false }
     public var keepsDeclaredIntegers: Bool { false }
+
+    public func limited(toThreads count: Int) -> any Device { self }
 
     /// Why this device would not run what a profile describes; nil where it would.
     public func refusal(of profile: OperationProfile) -> String? {

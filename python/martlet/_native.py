@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import operator
 import os
 import sys
 import threading
@@ -19,7 +20,7 @@ try:
 except ImportError as error:
     raise ImportError("this copy of martlet is not built: run ./build.sh in its repository") from error
 
-__all__ = ["answer", "callback", "check", "fail", "ffi", "lib", "library_path", "own", "text"]
+__all__ = ["answer", "callback", "check", "fail", "ffi", "lib", "library_path", "own", "text", "thread_count"]
 
 FILE_NAME = "libmartlet.dylib" if sys.platform == "darwin" else "libmartlet.so"
 
@@ -153,6 +154,17 @@ def text(function: Callable[..., int], *arguments: Any) -> str:
     handle = own(out[0])
     characters: bytes = ffi.string(lib.mlt_text_chars(handle))
     return characters.decode()
+
+
+def thread_count(count: int) -> int:
+    """A number of threads as an int32. The library refuses what is not possible; what no int32 holds is as impossible
+    as the nearest one that it does.
+    """
+    try:
+        number = operator.index(count)
+    except TypeError:
+        raise errors.WrongTypeError(f"The number of threads is {count!r}; it must be an integer.") from None
+    return max(min(number, 2**31 - 1), -1)
 
 
 def answer(function: Callable[..., int], *arguments: Any) -> Any:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any, TypedDict
 
-from martlet._native import answer, check, ffi, lib
-from martlet.errors import WrongTypeError
+from martlet._native import answer, check, ffi, lib, thread_count
 
 __all__ = [
     "DeviceInfo",
@@ -104,14 +102,9 @@ def set_num_threads(count: int) -> None:
 
     Raises:
         InvalidArgumentError: `count` is not one of 0 to 256.
-        WrongTypeError: `count` is not a whole number.
+        WrongTypeError: `count` is not an integer.
     """
-    try:
-        number = operator.index(count)
-    except TypeError:
-        raise WrongTypeError(f"The number of threads is {count!r}; it must be a whole number.") from None
-    # What no int32 holds is as impossible as the largest one.
-    check(lib.mlt_set_num_threads(max(min(number, 2**31 - 1), -1)))
+    check(lib.mlt_set_num_threads(thread_count(count)))
 
 
 def get_num_threads() -> int:

@@ -9,7 +9,7 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from martlet._native import answer, check, ffi, lib, own, release, text
+from martlet._native import answer, check, ffi, lib, own, release, text, thread_count
 from martlet._printable import printable
 from martlet.errors import InvalidArgumentError, WrongTypeError
 from martlet.plan import Plan
@@ -25,7 +25,12 @@ TENSORS, VIEW = ffi.typeof("mlt_tensor *[]"), ffi.typeof("mlt_view *")
 
 
 def load(
-    path: str | os.PathLike[str], device: str | None = None, function: str | None = None, *, links: str = "follow"
+    path: str | os.PathLike[str],
+    device: str | None = None,
+    function: str | None = None,
+    *,
+    links: str = "follow",
+    threads: int = 0,
 ) -> Model:
     """Loads a Core ML package and compiles it.
 
@@ -38,32 +43,36 @@ def load(
         links: What symbolic links in the package mean. `follow` reads what they lead to, if that is a regular file, as
             in the cache of Hugging Face. `refuse` raises: for programs that load packages of strangers, whose links
             could name any file that the program may read.
+        threads: At most so many threads for a prediction on the CPU, 1 to 256; 0 leaves it to `set_num_threads`.
 
     Raises:
         NotFoundError: There is nothing at `path`.
         MalformedError: It is not a Core ML package, or a broken one, or it has a link and links are refused.
         UnsupportedError: It has ops that the device cannot run; the message names all of them.
-        InvalidArgumentError: No such device or function, or `links` is neither `follow` nor `refuse`.
+        InvalidArgumentError: No such device or function, `links` is neither `follow` nor `refuse`, or `threads` is not
+            one of 0 to 256.
+        WrongTypeError: `threads` is not an integer.
     """
-    return Model(read(path, links), device, function)
+    return Model(read(path, links), device, function, threads=threads)
 
 
-def parse(text: str, device: str | None = None, function: str | None = None) -> Model:
+def parse(text: str, device: str | None = None, function: str | None = None, *, threads: int = 0) -> Model:
     """Makes a model of a program in MIL, Core ML's own language, and compiles it: the text that `Model.text` gives.
 
     Args:
         text: `program(1.3) { func main<ios18>(tensor<fp32, [4]> x) { y = relu(x = x); } -> (y); }`, for one.
         device: A name out of `martlet.devices()`; by default the one that the selector chooses, as for eager calls.
         function: Which function of the program; by default the one it names, else `main`.
+        threads: As for `load`.
 
     Raises:
         MalformedError: The text is no program; the message names line and column.
         UnsupportedError: It has ops that the device cannot run; the message names all of them.
-        InvalidArgumentError: No such device or function.
+        InvalidArgumentError: No such device or function, or `threads` is not one of 0 to 256.
     """
     out = ffi.new("mlt_model **")
     check(lib.mlt_model_parse(out, encoded(text, "text")))
-    return Model(own(out[0]), device, function)
+    return Model(own(out[0]), device, function, threads=threads)
 
 
 LINKS = {"follow": lib.MLT_LINKS_FOLLOW, "refuse": lib.MLT_LINKS_REFUSE}
@@ -98,14 +107,21 @@ class Model:
     """The function it runs."""
 
     def __init__(
-        self, handle: Any, device: str | None = None, function: str | None = None, *, backend: Any = None
+        self,
+        handle: Any,
+        device: str | None = None,
+        function: str | None = None,
+        *,
+        threads: int = 0,
+        backend: Any = None,
     ) -> None:
         self._model = handle
-        self._asked, self._backend = device, backend
+        self._asked, self._threads, self._backend = device, thread_count(threads), backend
         self._info: dict[str, Any] = answer(lib.mlt_model_info, handle)
         out = ffi.new("mlt_executable **")
         if backend is None:
-            check(lib.mlt_compile(out, handle, name_or_null(device, "device"), name_or_null(function, "function")))
+            names = name_or_null(device, "device"), name_or_null(function, "function")
+            check(lib.mlt_compile_with(out, handle, *names, self._threads))
         else:
             check(lib.mlt_backend_compile(out, backend, handle, name_or_null(function, "function")))
         self._executable = own(out[0])
@@ -222,7 +238,7 @@ class Model:
 
     def select(self, function: str, device: str | None = None) -> Model:
         """Another function of the same model, compiled for the same device unless one is named. Weights are shared."""
-        return Model(self._model, device or self._asked, function, backend=self._backend)
+        return Model(self._model, device or self._asked, function, threads=self._threads, backend=self._backend)
 
     def _accept(self, inputs: Mapping[str, ArrayLike]) -> list[NDArray[Any] | None]:
         """The inputs as the library reads them, in its order."""

@@ -230,6 +230,8 @@ static void models(const char *folder) {
     FAILS(MLT_UNSUPPORTED, mlt_compile(&executable, model, "metal", NULL));
 #endif
     FAILS(MLT_BAD_HANDLE, mlt_compile(&executable, NULL, NULL, NULL));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_compile_with(&executable, model, NULL, NULL, -1));
+    FAILS(MLT_INVALID_ARGUMENT, mlt_compile_with(&executable, model, NULL, NULL, 257));
     CHECK(executable == NULL);
     if (folder) {
         char path[4096];

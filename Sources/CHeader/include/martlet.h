@@ -147,8 +147,11 @@ mlt_status mlt_explain(mlt_text **out, const mlt_model *model, const char *devic
 // the device and the reason. `function` NULL takes the model's default function. Inputs and outputs go in the order of
 // mlt_executable_info. Each input must have the declared dtype and a shape the model allows; NULL leaves
 // out an optional one. A model with flexible shapes is compiled at the first run of each shape; mlt_plan shows the plan
-// of the usual one. mlt_run writes all outputs or, on failure, none.
+// of the usual one. mlt_run writes all outputs or, on failure, none. mlt_compile_with bounds the threads that a run takes
+// on the CPU, 1 to 256; 0, as in mlt_compile, leaves it to mlt_set_num_threads.
 mlt_status mlt_compile(mlt_executable **out, const mlt_model *model, const char *device, const char *function);
+mlt_status mlt_compile_with(mlt_executable **out, const mlt_model *model, const char *device, const char *function,
+                            int32_t threads);
 mlt_status mlt_executable_info(mlt_text **out, const mlt_executable *executable);
 mlt_status mlt_plan(mlt_text **out, const mlt_executable *executable);
 mlt_status mlt_run(mlt_tensor **outputs, int32_t output_count, const mlt_executable *executable,
