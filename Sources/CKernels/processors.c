@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #endif
 #include <inttypes.h>
+#include <math.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -37,6 +38,16 @@ static int read_cfs_quota(const char *folder, void *result) {
         *least = smaller((double)quota / (double)period, *least);
     return 1;
 }
+
+// Both versions have the line "nr_throttled 3".
+static int add_throttled(const char *folder, void *result) {
+    int64_t *sum = result, count;
+    char text[1024];
+    if (!mk_read_text(folder, "cpu.stat", text, sizeof text)) return 1;
+    const char *line = strstr(text, "nr_throttled ");
+    if (line && sscanf(line, "nr_throttled %" SCNd64, &count) == 1 && count > 0) *sum += count;
+    return 1;
+}
 #endif
 
 double mk_cpu_quota(const char *root) {
@@ -50,6 +61,24 @@ double mk_cpu_quota(const char *root) {
     return least;
 }
 
+int64_t mk_throttled(const char *root) {
+    int64_t sum = 0;
+#if defined(__linux__)
+    mk_each_control_group(root, "", add_throttled, &sum);
+    mk_each_control_group(root, "cpu", add_throttled, &sum);
+#else
+    (void)root;
+#endif
+    return sum;
+}
+
+int mk_threads_within(double quota, int processors) {
+    if (quota <= 0 || quota >= processors) return processors;
+    int count = (int)ceil(quota);
+    if (count < 2) count = 2;
+    return count < processors ? count : processors;
+}
+
 int mk_processors(void) {
     static atomic_int known;
     int count = atomic_load_explicit(&known, memory_order_relaxed);
@@ -59,9 +88,8 @@ int mk_processors(void) {
     if (!sched_getaffinity(0, sizeof allowed, &allowed)) count = CPU_COUNT(&allowed);
 #endif
     if (count < 1) count = (int)sysconf(_SC_NPROCESSORS_ONLN);
-    double quota = mk_cpu_quota("");
-    if (quota > 0 && quota < count) count = (int)quota;
     if (count < 1) count = 1;
+    count = mk_threads_within(mk_cpu_quota(""), count);
     atomic_store_explicit(&known, count, memory_order_relaxed);
     return count;
 }

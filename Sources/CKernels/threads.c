@@ -51,6 +51,7 @@ static struct {
     atomic_int waiters;  // threads that sleep until `finished`
     _Alignas(64) _Atomic int64_t pause_end;  // no workers until then
     _Atomic int64_t pause;
+    _Atomic int64_t throttled;  // how often the quota had been used up when a caller last had to wait
     pthread_mutex_t lock;
     pthread_cond_t work, finished;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER, .finished = PTHREAD_COND_INITIALIZER};
@@ -259,7 +260,10 @@ static void hire(int count) {
 
 // A worker that the system put aside in the middle of a part holds up its caller for some milliseconds, far longer than
 // the work of most regions. After such a stall callers go on alone for a while, twice as long after each further one.
+// A quota that is used up stops all threads alike: that is no stall, and going on alone would gain nothing.
 static void note_stall(int64_t now) {
+    int64_t throttled = mk_throttled("");
+    if (atomic_exchange(&pool.throttled, throttled) != throttled) return;
     int64_t pause = atomic_load(&pool.pause), quiet = now - atomic_load(&pool.pause_end);
     pause = pause && quiet < 4 * pause ? 2 * pause : pause_least;
     if (pause > pause_most) pause = pause_most;

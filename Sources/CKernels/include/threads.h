@@ -40,13 +40,19 @@ void mk_set_threads(int count);
 // This thread's index in the pool: 0 for a thread that is not one of the pool's workers.
 int mk_thread_index(void);
 
-// Number of processors this process may use: the least of those that are online, its affinity and its CPU quota
-// (rounded down, at least 1).
+// Number of processors this process may use: those that are online, within its affinity and its CPU quota.
 int mk_processors(void);
+
+// Threads for a quota of CPUs, 0 for none: the quota rounded up, but 2 for less than that, if there are two processors.
+// A quota is an amount of time in each period: who works now and then is sooner done with two threads, as in Go 1.25.
+int mk_threads_within(double quota, int processors);
 
 // CPUs that the control groups of this process grant (cgroup v2 `cpu.max`, v1 `cpu.cfs_quota_us`), the least of all
 // levels; 0 without a limit. `root` is put in front of /proc and /sys; "" outside tests.
 double mk_cpu_quota(const char *root);
+
+// How often the control groups of this process had to wait for their next period, all levels together. `root` as above.
+int64_t mk_throttled(const char *root);
 
 #ifdef __cplusplus
 }

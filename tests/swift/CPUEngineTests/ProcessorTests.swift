@@ -71,5 +71,28 @@ import Testing
         #expect(try quota(["proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": text]) == 0)
     }
 
+    /// `cpu.stat` as in cgroup-v2.rst; version 1 has three of its lines.
+    @Test func throttledPeriodsOfAllLevels() throws {
+        let files = [
+            "proc/self/cgroup": "4:cpu,cpuacct:/c\n0::/a/b\n",
+            "sys/fs/cgroup/a/b/cpu.stat":
+                "usage_usec 12\nuser_usec 10\nsystem_usec 2\nnr_periods 9\nnr_throttled 3\nthrottled_usec 70\n",
+            "sys/fs/cgroup/a/cpu.stat": "usage_usec 12\nnr_periods 0\nnr_throttled 0\nthrottled_usec 0\n",
+            "sys/fs/cgroup/cpu/c/cpu.stat": "nr_periods 40\nnr_throttled 20\nthrottled_time 123456\n",
+        ]
+        try withRoot(files) { #expect(mk_throttled($0) == 23) }
+        try withRoot([:]) { #expect(mk_throttled($0) == 0) }
+        try withRoot(["proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.stat": "nr_throttled -4\nnr_throttled"]) {
+            #expect(mk_throttled($0) == 0)
+        }
+    }
+
+    @Test(arguments: [
+        (0, 8, 8), (0.5, 8, 2), (1, 8, 2), (2, 8, 2), (2.5, 8, 3), (7.9, 8, 8), (64, 8, 8), (1, 1, 1), (0.1, 2, 2),
+    ])
+    func threadsWithinAQuota(quota: Double, processors: Int32, threads: Int32) {
+        #expect(mk_threads_within(quota, processors) == threads)
+    }
+
     @Test func processorsAreAtLeastOne() { #expect(mk_processors() >= 1) }
 }
