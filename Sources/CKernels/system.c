@@ -11,6 +11,9 @@
 #if defined(__APPLE__)
 #include <sys/sysctl.h>
 #endif
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #include <time.h>
 #include <unistd.h>
 
@@ -20,9 +23,15 @@
 int mk_widest_isa = MK_BASE;
 
 #if defined(__x86_64__)
+// Clang 17, which Swift 6.0 has, knows no "f16c" in __builtin_cpu_supports.
+static int has_f16c(void) {
+    unsigned eax, ebx, ecx, edx;
+    return __get_cpuid(1, &eax, &ebx, &ecx, &edx) && ecx & bit_F16C;
+}
+
 __attribute__((constructor)) static void find_widest_isa(void) {
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c())
         mk_widest_isa = MK_AVX2;
     if (mk_widest_isa == MK_AVX2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
