@@ -62,7 +62,7 @@ build() {
     say build "libmartlet for $machine with Swift 6.0.3"
     enter "$host" "
         mkdir -p /build/$machine && cd /build/$machine
-        tar -C /martlet -c Package.swift Sources tests/swift tests/shims scripts python LICENSE | tar -x
+        tar -C /martlet -c Package.swift Sources tests/swift tests/shims tests/c tests/python/data scripts python LICENSE | tar -x
         export MARTLET_ONEDNN=0 CC='clang $*'
         flags=() ; scripts/link/flags.sh .build/link >flags
         while IFS= read -r each; do flags+=(\"\$each\"); done <flags

@@ -23,9 +23,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # Every function of the header is exported, and no other function with its prefix.
-grep -o 'mlt_[a-z_]*(' "$root/Sources/CHeader/include/martlet.h" | tr -d '(' | sort -u > "$work/header"
+grep -o 'mlt_[a-z0-9_]*(' "$root/Sources/CHeader/include/martlet.h" | tr -d '(' | sort -u > "$work/header"
 case $library in *.so) dynamic=-D ;; *) dynamic= ;; esac
-nm -g $dynamic "$library" | sed -n 's/.* T _\{0,1\}\(mlt_[a-z_]*\)$/\1/p' | sort -u > "$work/exports"
+nm -g $dynamic "$library" | sed -n 's/.* T _\{0,1\}\(mlt_[a-z0-9_]*\)$/\1/p' | sort -u > "$work/exports"
 if ! diff "$work/header" "$work/exports" > "$work/difference"; then
     echo "martlet.h (<) and the exports (>) differ:" >&2
     cat "$work/difference" >&2

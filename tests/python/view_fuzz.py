@@ -601,6 +601,8 @@ class Program:
     inputs: dict[str, Array]
     expected: dict[str, Array]
     tolerance: float
+    devices: tuple[str, ...] | None = None
+    """Those that it is for; None for all."""
 
 
 def of_kernel(chance: random.Random, numbers: np.random.Generator) -> Program:
@@ -691,7 +693,7 @@ def of_case(chance: random.Random) -> Program:
     expected = case.expected
     if not open_sizes:
         expected = dict(turned(chance, writer, *result) for result in expected.items())
-    return Program(case.name, writer.text(list(expected)), writer.inputs, expected, case.tolerance)
+    return Program(case.name, writer.text(list(expected)), writer.inputs, expected, case.tolerance, case.devices)
 
 
 def compare(got: dict[str, Array], program: Program) -> None:
@@ -730,6 +732,8 @@ def main() -> None:
     while True:
         program = made(options.seed, index)
         for device in DEVICES:
+            if program.devices and device not in program.devices:
+                continue
             # What stands last here ended the process, if something did.
             print(f"program {index} on {device}\n{program.text}", file=sys.stderr, flush=True)
             try:
