@@ -155,7 +155,6 @@ extension StandardLibrary {
         }
 
         // A function of scalars, for each element of scalars or vectors. Scalars beside vectors stand for all their elements.
-        #define MK_VEC(T, N) T __attribute__((ext_vector_type(N)))
         #define MK_NEEDS_FLOAT(name, T) static_assert(mk_is_float<mk_element_of<T>>, #name " takes float or half")
         #define MK_NEEDS_INT(name, T) static_assert(mk_is_int<mk_element_of<T>>, #name " takes whole numbers")
         template <class T, class F> inline T mk_map(T a, F f) {
@@ -180,8 +179,8 @@ extension StandardLibrary {
             } else return f(a, b, c);
         }
         #define MK_MIX2(name)                                                                                              \
-            template <class T, int N> inline MK_VEC(T, N) name(MK_VEC(T, N) a, mk_exactly<T> b) { return name(a, mk_make<MK_VEC(T, N)>(b)); } \
-            template <class T, int N> inline MK_VEC(T, N) name(mk_exactly<T> a, MK_VEC(T, N) b) { return name(mk_make<MK_VEC(T, N)>(a), b); }
+            template <class T, int N> inline mk_ext<T, N> name(mk_ext<T, N> a, mk_exactly<T> b) { return name(a, mk_make<mk_ext<T, N>>(b)); } \
+            template <class T, int N> inline mk_ext<T, N> name(mk_exactly<T> a, mk_ext<T, N> b) { return name(mk_make<mk_ext<T, N>>(a), b); }
         // One type of float among whole numbers is the type of all: pow(x, 2).
         template <class T, class... A> constexpr bool mk_joins = ((__is_same(A, T) || __is_integral(A)) && ...) && (__is_same(A, T) || ...);
         struct mk_nothing {};
@@ -190,9 +189,9 @@ extension StandardLibrary {
         #define MK_JOIN2(name) template <class A, class B> inline mk_joint<A, B> name(A a, B b) { typedef mk_joint<A, B> T; return name<T>((T)a, (T)b); }
         #define MK_JOIN3(name) template <class A, class B, class C> inline mk_joint<A, B, C> name(A a, B b, C c) { typedef mk_joint<A, B, C> T; return name<T>((T)a, (T)b, (T)c); }
         #define MK_MIX3(name)                                                                                              \
-            template <class T, int N> inline MK_VEC(T, N) name(MK_VEC(T, N) a, mk_exactly<T> b, mk_exactly<T> c) { return name(a, mk_make<MK_VEC(T, N)>(b), mk_make<MK_VEC(T, N)>(c)); } \
-            template <class T, int N> inline MK_VEC(T, N) name(MK_VEC(T, N) a, MK_VEC(T, N) b, mk_exactly<T> c) { return name(a, b, mk_make<MK_VEC(T, N)>(c)); } \
-            template <class T, int N> inline MK_VEC(T, N) name(mk_exactly<T> a, mk_exactly<T> b, MK_VEC(T, N) c) { return name(mk_make<MK_VEC(T, N)>(a), mk_make<MK_VEC(T, N)>(b), c); }
+            template <class T, int N> inline mk_ext<T, N> name(mk_ext<T, N> a, mk_exactly<T> b, mk_exactly<T> c) { return name(a, mk_make<mk_ext<T, N>>(b), mk_make<mk_ext<T, N>>(c)); } \
+            template <class T, int N> inline mk_ext<T, N> name(mk_ext<T, N> a, mk_ext<T, N> b, mk_exactly<T> c) { return name(a, b, mk_make<mk_ext<T, N>>(c)); } \
+            template <class T, int N> inline mk_ext<T, N> name(mk_exactly<T> a, mk_exactly<T> b, mk_ext<T, N> c) { return name(mk_make<mk_ext<T, N>>(a), mk_make<mk_ext<T, N>>(b), c); }
         #define MK_FLOAT1(name, value)                                                                     \
             template <class T> inline T name(T x) { MK_NEEDS_FLOAT(name, T); typedef mk_element_of<T> E; return mk_map(x, [](E e) { float x = e; return (E)(value); }); }
         #define MK_FLOAT2(name, value)                                                                     \
@@ -287,7 +286,7 @@ extension StandardLibrary {
 
         // Questions.
         template <class T> struct mk_answer_of { typedef bool type; };
-        template <class T, int N> struct mk_answer_of<MK_VEC(T, N)> { typedef mk_bools<N> type; };
+        template <class T, int N> struct mk_answer_of<mk_ext<T, N>> { typedef mk_bools<N> type; };
         template <class T> using mk_answer = typename mk_answer_of<T>::type;
         template <class T, class F> inline mk_answer<T> mk_ask(T x, F f) {
             if constexpr (mk_parts<T>::is_vector) {
@@ -303,24 +302,24 @@ extension StandardLibrary {
         inline bool any(bool x) { return x; }
         template <int N> inline bool all(mk_bools<N> x) { bool r = true; for (int i = 0; i < N; i++) r &= x[i]; return r; }
         template <int N> inline bool any(mk_bools<N> x) { bool r = false; for (int i = 0; i < N; i++) r |= x[i]; return r; }
-        template <class T, int N> inline bool all(MK_VEC(T, N) x) { return all(mk_bools<N>(x)); }
-        template <class T, int N> inline bool any(MK_VEC(T, N) x) { return any(mk_bools<N>(x)); }
+        template <class T, int N> inline bool all(mk_ext<T, N> x) { return all(mk_bools<N>(x)); }
+        template <class T, int N> inline bool any(mk_ext<T, N> x) { return any(mk_bools<N>(x)); }
         template <class T> inline enable_if_t<!mk_parts<T>::is_vector, T> select(T a, T b, bool c) { return c ? b : a; }
-        template <class T, int N> inline MK_VEC(T, N) select(MK_VEC(T, N) a, MK_VEC(T, N) b, mk_bools<N> c) { MK_VEC(T, N) r; for (int i = 0; i < N; i++) r[i] = c[i] ? b[i] : a[i]; return r; }
-        template <class T, class U, int N> inline MK_VEC(T, N) select(MK_VEC(T, N) a, MK_VEC(T, N) b, MK_VEC(U, N) c) { return select(a, b, mk_bools<N>(c)); }
-        template <class T, int N> inline MK_VEC(T, N) select(MK_VEC(T, N) a, MK_VEC(T, N) b, bool c) { return c ? b : a; }
+        template <class T, int N> inline mk_ext<T, N> select(mk_ext<T, N> a, mk_ext<T, N> b, mk_bools<N> c) { mk_ext<T, N> r; for (int i = 0; i < N; i++) r[i] = c[i] ? b[i] : a[i]; return r; }
+        template <class T, class U, int N> inline mk_ext<T, N> select(mk_ext<T, N> a, mk_ext<T, N> b, mk_ext<U, N> c) { return select(a, b, mk_bools<N>(c)); }
+        template <class T, int N> inline mk_ext<T, N> select(mk_ext<T, N> a, mk_ext<T, N> b, bool c) { return c ? b : a; }
 
         // Geometry.
-        template <class T, int N> inline T dot(MK_VEC(T, N) a, MK_VEC(T, N) b) { T r = a[0] * b[0]; for (int i = 1; i < N; i++) r += a[i] * b[i]; return r; }
-        template <class T> inline MK_VEC(T, 3) cross(MK_VEC(T, 3) a, MK_VEC(T, 3) b) { return a.yzx * b.zxy - a.zxy * b.yzx; }
-        template <class T, int N> inline T length_squared(MK_VEC(T, N) a) { return dot(a, a); }
-        template <class T, int N> inline T length(MK_VEC(T, N) a) { return sqrt(dot(a, a)); }
-        template <class T, int N> inline T distance(MK_VEC(T, N) a, MK_VEC(T, N) b) { return length(a - b); }
-        template <class T, int N> inline T distance_squared(MK_VEC(T, N) a, MK_VEC(T, N) b) { return length_squared(a - b); }
-        template <class T, int N> inline MK_VEC(T, N) normalize(MK_VEC(T, N) a) { return a * rsqrt(dot(a, a)); }
-        template <class T, int N> inline MK_VEC(T, N) reflect(MK_VEC(T, N) i, MK_VEC(T, N) n) { return i - (T)2 * dot(n, i) * n; }
-        template <class T, int N> inline MK_VEC(T, N) faceforward(MK_VEC(T, N) n, MK_VEC(T, N) i, MK_VEC(T, N) m) { return dot(m, i) < 0 ? n : -n; }
-        template <class T, int N> inline MK_VEC(T, N) refract(MK_VEC(T, N) i, MK_VEC(T, N) n, mk_exactly<T> e) { T d = dot(n, i), k = 1 - e * e * (1 - d * d); return k < 0 ? i - i : e * i - (e * d + sqrt(k)) * n; }
+        template <class T, int N> inline T dot(mk_ext<T, N> a, mk_ext<T, N> b) { T r = a[0] * b[0]; for (int i = 1; i < N; i++) r += a[i] * b[i]; return r; }
+        template <class T> inline mk_ext<T, 3> cross(mk_ext<T, 3> a, mk_ext<T, 3> b) { return a.yzx * b.zxy - a.zxy * b.yzx; }
+        template <class T, int N> inline T length_squared(mk_ext<T, N> a) { return dot(a, a); }
+        template <class T, int N> inline T length(mk_ext<T, N> a) { return sqrt(dot(a, a)); }
+        template <class T, int N> inline T distance(mk_ext<T, N> a, mk_ext<T, N> b) { return length(a - b); }
+        template <class T, int N> inline T distance_squared(mk_ext<T, N> a, mk_ext<T, N> b) { return length_squared(a - b); }
+        template <class T, int N> inline mk_ext<T, N> normalize(mk_ext<T, N> a) { return a * rsqrt(dot(a, a)); }
+        template <class T, int N> inline mk_ext<T, N> reflect(mk_ext<T, N> i, mk_ext<T, N> n) { return i - (T)2 * dot(n, i) * n; }
+        template <class T, int N> inline mk_ext<T, N> faceforward(mk_ext<T, N> n, mk_ext<T, N> i, mk_ext<T, N> m) { return dot(m, i) < 0 ? n : -n; }
+        template <class T, int N> inline mk_ext<T, N> refract(mk_ext<T, N> i, mk_ext<T, N> n, mk_exactly<T> e) { T d = dot(n, i), k = 1 - e * e * (1 - d * d); return k < 0 ? i - i : e * i - (e * d + sqrt(k)) * n; }
 
         #define MK_PRECISE using metal::min; using metal::max; using metal::clamp; using metal::min3; using metal::max3; using metal::median3; using metal::fmin3; using metal::fmax3; \
             using metal::saturate; using metal::sign; using metal::mix; using metal::step; using metal::smoothstep; using metal::abs; using metal::ldexp; using metal::frexp; using metal::dot; \

@@ -31,7 +31,9 @@ extension StandardLibrary {
         typedef long intptr_t;
         typedef ulong uintptr_t;
 
-        template <class T, int N> struct mk_vec_of { typedef T type __attribute__((ext_vector_type(N))); };
+        // By an alias, since clang 17 takes the attribute in typedefs and aliases alone.
+        template <class T, int N> using mk_ext = T __attribute__((ext_vector_type(N)));
+        template <class T, int N> struct mk_vec_of { typedef mk_ext<T, N> type; };
 
         // A vector of truths: one byte an element, made from what comparing vectors gives.
         template <int N> struct mk_truths;
@@ -46,7 +48,7 @@ extension StandardLibrary {
                 bool all[] = {a, b, bool(rest)...};
                 for (int i = 0; i < N; i++) (*this)[i] = all[i];
             }
-            template <class T> mk_bools(T __attribute__((ext_vector_type(N))) v) { for (int i = 0; i < N; i++) (*this)[i] = v[i] != 0; }
+            template <class T> mk_bools(mk_ext<T, N> v) { for (int i = 0; i < N; i++) (*this)[i] = v[i] != 0; }
             bool &operator[](int i) { return (&this->x)[i]; }
             bool operator[](int i) const { return (&this->x)[i]; }
         };
@@ -64,8 +66,8 @@ extension StandardLibrary {
         template <int N> inline mk_bools<N> operator==(mk_bools<N> a, mk_bools<N> b) { return mk_each(a, b, [](bool a, bool b) { return a == b; }); }
         template <int N> inline mk_bools<N> operator!=(mk_bools<N> a, mk_bools<N> b) { return a ^ b; }
         #define MK_MIXED(op) \
-            template <int N, class T> inline mk_bools<N> operator op(mk_bools<N> a, T __attribute__((ext_vector_type(N))) b) { return a op mk_bools<N>(b); } \
-            template <int N, class T> inline mk_bools<N> operator op(T __attribute__((ext_vector_type(N))) a, mk_bools<N> b) { return mk_bools<N>(a) op b; }
+            template <int N, class T> inline mk_bools<N> operator op(mk_bools<N> a, mk_ext<T, N> b) { return a op mk_bools<N>(b); } \
+            template <int N, class T> inline mk_bools<N> operator op(mk_ext<T, N> a, mk_bools<N> b) { return mk_bools<N>(a) op b; }
         MK_MIXED(&&) MK_MIXED(||) MK_MIXED(==) MK_MIXED(!=) MK_MIXED(&) MK_MIXED(|) MK_MIXED(^)
         template <int N> struct mk_vec_of<bool, N> { typedef mk_bools<N> type; };
         template <class T, int N> using vec = typename mk_vec_of<T, N>::type;
@@ -76,7 +78,7 @@ extension StandardLibrary {
 
         // What a type consists of: its element, and how many.
         template <class T> struct mk_parts { typedef T element; static constexpr int count = 1; static constexpr bool is_vector = false; };
-        template <class T, int N> struct mk_parts<T __attribute__((ext_vector_type(N)))> {
+        template <class T, int N> struct mk_parts<mk_ext<T, N>> {
             typedef T element;
             static constexpr int count = N;
             static constexpr bool is_vector = true;
