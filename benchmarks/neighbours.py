@@ -177,7 +177,7 @@ def arguments() -> argparse.Namespace:
         "--conditions", **choose, choices=CONDITIONS, default=list(CONDITIONS), help=", ".join(CONDITIONS)
     )
     parser.add_argument("--rounds", type=int, default=7, help="turns of each cell")
-    parser.add_argument("--seconds", type=float, default=3, help="the least length of a turn: many periods of a quota, of 100 ms")
+    parser.add_argument("--seconds", type=float, default=3, help="the least length of a turn; a quota's period is 0.1")
     parser.add_argument("--cache", type=Path, default=cache(), metavar="DIR", help="where the models were built")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, - for standard output")
     options = parser.parse_args()

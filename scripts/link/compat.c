@@ -1,5 +1,8 @@
 // What static libraries of newer systems ask for and older systems lack under that name. Linked into libmartlet, hidden.
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #if defined __x86_64__
@@ -20,6 +23,22 @@ HIDDEN int lstat(const char *path, struct stat *result) { return __lxstat(STAT_V
 HIDDEN int fstat(int file, struct stat *result) { return __fxstat(STAT_VERSION, file, result); }
 HIDDEN int fstatat(int folder, const char *path, struct stat *result, int flags) {
     return __fxstatat(STAT_VERSION, folder, path, result, flags);
+}
+
+// Since glibc 2.38, C23's readers of numbers have names of their own, and strlcpy is there.
+HIDDEN long __isoc23_strtol(const char *text, char **end, int base) { return strtol(text, end, base); }
+HIDDEN long long __isoc23_strtoll(const char *text, char **end, int base) { return strtoll(text, end, base); }
+HIDDEN int __isoc23_sscanf(const char *text, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    int count = vsscanf(text, format, arguments);
+    va_end(arguments);
+    return count;
+}
+HIDDEN size_t strlcpy(char *target, const char *source, size_t size) {
+    size_t length = strlen(source), kept = length < size ? length : size - 1;
+    if (size) memcpy(target, source, kept), target[kept] = 0;
+    return length;
 }
 
 // libstdc++ of GCC 11 and newer: what `new T[n]` calls for a negative n.

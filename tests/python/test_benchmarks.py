@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from conftest import ROOT
 
 from benchmarks.contest import Contender, Contest, markdown, median_ratio, percentile_90
+from benchmarks.hide_avx512 import COMPILERS, environment, find_tool, has_avx512, obstacle
 from benchmarks.quota import PERIOD, Quota, QuotaError
 from tests.models.catalog import MODELS
 
@@ -162,3 +164,86 @@ def test_percentiles_stay_among_the_times():
 
 def test_markdown():
     assert markdown(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
+
+
+# AVX-512
+
+CPUID = """
+#include <cpuid.h>
+static unsigned found[4];
+__attribute__((constructor)) static void ask(void) { __cpuid_count(7, 0, found[0], found[1], found[2], found[3]); }
+unsigned cpuid_7(int which) { return found[which]; }
+unsigned cpuid_1(void) { unsigned a, b, c, d; __cpuid_count(1, 0, a, b, c, d); return c; }
+#define LOOP(register) \\
+    for (long i = 0; i < 20000000; i++) \\
+        __asm__ volatile(".rept 20\\n vpaddd " register ", " register ", " register "\\n .endr" : : "r"(i) : "xmm0")
+void wide(void) { LOOP("%%zmm0"); }
+void narrow(void) { LOOP("%%ymm0"); }
+"""
+needs_avx512 = pytest.mark.skipif(
+    not has_avx512() or obstacle() is not None,
+    reason=f"AVX-512 is hidden where a processor has it and this is there: {obstacle() or 'AVX-512'}",
+)
+
+
+@pytest.fixture
+def library(tmp_path):
+    source, made = tmp_path / "probe.c", tmp_path / "probe.so"
+    source.write_text(CPUID)
+    subprocess.run([find_tool(COMPILERS), "-O1", "-shared", "-fPIC", "-o", made, source], check=True)
+    return made
+
+
+def probe(library: Path, script: str, **variables: str) -> list[int]:
+    """What a script prints that has the functions of CPUID."""
+    script = f"import ctypes\nlibrary = ctypes.CDLL({str(library)!r})\n{script}"
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=os.environ | variables, check=True)
+    return [int(each) & 0xFFFFFFFF for each in done.stdout.split()]
+
+
+@needs_avx512
+def test_avx512_is_hidden_and_all_else_is_not(library):
+    ask = "print(*(library.cpuid_7(index) for index in range(4)), library.cpuid_1())"
+    _, ebx, ecx, edx, first = probe(library, ask)
+    hidden = probe(library, ask, **environment({library}))
+    # Intel's manual, CPUID leaf 7: bits of AVX-512 (and AMX in EDX).
+    for register, before, after, bits in (
+        ("ebx", ebx, hidden[1], (16, 17, 21, 26, 27, 28, 30, 31)),
+        ("ecx", ecx, hidden[2], (1, 6, 11, 12, 14)),
+        ("edx", edx, hidden[3], (2, 3, 8, 22, 23, 24, 25)),
+    ):
+        mask = sum(1 << bit for bit in bits)
+        assert after == before & ~mask, register
+    assert ebx >> 16 & 1
+    # Bits 24 to 31 of leaf 1's EBX name the processor that answers; ECX has AVX and FMA.
+    assert hidden[4] == first
+
+
+@needs_avx512
+@pytest.mark.parametrize(("function", "is_wide"), [("wide", True), ("narrow", False)])
+def test_avx512_is_seen_where_it_runs(library, function, is_wide):
+    script = f"""
+import sys
+sys.path.insert(0, "")
+from benchmarks.hide_avx512 import Sampler
+with Sampler() as sampler:
+    library.{function}()
+print(sampler.samples, sampler.evex)
+"""
+    samples, evex = probe(library, script)
+    assert samples > 3
+    assert evex > samples / 4 if is_wide else evex == 0
+
+
+@needs_model
+@needs_avx512
+def test_every_runtime_is_limited_to_avx2():
+    status, answer = run("models.py", "--isa", "avx2", "--rounds", "2", "--loads", "2")
+    rows = [result for result in answer["results"] if "reason" not in result]
+    assert {row["runtime"] for row in rows} >= {"martlet", "onnxruntime"}
+    assert status == 0
+    for row in rows:
+        assert row["samples"] > 3
+        assert row["avx512_samples"] == 0
+        assert row["largest_error"] < 1e-4
