@@ -43,3 +43,9 @@ HIDDEN size_t strlcpy(char *target, const char *source, size_t size) {
 
 // libstdc++ of GCC 11 and newer: what `new T[n]` calls for a negative n.
 HIDDEN void _ZSt28__throw_bad_array_new_lengthv(void) { abort(); }
+
+// libstdc++ of GCC 12 and newer: what its checks call (`-D_GLIBCXX_ASSERTIONS`), std::__glibcxx_assert_fail.
+HIDDEN void _ZSt21__glibcxx_assert_failPKciS0_S0_(const char *file, int line, const char *function, const char *condition) {
+    fprintf(stderr, "%s:%d: %s: %s\n", file, line, function, condition);
+    abort();
+}
