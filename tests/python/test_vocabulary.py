@@ -16,7 +16,7 @@ RETIRED = {
     "whoever": "the caller, the thread",
     "somebody": "another thread, a program",
     "is no number": "is NaN, is not a number",
-    "no number": "NaN",
+    "are no number": "are NaN, are not numbers",
 }
 
 
