@@ -311,7 +311,7 @@ lint_swift() {
 }
 
 lint_python() {
-    existing python tests benchmarks Examples
+    existing python tests benchmarks Examples scripts
     .venv/bin/ruff check "${paths[@]}" && .venv/bin/ruff format --check "${paths[@]}"
 }
 
@@ -322,7 +322,7 @@ format() {
     has_packages ruff || pip_install ruff==0.17.6
     existing Package.swift Sources tests Examples
     "$swift" format --in-place --recursive --parallel "${paths[@]}"
-    existing python tests benchmarks Examples
+    existing python tests benchmarks Examples scripts
     .venv/bin/ruff check --quiet --fix "${paths[@]}" || true
     .venv/bin/ruff format "${paths[@]}"
 }

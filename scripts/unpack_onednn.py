@@ -3,8 +3,8 @@
     unpack_onednn.py WHEELS TARGET
 
 The library is oneDNN's build for TBB, made with Intel's compiler. Three of the libraries that it names are replaced, by
-names that are no longer than the old ones: TBB and Intel's helpers by `libmk_tbb.so` (Sources/COneDNN/mk_tbb.c), Intel's
-mathematical functions by the C library's.
+names that are no longer than the old ones: TBB and Intel's helpers by `libmk_tbb.so` (Sources/COneDNN/mk_tbb.c),
+Intel's mathematical functions by the C library's.
 """
 
 import hashlib
@@ -22,8 +22,8 @@ LIBRARIES = {
     b"libintlc.so.5": b"libmk_tbb.so",
 }
 CHANGES = """\
-libdnnl.so.3 is oneDNN 3.2 from the package onednn-cpu-tbb 2023.2.0, changed by Martlet in one respect: the names of three
-libraries that it loads (libtbb.so.12, libimf.so, libintlc.so.5) are replaced by libmk_tbb.so and libm.so.6.
+libdnnl.so.3 is oneDNN 3.2 from the package onednn-cpu-tbb 2023.2.0, changed by Martlet in one respect: the names of
+three libraries that it loads (libtbb.so.12, libimf.so, libintlc.so.5) are replaced by libmk_tbb.so and libm.so.6.
 """
 
 

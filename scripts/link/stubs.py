@@ -66,8 +66,10 @@ def write_stub(folder: Path, name: str, symbols: dict[str, tuple[str, bool, int]
     assembly.write_text("\n".join(lines) + "\n")
     versioned.write_text(script)
     subprocess.run(
-        [*CC, "-shared", "-nostdlib", f"-Wl,-soname,{name}", f"-Wl,--version-script,{versioned}", assembly]
-        + ["-o", folder / name],
+        [
+            *(*CC, "-shared", "-nostdlib", f"-Wl,-soname,{name}", f"-Wl,--version-script,{versioned}"),
+            *(assembly, "-o", folder / name),
+        ],
         check=True,
     )
 
