@@ -83,6 +83,9 @@ let package = Package(
         .target(name: "CHeader"),
         .target(name: "CInterface", dependencies: ["Martlet", "MSL", "CHeader"], swiftSettings: settings),
         .testTarget(name: "MILTests", dependencies: ["MIL"], path: "tests/swift/MILTests", swiftSettings: settings),
+        .testTarget(
+            name: "PassesTests", dependencies: ["Passes", "MIL"], path: "tests/swift/PassesTests",
+            swiftSettings: settings),
         .target(
             name: "FakeDevice", dependencies: ["Runtime", "MIL"], path: "tests/swift/FakeDevice",
             swiftSettings: settings),

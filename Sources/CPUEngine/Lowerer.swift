@@ -73,7 +73,7 @@ final class Lowerer {
                 try kernel.lower(call, self, index)
                 try roundResults(call)
             } catch let failure as Failure {
-                throw failure.message.hasPrefix("op '") ? failure : failure.at(call.place)
+                throw failure.at(operation: call.place)
             }
         }
         try finish()

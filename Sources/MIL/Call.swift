@@ -23,7 +23,7 @@ public struct Call: Sendable {
             for type in types where !type.isOpen { _ = try type.checkedByteCount() }
             return types.map { .tensor($0) }
         } catch let failure as Failure {
-            throw failure.at(place)
+            throw failure.at(operation: place)
         }
     }
 

@@ -26,14 +26,37 @@ public struct Failure: Error, Sendable, Hashable, CustomStringConvertible {
 
     public let kind: Kind
     public let message: String
+    /// The file that the message names.
+    public let file: String?
+    /// Whether the message names the operation.
+    public let namesOperation: Bool
 
-    public init(_ kind: Kind, _ message: String) {
+    public init(_ kind: Kind, _ message: String, file: String? = nil) {
+        self.init(kind, message, file: file, namesOperation: false)
+    }
+
+    private init(_ kind: Kind, _ message: String, file: String?, namesOperation: Bool) {
         self.kind = kind
         self.message = message
+        self.file = file
+        self.namesOperation = namesOperation
     }
 
     public var description: String { message }
 
-    /// The same failure with the place where it happened in front.
-    public func at(_ place: String) -> Failure { Failure(kind, "\(place): \(message)") }
+    /// The same failure with the location in front, which may name a file.
+    public func at(_ location: String, naming file: String? = nil) -> Failure {
+        Failure(kind, "\(location): \(message)", file: file ?? self.file, namesOperation: namesOperation)
+    }
+
+    /// The same failure with the operation in front, unless the message names one.
+    public func at(operation: String) -> Failure {
+        if namesOperation { return self }
+        return Failure(kind, "\(operation): \(message)", file: file, namesOperation: true)
+    }
+
+    /// The same failure with the model's file in front, unless the message names that file.
+    public func at(model path: String) -> Failure {
+        file == path ? self : at("The model '\(path)'", naming: path)
+    }
 }

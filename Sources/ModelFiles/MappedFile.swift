@@ -22,7 +22,7 @@ struct MappedFile {
         if let kind = FileSystem.kind(path), kind != .file { throw MappedFile.irregular(path) }
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
-            throw Failure(.notFound, "The file '\(path)' cannot be opened: \(FileSystem.lastError).")
+            throw Failure(.notFound, "The file '\(path)' cannot be opened: \(FileSystem.lastError).", file: path)
         }
         defer { close(descriptor) }
         var status = stat()
@@ -36,7 +36,8 @@ struct MappedFile {
         }
         guard let pointer = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0), pointer != MAP_FAILED else {
             throw Failure(
-                .outOfMemory, "The file '\(path)' of \(count) bytes cannot be mapped: \(FileSystem.lastError).")
+                .outOfMemory, "The file '\(path)' of \(count) bytes cannot be mapped: \(FileSystem.lastError).",
+                file: path)
         }
         let address = UInt(bitPattern: pointer)
         storage = Storage(wrapping: pointer, byteCount: count, isMapped: true, origin: MappedFile.version(status)) {
@@ -46,7 +47,7 @@ struct MappedFile {
             throw Failure(
                 .malformed,
                 "'\(path)' is a Git LFS pointer, which stands for a file that was not downloaded; run 'git lfs pull' in its "
-                    + "repository.")
+                    + "repository.", file: path)
         }
     }
 
@@ -54,14 +55,14 @@ struct MappedFile {
     private static let pointerStart = Array("version https://git-lfs.github.com/spec/".utf8)
 
     private static func irregular(_ path: String) -> Failure {
-        Failure(.malformed, "'\(path)' is not a regular file.")
+        Failure(.malformed, "'\(path)' is not a regular file.", file: path)
     }
 
     /// The same for a file that need not be read.
     static func version(of path: String) throws -> String {
         var status = stat()
         guard stat(path, &status) == 0 else {
-            throw Failure(.notFound, "The file '\(path)' is not there: \(FileSystem.lastError).")
+            throw Failure(.notFound, "The file '\(path)' is not there: \(FileSystem.lastError).", file: path)
         }
         return version(status)
     }

@@ -18,12 +18,14 @@ struct ModelPackage {
         if links == .refuse { try FileSystem.refuseLink(path) }
         switch FileSystem.kind(path) {
         case nil:
-            throw Failure(.notFound, "There is nothing at '\(path)'; a model package is a folder ending in .mlpackage.")
+            throw Failure(
+                .notFound, "There is nothing at '\(path)'; a model package is a folder ending in .mlpackage.",
+                file: path)
         case .folder: break
-        default: throw Failure(.malformed, "'\(path)' is a file; a model package is a folder.")
+        default: throw Failure(.malformed, "'\(path)' is a file; a model package is a folder.", file: path)
         }
         guard FileSystem.exists(path + "/" + Self.manifestName) else {
-            throw Failure(.malformed, "'\(path)' is not a model package: it holds no \(Self.manifestName).")
+            throw Failure(.malformed, "'\(path)' is not a model package: it holds no \(Self.manifestName).", file: path)
         }
         do {
             let manifest = try MappedFile(
@@ -33,7 +35,7 @@ struct ModelPackage {
             modelPath = try FileSystem.resolve(item, inside: path, called: "model description", links: links)
             modelFolder = FileSystem.folder(of: item)
         } catch let failure as Failure {
-            throw failure.at("The package '\(path)'")
+            throw failure.at("The package '\(path)'", naming: path)
         }
     }
 
@@ -92,7 +94,8 @@ struct ModelPackage {
         while path.count > 1, path.hasSuffix("/") { path.removeLast() }
         let existing = FileSystem.kind(path)
         guard existing == nil || existing == .folder && FileSystem.kind(path + "/Manifest.json") == .file else {
-            throw Failure(.invalidArgument, "'\(path)' exists and is not a model package; it is not replaced.")
+            throw Failure(
+                .invalidArgument, "'\(path)' exists and is not a model package; it is not replaced.", file: path)
         }
         let temporary = path + ".writing-\(String(UInt64.random(in: 0...UInt64.max), radix: 36))"
         let folder = temporary + "/Data/com.apple.CoreML"

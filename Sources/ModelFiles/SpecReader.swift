@@ -38,7 +38,7 @@ public func readModel(at path: String, links: SymbolicLinks = .follow) throws ->
         model.source = ModelSource(model, at: bare, files: files, version)
         return model
     } catch let failure as Failure {
-        throw failure.message.contains("'\(bare)'") ? failure : failure.at("The model '\(path)'")
+        throw failure.at(model: bare)
     }
 }
 

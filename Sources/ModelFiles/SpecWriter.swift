@@ -13,7 +13,7 @@ public func writeModel(_ model: Model, to path: String) throws {
             return (digest, try values.finish())
         }
     } catch let failure as Failure {
-        throw failure.message.contains("'\(path)'") ? failure : failure.at("The model '\(path)'")
+        throw failure.at(model: path)
     }
 }
 

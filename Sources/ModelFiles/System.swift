@@ -69,7 +69,7 @@ enum FileSystem {
 
     static func refuseLink(_ path: String) throws {
         guard !isLink(path) else {
-            throw Failure(.malformed, "'\(path)' is a symbolic link, and links are refused here.")
+            throw Failure(.malformed, "'\(path)' is a symbolic link, and links are refused here.", file: path)
         }
     }
 
@@ -85,7 +85,8 @@ enum FileSystem {
     static func makeFolder(_ path: String) throws {
         guard mkdir(path, 0o777) == 0 else {
             throw Failure(
-                errno == ENOENT ? .notFound : .invalidArgument, "No folder can be made at '\(path)': \(lastError).")
+                errno == ENOENT ? .notFound : .invalidArgument, "No folder can be made at '\(path)': \(lastError).",
+                file: path)
         }
     }
 
@@ -140,7 +141,7 @@ final class OutputFile {
         descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
         self.path = path
         guard descriptor >= 0 else {
-            throw Failure(.invalidArgument, "'\(path)' cannot be written: \(FileSystem.lastError).")
+            throw Failure(.invalidArgument, "'\(path)' cannot be written: \(FileSystem.lastError).", file: path)
         }
     }
 
@@ -158,7 +159,7 @@ final class OutputFile {
             #endif
             if written < 0 {
                 if errno == EINTR { continue }
-                throw Failure(.invalidArgument, "'\(path)' cannot be written: \(FileSystem.lastError).")
+                throw Failure(.invalidArgument, "'\(path)' cannot be written: \(FileSystem.lastError).", file: path)
             }
             rest = rest.dropFirst(written)
         }
@@ -171,7 +172,7 @@ final class OutputFile {
     func overwriteStart(_ bytes: [UInt8]) throws {
         defer { withExtendedLifetime(self) {} }
         guard pwrite(descriptor, bytes, bytes.count, 0) == bytes.count else {
-            throw Failure(.invalidArgument, "'\(path)' cannot be written: \(FileSystem.lastError).")
+            throw Failure(.invalidArgument, "'\(path)' cannot be written: \(FileSystem.lastError).", file: path)
         }
     }
 

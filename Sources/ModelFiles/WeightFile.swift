@@ -25,7 +25,8 @@ struct WeightFile {
     init(_ path: String) throws {
         file = try MappedFile(path)
         guard file.bytes.count >= Self.alignment, word(4) == Self.version else {
-            throw Failure(.malformed, "The weight file '\(path)' must begin with a header of 64 bytes and version 2.")
+            throw Failure(
+                .malformed, "The weight file '\(path)' must begin with a header of 64 bytes and version 2.", file: path)
         }
     }
 
@@ -41,7 +42,8 @@ struct WeightFile {
     /// fewer than eight bits. Its record must agree with the declared type.
     func tensor(_ type: TensorType, _ narrow: NarrowType? = nil, at offset: UInt64) throws -> Tensor {
         func malformed(_ what: String) -> Failure {
-            Failure(.malformed, "The weight file '\(file.path)' has \(what) (record at offset \(offset)).")
+            Failure(
+                .malformed, "The weight file '\(file.path)' has \(what) (record at offset \(offset)).", file: file.path)
         }
         let count = UInt64(file.bytes.count)
         guard offset >= UInt64(Self.alignment), offset % UInt64(Self.alignment) == 0 else {

@@ -33,7 +33,7 @@ private func specialize(
         let types = try call.infer()
         guard types.count == operation.outputs.count else {
             throw Failure(.malformed, "It has \(operation.outputs.count) results where \(types.count) follow.").at(
-                call.place)
+                operation: call.place)
         }
         for (id, type) in zip(operation.outputs, types) { function[id].type = type }
         guard let constants = try known(call, types, evaluate) else {
@@ -57,7 +57,7 @@ private func known(_ call: Call, _ types: [ValueType], _ evaluate: (Call) throws
     let isKnown = call.operation.inputs.allSatisfy { call.function[$0].constant != nil }
     guard isKnown, types.allSatisfy({ isShapeLike($0) }), let results = try evaluate(call) else { return nil }
     guard results.map({ ValueType.tensor($0.type) }) == types else {
-        throw Failure(.bug, "Its known results have other types than the inferred ones.").at(call.place)
+        throw Failure(.bug, "Its known results have other types than the inferred ones.").at(operation: call.place)
     }
     return results
 }

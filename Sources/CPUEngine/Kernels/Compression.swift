@@ -96,7 +96,8 @@ extension CPUKernels {
         guard set == stored else {
             throw Failure(
                 .invalidArgument,
-                "\(place): The mask sets \(set) elements; \(stored) are stored, and there must be as many.")
+                "The mask sets \(set) elements; \(stored) are stored, and there must be as many."
+            ).at(operation: place)
         }
     }
 
@@ -135,7 +136,8 @@ extension CPUKernels {
             }
             if bad >= 0 {
                 throw Failure(
-                    .outOfRange, "\(place): The index \(positions[Int(bad)]) is no entry of a table of \(count).")
+                    .outOfRange, "The index \(positions[Int(bad)]) is not an entry of a table of \(count)."
+                ).at(operation: place)
             }
         }
         return output

@@ -22,7 +22,7 @@ extension CPUKernels {
                 do {
                     try run(results.map { frame.elements($0) }, operands.map { $0.elements(frame) })
                 } catch {
-                    throw (error as? Failure ?? Failure(.callback, "\(error)")).at(place)
+                    throw (error as? Failure ?? Failure(.callback, "\(error)")).at(operation: place)
                 }
             }
         }

@@ -216,7 +216,8 @@ extension CPUKernels {
             for (index, image) in images.enumerated() {
                 guard (0..<x.shape[0]).contains(image) else {
                     throw Failure(
-                        .outOfRange, "\(place): The box_indices hold \(image); there are \(x.shape[0]) images.")
+                        .outOfRange, "The box_indices hold \(image); there are \(x.shape[0]) images."
+                    ).at(operation: place)
                 }
                 let box = (0..<4).map { Double(frame.floats(boxes)[4 * index + $0]) * scale }
                 func points(_ first: Int, _ size: Double, _ count: Int) -> [Float] {

@@ -121,7 +121,8 @@ extension CPUKernels {
                     guard bounds.result == update.shape else {
                         throw Failure(
                             .invalidArgument,
-                            "\(place): The update has shape \(update.shape); the slice has shape \(bounds.result).")
+                            "The update has shape \(update.shape); the slice has shape \(bounds.result)."
+                        ).at(operation: place)
                     }
                     if frame[output] != frame[x] { frame[output].copyMemory(from: frame[x], byteCount: bytes) }
                     frame.copy(
@@ -198,7 +199,8 @@ extension CPUKernels {
             : Int(indices.load(fromByteOffset: position * 4, as: Int32.self))
         return Failure(
             .outOfRange,
-            "\(place): the index \(value) at position \(position) of 'indices' lies outside an axis of size \(size).")
+            "the index \(value) at position \(position) of 'indices' lies outside an axis of size \(size)."
+        ).at(operation: place)
     }
 
     /// What one scatter does to the result, which holds the data: -1, or the position of an index out of range.
@@ -381,7 +383,7 @@ extension Lowerer {
             for (position, index) in frame.integers(indices).enumerated() {
                 let size = sizes[position % sizes.count]
                 guard (0..<size).contains(index) else {
-                    throw invalidIndex(index, at: position, size: size).at(place)
+                    throw invalidIndex(index, at: position, size: size).at(operation: place)
                 }
             }
         }

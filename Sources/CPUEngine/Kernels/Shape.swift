@@ -228,7 +228,7 @@ extension CPUKernels {
                     guard (0...x.shape[axis]).contains(length) else {
                         throw Failure(
                             .outOfRange, "The lengths hold \(length); a sequence has \(x.shape[axis]) elements."
-                        ).at(call.place)
+                        ).at(operation: call.place)
                     }
                     let (from, to) = (
                         x.part(axis: batch, start: index, size: 1), output.part(axis: batch, start: index, size: 1)
@@ -315,7 +315,7 @@ extension CPUKernels {
                 frame.copy(
                     part, to: output.inserting(bounds.squeezed.indices.filter { bounds.squeezed[$0] }, rank: x.rank))
             } catch let failure as Failure {
-                throw failure.at(place)
+                throw failure.at(operation: place)
             }
         }
     }
