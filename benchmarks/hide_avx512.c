@@ -7,7 +7,9 @@
 
 #define _GNU_SOURCE
 #include <cpuid.h>
+#include <dirent.h>
 #include <link.h>
+#include <linux/perf_event.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -15,9 +17,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/time.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -131,34 +135,77 @@ unsigned la_objopen(struct link_map *map, Lmid_t namespace, uintptr_t *cookie) {
     return 0;
 }
 
-// Sampler, called through ctypes
+// Sampler, called through ctypes. The kernel collects where each thread is: a signal's frame would be written to the stack,
+// and some generated kernels use the stack pointer for other things.
 
-static atomic_long samples, at_evex;
+enum { MOST_THREADS = 64, DATA_PAGES = 64 };
+static struct {
+    int file;
+    void *ring;
+} threads[MOST_THREADS];
+static int thread_count;
+
+static size_t ring_size(void) { return (1 + DATA_PAGES) * (size_t)sysconf(_SC_PAGESIZE); }
+
+static int watch(int thread) {
+    struct perf_event_attr what = {
+        .type = PERF_TYPE_SOFTWARE, .size = sizeof what, .config = PERF_COUNT_SW_CPU_CLOCK,
+        .sample_period = 1000000, .sample_type = PERF_SAMPLE_IP, .exclude_kernel = 1, .exclude_hv = 1};
+    int file = (int)syscall(SYS_perf_event_open, &what, thread, -1, -1, PERF_FLAG_FD_CLOEXEC);
+    if (file < 0)
+        return -1;
+    void *ring = mmap(NULL, ring_size(), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (ring == MAP_FAILED) {
+        close(file);
+        return -1;
+    }
+    threads[thread_count].file = file;
+    threads[thread_count++].ring = ring;
+    return 0;
+}
+
+// Looks each millisecond that one of this process's present threads computes. Returns 0, or -1 if the system forbids that.
+int sample_start(void) {
+    DIR *tasks = opendir("/proc/self/task");
+    if (!tasks)
+        return -1;
+    thread_count = 0;
+    int result = 0;
+    for (struct dirent *each; result == 0 && (each = readdir(tasks)) && thread_count < MOST_THREADS;)
+        if (each->d_name[0] != '.')
+            result = watch(atoi(each->d_name));
+    closedir(tasks);
+    return result;
+}
 
 // In 64-bit code an instruction that begins with 0x62 is encoded with EVEX, the prefix of AVX-512.
-static void on_tick(int signal, siginfo_t *info, void *context) {
-    (void)signal, (void)info;
-    const unsigned char *code = (const unsigned char *)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
-    ++samples;
-    if (*code == 0x62)
-        ++at_evex;
+static int is_evex(uint64_t place) {
+    unsigned char code;
+    struct iovec here = {&code, 1}, there = {(void *)place, 1};
+    return process_vm_readv(getpid(), &here, 1, &there, 1, 0) == 1 && code == 0x62;
 }
 
-static int set_timer(int microseconds) {
-    struct itimerval timer = {.it_interval.tv_usec = microseconds, .it_value.tv_usec = microseconds};
-    return setitimer(ITIMER_PROF, &timer, NULL);
+static void count_samples(const struct perf_event_mmap_page *ring, long *all, long *evex) {
+    const char *data = (const char *)ring + ring->data_offset;
+    uint64_t end = __atomic_load_n(&ring->data_head, __ATOMIC_ACQUIRE);
+    for (uint64_t at = 0; at < end && at < ring->data_size;) {
+        const struct perf_event_header *header = (const void *)(data + at);
+        if (header->type == PERF_RECORD_SAMPLE) {
+            ++*all;
+            *evex += is_evex(*(const uint64_t *)(header + 1));
+        }
+        at += header->size;
+    }
 }
 
-// Looks where this process is, on all its threads, at each of the system's ticks that it spends computing.
-int sample_start(void) {
-    samples = at_evex = 0;
-    struct sigaction action = {.sa_sigaction = on_tick, .sa_flags = SA_SIGINFO | SA_RESTART};
-    return sigaction(SIGPROF, &action, NULL) ? -1 : set_timer(1000);
-}
-
-// The handler stays: a signal may be under way yet.
+// How many samples there are, and how many of these at an instruction of AVX-512.
 void sample_stop(long *all, long *evex) {
-    set_timer(0);
-    *all = samples;
-    *evex = at_evex;
+    *all = *evex = 0;
+    for (int i = 0; i < thread_count; ++i) {
+        ioctl(threads[i].file, PERF_EVENT_IOC_DISABLE, 0);
+        count_samples(threads[i].ring, all, evex);
+        munmap(threads[i].ring, ring_size());
+        close(threads[i].file);
+    }
+    thread_count = 0;
 }

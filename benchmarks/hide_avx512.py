@@ -142,8 +142,11 @@ def is_hidden() -> bool:
 
 
 class Sampler:
-    """Looks where this process is at each tick that it computes: `samples` times, of these `evex` times at an
-    instruction encoded as those of AVX-512 are, whatever the vectors' length."""
+    """Looks where the threads of this process are at each millisecond that they compute: `samples` times, of these
+    `evex` times at an instruction encoded as those of AVX-512 are, whatever the vectors' length.
+
+    Threads that start later are not seen.
+    """
 
     def __init__(self) -> None:
         self.library = ctypes.CDLL(str(compiled()))
@@ -151,7 +154,7 @@ class Sampler:
 
     def __enter__(self) -> Sampler:
         if self.library.sample_start():
-            raise HidingError("no timer for samples")
+            raise HidingError("the system does not let a process watch itself (perf_event_open)")
         return self
 
     def __exit__(self, *_: object) -> None:

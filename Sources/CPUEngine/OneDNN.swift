@@ -71,6 +71,9 @@
     final class Primitive: @unchecked Sendable {
         let handle: dnnl_primitive_t
         private let description: dnnl_primitive_desc_t
+        /// Whether its code keeps other things in the stack pointer: oneDNN's product kernels for AVX2 do, so that the frame
+        /// of a signal handler would overwrite the heap.
+        fileprivate let borrowsStackPointer: Bool
 
         /// Takes over a primitive descriptor.
         init(_ description: dnnl_primitive_desc_t) throws {
@@ -78,6 +81,7 @@
             var handle: dnnl_primitive_t?
             try check(dnnl_primitive_create(&handle, description), "create a primitive")
             self.handle = handle!
+            borrowsStackPointer = Primitive.implementation(of: description).hasPrefix("gemm:jit")
         }
 
         deinit {
@@ -95,7 +99,9 @@
         }
 
         /// oneDNN's name of the implementation, such as `brgconv:avx512_core`.
-        var implementation: String {
+        var implementation: String { Primitive.implementation(of: description) }
+
+        private static func implementation(of description: dnnl_primitive_desc_t) -> String {
             var name: UnsafePointer<CChar>?
             guard dnnl_primitive_desc_query(description, dnnl_query_impl_info_str, 0, &name) == dnnl_success, let name
             else {
@@ -250,6 +256,14 @@
         }
 
         fileprivate func run(_ index: Int) throws {
+            guard calls[index].primitive.borrowsStackPointer else { return try execute(index) }
+            var before = mk_signals()
+            mk_hold_signals(&before)
+            defer { mk_release_signals(&before) }
+            try execute(index)
+        }
+
+        private func execute(_ index: Int) throws {
             let list = arguments[index]
             try check(
                 dnnl_primitive_execute(calls[index].primitive.handle, stream, Int32(list.count), list.baseAddress),

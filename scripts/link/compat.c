@@ -17,7 +17,8 @@ int __lxstat(int version, const char *path, struct stat *result);
 int __fxstat(int version, int file, struct stat *result);
 int __fxstatat(int version, int folder, const char *path, struct stat *result, int flags);
 
-#define HIDDEN __attribute__((visibility("hidden")))
+// Weak: some systems have static libraries that bring one of these along.
+#define HIDDEN __attribute__((weak, visibility("hidden")))
 HIDDEN int stat(const char *path, struct stat *result) { return __xstat(STAT_VERSION, path, result); }
 HIDDEN int lstat(const char *path, struct stat *result) { return __lxstat(STAT_VERSION, path, result); }
 HIDDEN int fstat(int file, struct stat *result) { return __fxstat(STAT_VERSION, file, result); }
