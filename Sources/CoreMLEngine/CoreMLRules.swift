@@ -156,7 +156,7 @@ extension Call {
 }
 
 extension Tensor {
-    /// The elements in another type; nil where whole numbers would not stay what they are.
+    /// The elements in another type; nil where integers would not stay what they are.
     fileprivate func exactly(_ dtype: DataType) -> Tensor? {
         let numbers = (0..<count).map { double(at: $0) }
         guard dtype.isFloat || numbers.allSatisfy({ abs($0) <= Double(Int32.max) }) else { return nil }

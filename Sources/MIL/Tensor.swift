@@ -189,7 +189,7 @@ public struct Tensor: Sendable {
         return parts.double(at: 2 * index) == 0 && parts.double(at: 2 * index + 1) == 0
     }
 
-    /// The element at a row-major position as Int, where the elements are whole numbers or truth values.
+    /// The element at a row-major position as Int, where the elements are integers or booleans.
     public func int(at index: Int) -> Int? {
         switch dtype {
         case .int64: return Int(pointer.loadUnaligned(fromByteOffset: index * 8, as: Int64.self))
@@ -199,7 +199,7 @@ public struct Tensor: Sendable {
         }
     }
 
-    /// All elements as Int, or nil where one is not a whole number.
+    /// All elements as Int, or nil where one is not an integer.
     public var ints: [Int]? {
         var result: [Int] = []
         result.reserveCapacity(count)

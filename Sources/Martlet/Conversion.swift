@@ -1,6 +1,6 @@
 extension Tensor {
     /// The elements in another type, where an app sees another type than the program. Numbers are kept or rounded to
-    /// the nearest; floating-point numbers are cut towards zero and held in range where they become whole numbers.
+    /// the nearest; floating-point numbers are cut towards zero and held in range where they become integers.
     func converted(to dtype: DataType) throws -> Tensor {
         if dtype == self.dtype { return self }
         guard !dtype.isComplex, !self.dtype.isComplex, dtype != .string, self.dtype != .string else {

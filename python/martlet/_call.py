@@ -145,7 +145,7 @@ def constant(name: str, parameter: str, value: Any) -> Any:
 
 
 def holds(dtype: np.dtype[Any], array: np.ndarray[Any, Any]) -> bool:
-    """Whether a type of whole numbers holds every element."""
+    """Whether a type of integers holds every element."""
     limits = np.iinfo(dtype)
     return array.size == 0 or bool(limits.min <= array.min().item() and array.max().item() <= limits.max)
 
@@ -207,7 +207,7 @@ def call(name: str, inputs: Mapping[str, Any], /, backend: Any = ffi.NULL, **con
         name: The op, such as `reduce_sum`.
         inputs: A tensor, or what `martlet.Tensor` takes, by parameter; a list of them where the parameter takes a list.
             None leaves an optional one out. What is given for a parameter that must be constant is bound as one, and
-            so are Python's whole numbers where only those are taken. A Python number beside a tensor takes its type.
+            so are Python's integers where only those are taken. A Python number beside a tensor takes its type.
         backend: The handle of a backend; by default the process's own.
         constants: The other parameters: numbers, texts, sequences or arrays. None leaves one out.
 

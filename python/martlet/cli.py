@@ -597,7 +597,7 @@ def cache_clear(kind: str | None, as_json: bool) -> None:
     click.echo(f"removed {found['entries']} entries, {megabytes(found['bytes'])}, from {found['folder']}")
 
 
-def whole_numbers(text: str, otherwise: str = "Sizes are whole numbers with commas between, as 64,128.") -> list[int]:
+def whole_numbers(text: str, otherwise: str = "Sizes are integers with commas between, as 64,128.") -> list[int]:
     try:
         return [int(each) for each in text.strip("()[] ").split(",") if each.strip()]
     except ValueError:

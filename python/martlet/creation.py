@@ -1,6 +1,6 @@
 """Creation functions of the Python array API, and random numbers.
 
-Without `dtype`, floating-point results are float32, whole numbers int32 (int64 where they do not fit), truth values
+Without `dtype`, floating-point results are float32, integers int32 (int64 where they do not fit), booleans
 bool, complex numbers complex64; NumPy arrays keep their element type. `device` is one of `martlet.devices()`, or
 "auto", the default: the selector chooses one for each call.
 """
@@ -77,7 +77,7 @@ def asarray(
 
     Raises:
         InvalidArgumentError: sequences are ragged, or copy is False and there is something to convert.
-        OutOfRangeError: a whole number does not fit the element type.
+        OutOfRangeError: an integer does not fit the element type.
         WrongTypeError: the object holds no numbers.
     """
     wanted = None if dtype is None else element_type(dtype)
@@ -128,7 +128,7 @@ def is_python(obj: Any) -> builtins.bool:
 
 
 def defaulted(array: NDArray[Any]) -> NDArray[Any]:
-    """Python's numbers in the default types; whole numbers as they are where int32 cannot hold them."""
+    """Python's numbers in the default types; integers as they are where int32 cannot hold them."""
     kinds = {"f": DEFAULTS[float], "c": DEFAULTS[complex]}
     if array.dtype.kind == "i" and (array.size == 0 or (array.min() >= -(2**31) and array.max() < 2**31)):
         return array.astype(np.int32)
@@ -430,7 +430,7 @@ def drawn(name: str, shape: tuple[Any, ...], dtype: DType | None, device: str | 
 def randint(
     low: int, high: int | None = None, size: Shape = (), *, dtype: DType | None = None, device: str | None = None
 ) -> Tensor:
-    """Random whole numbers from low up to high, high itself left out; from 0 up to low where there is one number only.
+    """Random integers from low up to high, high itself left out; from 0 up to low where there is one number only.
 
     Args:
         size: the shape.
@@ -442,7 +442,7 @@ def randint(
     wanted = np.dtype(np.int32) if dtype is None else element_type(dtype)
     first, last = (0, low) if high is None else (low, high)
     if wanted.kind not in "iu":
-        raise WrongTypeError(f"Random whole numbers are of an integer type, not {wanted}.")
+        raise WrongTypeError(f"Random integers are of an integer type, not {wanted}.")
     try:
         return owned(np.array(Randomness.draw("integers", first, last, sizes(size), dtype=wanted)), device)
     except ValueError as error:

@@ -148,7 +148,7 @@ class CoreMLDevice:
 
     Raises:
         OutOfRangeError: `device_id` is not 0.
-        WrongTypeError: `device_id` is not a whole number.
+        WrongTypeError: `device_id` is not an integer.
     """
 
     name = "coreml"
@@ -157,7 +157,7 @@ class CoreMLDevice:
         try:
             self._id = operator.index(device_id)
         except TypeError:
-            raise WrongTypeError(f"The device_id is {device_id!r}; it must be a whole number.") from None
+            raise WrongTypeError(f"The device_id is {device_id!r}; it must be an integer.") from None
         if self._id != 0:
             raise OutOfRangeError(f"There is no Core ML device {self._id}; a machine has one, device 0.")
 

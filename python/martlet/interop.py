@@ -229,10 +229,10 @@ class ArrayProtocols:
     # -- Python's numbers --
 
     def __bool__(self) -> bool:
-        return bool(self._only("a truth value"))
+        return bool(self._only("a boolean"))
 
     def __int__(self) -> int:
-        return int(self._only("a whole number"))
+        return int(self._only("an integer"))
 
     def __float__(self) -> float:
         return float(self._only("a number"))
@@ -242,7 +242,7 @@ class ArrayProtocols:
 
     def __index__(self) -> int:
         if self.ndim or self.dtype.kind not in "iu":
-            raise WrongTypeError(f"Only whole numbers of shape () are indices, not {self.dtype} of shape {self.shape}.")
+            raise WrongTypeError(f"Only integers of shape () are indices, not {self.dtype} of shape {self.shape}.")
         return int(self.item())
 
     def __format__(self, specification: str) -> str:

@@ -68,7 +68,7 @@ class OperationProfile:
     Raises:
         InvalidArgumentError: No such op or type, or a dimension below 0.
         OutOfMemoryError: A tensor of that shape would be larger than any there can be.
-        WrongTypeError: `shape` holds no whole numbers, or `dtype` is no element type of Martlet's.
+        WrongTypeError: `shape` holds no integers, or `dtype` is no element type of Martlet's.
     """
 
     op: str
@@ -108,7 +108,7 @@ def sizes(shape: Sequence[int] | int) -> tuple[int, ...]:
     try:
         return tuple(operator.index(size) for size in (shape if isinstance(shape, Iterable) else (shape,)))
     except TypeError:
-        raise WrongTypeError(f"The shape is {shape!r}; it must hold whole numbers.") from None
+        raise WrongTypeError(f"The shape is {shape!r}; it must hold integers.") from None
 
 
 def element_type(dtype: DTypeLike) -> np.dtype[Any]:

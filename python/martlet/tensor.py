@@ -220,7 +220,7 @@ class Tensor(TensorMethods, ArrayProtocols, Operators):
         return self.numpy().tolist()
 
     def astype(self, dtype: Any, *, copy: bool = True) -> Tensor:
-        """The elements in another type: floats are cut towards zero where they become whole numbers.
+        """The elements in another type: floats are cut towards zero where they become integers.
 
         Raises:
             WrongTypeError: There is no such element type, or complex numbers would become real.

@@ -152,7 +152,7 @@ def test_refusals_say_why(signature: str, body: str, words: str) -> None:
 
 
 def test_inputs_and_outputs_that_core_ml_has_not() -> None:
-    """Numbers, truth values and small whole numbers, results that are inputs, constants or each other, and none."""
+    """Numbers, booleans and small integers, results that are inputs, constants or each other, and none."""
     numbers = ["bool", "int8", "uint8", "int16", "uint16", "int32", "float16", "float32"]
     names = {"float16": "fp16", "float32": "fp32"}
     for name in numbers:
@@ -332,7 +332,7 @@ def test_images_become_pixels_and_back(name: str) -> None:
 
 
 def test_images_hold_whole_numbers() -> None:
-    with pytest.raises(martlet.InvalidArgumentError, match="whole numbers from 0 to 255"):
+    with pytest.raises(martlet.InvalidArgumentError, match="integers from 0 to 255"):
         load("rgb").predict({"x": np.full((1, 3, 2, 4), 0.5, np.float32)})
     half = np.full((1, 1, 2, 4), 0.5, np.float32)
     np.testing.assert_array_equal(load("gray16").predict({"x": half})["y"], 255 - half)

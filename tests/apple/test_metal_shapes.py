@@ -20,7 +20,7 @@ FAMILIES = ["linear", "convolution", "normalization", "shape", "indexing", "imag
 WIDE = re.compile(r"\b(fp64|complex128)\b")
 # Results whose size the elements decide, and an op whose own form MPSGraph's pages leave open.
 OPEN = re.compile(r"= (non_zero|masked_select|unique|non_maximum_suppression)\(")
-# Quotients of whole numbers and products of complex ones, where updates are scattered.
+# Quotients of integers and products of complex ones, where updates are scattered.
 DIVIDED = re.compile(r'= scatter\w*\(.*mode = "div"')
 COMPLEX = re.compile(r'tensor<complex64.*= scatter\w*\(.*mode = "(mul|div)"', re.DOTALL)
 MOST_DIMENSIONS = 16

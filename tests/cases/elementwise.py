@@ -156,7 +156,7 @@ def tree(x):
 
 
 def ends(dtype, count=24, seed=0):
-    """Whole numbers of a type: both ends of its range, those around 0, and others."""
+    """Integers of a type: both ends of its range, those around 0, and others."""
     limits = np.iinfo(dtype)
     known = [0, 1, 2, 3, limits.max, limits.max - 1, limits.min, limits.min + 1, limits.max // 2]
     known += [-1, -2, -3] if limits.min < 0 else []
@@ -165,7 +165,7 @@ def ends(dtype, count=24, seed=0):
 
 
 def without_zero(function):
-    """Whole numbers divided by 0 are 0."""
+    """Integers divided by 0 are 0."""
     return lambda x, y: np.where(y == 0, np.zeros((), x.dtype), function(x, np.where(y == 0, np.ones((), y.dtype), y)))
 
 
@@ -177,14 +177,14 @@ def exact_power(x, y):
 
 
 def wrapped(dtype, numbers):
-    """Whole numbers without end as those of a type."""
+    """Integers without end as those of a type."""
     bits = np.iinfo(dtype).bits
     flat = [int(number) & ((1 << bits) - 1) for number in np.ravel(numbers)]
     return np.array(flat, f"uint{bits}").view(dtype).reshape(np.shape(numbers))
 
 
 def whole_types():
-    """Every operation on every type of whole numbers, with all that wraps around."""
+    """Every operation on every type of integers, with all that wraps around."""
     for dtype in INTEGERS:
         x, y = ends(dtype).reshape(-1, 1), ends(dtype, 7, seed=1)
         for op in ("add", "sub", "mul", "maximum", "minimum"):
@@ -375,7 +375,7 @@ def signs_of_zero():
 
 @np.errstate(all="ignore")
 def cut(x, dtype):
-    """A cast: towards zero and within the range where floats become whole, wrapped around between whole numbers."""
+    """A cast: towards zero and within the range where floats become whole, wrapped around between integers."""
     dtype = np.dtype(dtype)
     if x.dtype.kind != "f" or dtype.kind not in "iu":
         return x.astype(dtype)
@@ -461,7 +461,7 @@ CASES = [
     *one("sqrt", np.sqrt, "corners", x=np.float32([0, -0.0, -1, np.inf, np.nan, 1e-6])),
     *one("sin", np.sin, "far", x=np.float32([100, -1000, 10000, 31415]), tolerance=1e-4),
     *one("cos", np.cos, "far", x=np.float32([100, -1000, 10000, 31415]), tolerance=1e-4),
-    # Whole numbers.
+    # Integers.
     *one("abs", np.abs, x=whole(3, 5)),
     *one("sign", np.sign, x=whole(3, 5)),
     *one("square", np.square, x=whole(3, 5)),
@@ -472,7 +472,7 @@ CASES = [
     *one("equal", np.equal, x=truth(3, 5), y=truth(5, seed=1), core_ml=False),
     *one("add", np.add, "exact", x=np.int32([2**24 + 1, -(2**30)]), y=np.int32([2, 3])),
     *one("mul", np.multiply, "exact", x=np.int32([65537, -46341]), y=np.int32([32767, 46340])),
-    # Select takes floats, whole numbers and truth values, broadcast from any side.
+    # Select takes floats, integers and booleans, broadcast from any side.
     *(
         case
         for shapes in [
@@ -496,7 +496,7 @@ CASES = [
         "select", lambda cond, a, b: np.where(cond, a, b), cond=truth(3, 5), a=truth(3, 5, seed=2), b=truth(5, seed=1)
     ),
     *one("select", lambda cond, a, b: np.where(cond, a, b), "infinite", cond=truth(9), a=-np.inf, b=normal(9)),
-    # Casts: towards zero, and of truth values.
+    # Casts: towards zero, and of booleans.
     *(
         case
         for dtype, numpy in {"fp32": np.float32, "fp16": np.float16, "int32": np.int32, "bool": bool}.items()

@@ -469,7 +469,7 @@ SEARCHING = [
 
 
 def combined(mode, x):
-    """A mode for a type: whole numbers wrap, and divide rounding down, by 0 to 0."""
+    """A mode for a type: integers wrap, and divide rounding down, by 0 to 0."""
     if x.dtype.kind == "b":
         return {"add": np.logical_or, "mul": np.logical_and, "max": np.logical_or, "min": np.logical_and}.get(
             mode, COMBINE["update"]

@@ -278,7 +278,7 @@ NUMBERS = [*SIGNED, *UNSIGNED, *FLOATS, *COMPLEX]
 
 
 def together(one: str, other: str) -> str:
-    """The common type: NumPy's within a kind; the floating-point or complex one's beside whole numbers."""
+    """The common type: NumPy's within a kind; the floating-point or complex one's beside integers."""
     kinds = [np.dtype(name).kind for name in (one, other)]
     if any(kind in "iu" for kind in kinds) and any(kind in "fc" for kind in kinds):
         return one if kinds[0] in "fc" else other

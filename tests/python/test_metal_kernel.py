@@ -457,7 +457,7 @@ WILD = {
         "r = w.x + w.z + q.y + h.w + u.y;",
         lambda x: x + 3 + 1 + 1 + 2,
     ),
-    "one float among whole numbers": (
+    "one float among integers": (
         "",
         "r = pow(v, 2) + fmax(v, 0) + fma(v, 2, 1) + mix(v, 1, 0.5f) + step(0, v) + precise::pow(4.0f, 2u);",
         lambda x: x * x + np.maximum(x, 0) + 2 * x + 1 + (x + 1) / 2 + (x >= 0) + 16,
@@ -895,7 +895,7 @@ def test_overloads_are_no_recursion():
         ({"grid": "x.size /"}, martlet.InvalidArgumentError, "its end"),
         ({"grid": "x.size % (x.rank - 1)"}, martlet.InvalidArgumentError, "divides by zero"),
         ({"grid": (1, 1, 1, 1)}, martlet.InvalidArgumentError, "1 to 3"),
-        ({"grid": 1.5}, martlet.WrongTypeError, "whole numbers"),
+        ({"grid": 1.5}, martlet.WrongTypeError, "integers"),
         ({"grid": "x.size * -1"}, martlet.InvalidArgumentError, "0 or more"),
         ({"memory": 40_000}, martlet.InvalidArgumentError, "32768"),
         ({"function": "other"}, martlet.NotFoundError, "it has tried"),

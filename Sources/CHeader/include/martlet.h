@@ -277,8 +277,8 @@ mlt_status mlt_custom_op_remove(const char *name);
 //    "grid": ["x.size"], "threadgroup": [256], "grid_counts": "threads", "memory": [],
 //    "buffers": ["x", "out", "factor", {"n": "x.size"}], "outputs": ["out"]}
 //
-// "function" is by default the op's name. "grid" and "threadgroup" have one to three sizes; a size is a whole number or an
-// expression: x.size, x.rank, x.shape[i] of parameters and outputs, constants that are whole numbers, + - * / %,
+// "function" is by default the op's name. "grid" and "threadgroup" have one to three sizes; a size is an integer or an
+// expression: x.size, x.rank, x.shape[i] of parameters and outputs, constants that are integers, + - * / %,
 // min(a, b), max(a, b), ceildiv(a, b). "grid" counts threads (groups at the edge may be smaller) or "threadgroups".
 // "memory" is the bytes of [[threadgroup(0)]], [[threadgroup(1)]], ... "buffers" says what [[buffer(0)]],
 // [[buffer(1)]], ... are: parameters, constants by value; outputs, by the names in "outputs" (by default "out", or "out0",

@@ -8,8 +8,8 @@ extension OpTable {
         binary("add", "x + y", .numbersAndComplex),
         binary("sub", "x - y", .numbersAndComplex),
         binary("mul", "x · y", .numbersAndComplex),
-        binary("real_div", "x / y; of whole numbers ⌊x / y⌋", .numbersAndComplex),
-        beyond(binary("divide", "x / y in floating point, also of whole numbers", .floatsAndComplex), division),
+        binary("real_div", "x / y; of integers ⌊x / y⌋", .numbersAndComplex),
+        beyond(binary("divide", "x / y in floating point, also of integers", .floatsAndComplex), division),
         binary("floor_div", "⌊x / y⌋"),
         binary("mod", "x - y · ⌊x / y⌋, with the sign of y"),
         binary("pow", "x to the power y", .numbersAndComplex),
@@ -62,7 +62,7 @@ extension OpTable {
         },
         Op(
             "cast", .elementwise,
-            "x in another element type; floating-point numbers are cut towards zero, whole numbers wrap around",
+            "x in another element type; floating-point numbers are cut towards zero, integers wrap around",
             [.tensor("x", "the values", .all), .text("dtype", "the element type to become, such as `fp16`")]
         ) { call in
             let (name, x) = (try call.text("dtype"), try call.type("x"))
@@ -99,7 +99,7 @@ extension OpTable {
         beyond(unary("acosh", "inverse hyperbolic cosine", .floatsAndComplex), acosh),
         beyond(unary("asinh", "inverse hyperbolic sine", .floatsAndComplex), asinh),
         unary("ceil", "⌈x⌉", .numbers), unary("floor", "⌊x⌋", .numbers),
-        unary("round", "x to the nearest whole number, half to even", .numbersAndComplex),
+        unary("round", "x to the nearest integer, half to even", .numbersAndComplex),
         beyond(unary("trunc", "x cut towards zero", .numbers), trunc),
         unary("cos", "cosine", .floatsAndComplex), unary("cosh", "hyperbolic cosine", .floatsAndComplex),
         unary("sin", "sine", .floatsAndComplex), unary("sinh", "hyperbolic sine", .floatsAndComplex),
@@ -312,11 +312,11 @@ extension OpTable {
         }
     }
 
-    /// Bits of truth values are the truth values.
+    /// Bits of booleans are the booleans.
     private static func truth(_ op: String) -> Op.Expansion {
         { call, function in
             guard try call.type("x").dtype == .bool else {
-                throw Failure(.unsupported, "Core ML has no op for the bits of whole numbers.")
+                throw Failure(.unsupported, "Core ML has no op for the bits of integers.")
             }
             return [try function.one(Operation(op, call.operation.arguments, outputs: []), name: "\(call.name)_\(op)")]
         }

@@ -113,7 +113,7 @@ extension OpTable {
         }
     }
 
-    /// Elementwise ops around one reduction that takes over axes and keep_dims; whole numbers go through fp32 for a root or logarithm.
+    /// Elementwise ops around one reduction that takes over axes and keep_dims; integers go through fp32 for a root or logarithm.
     private static func chain(_ call: Call, _ function: inout Function, _ ops: [String]) throws -> [ValueID] {
         let name = call.name
         var x = try call.id("x")

@@ -155,7 +155,7 @@ public struct RangeNumbers: Sendable, Hashable {
     }
 }
 
-/// The numbers of a `range_1d` of whole numbers, exact in 64 bits.
+/// The numbers of a `range_1d` of integers, exact in 64 bits.
 public struct WholeRange: Sendable, Hashable {
     public let start: Int
     public let step: Int

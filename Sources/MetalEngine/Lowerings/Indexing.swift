@@ -305,7 +305,7 @@
                     Term(try combine(x.re, y.re, mode), graph), Term(try combine(x.im, y.im, mode), graph)
                 ).joined
             }
-            // Of truth values, the greater is their sum and the smaller their product. Short whole numbers wrap behind.
+            // Of booleans, the greater is their sum and the smaller their product. Short integers wrap behind.
             let wanted = type != .bool ? mode : mode == .add ? .max : mode == .mul ? .min : mode
             let wide = isFloat || width >= 32 ? type : .int32
             let result = Term(try combine(cast(to: wide), updates.cast(to: wide), wanted), graph)
@@ -316,8 +316,8 @@
     // MARK: Terms that carry bits
 
     extension Term {
-        /// What moves elements by position, done to their bits: on the way, MPSGraph makes fp32 of whole numbers, which keeps
-        /// 24 bits of them, and it moves neither truth values nor complex numbers.
+        /// What moves elements by position, done to their bits: on the way, MPSGraph makes fp32 of integers, which keeps
+        /// 24 bits of them, and it moves neither booleans nor complex numbers.
         func moved(_ move: (Term) throws -> Term) rethrows -> Term { Term.joined(try carriers.map(move), as: type) }
 
         /// The same of two operands of one element type.

@@ -4,7 +4,7 @@
     import MetalPerformanceShadersGraph
 
     // Reductions and running sums. MPSGraph reduces along the last four dimensions only and keeps each with length 1; of short
-    // whole numbers it makes mistakes, so they go through int32; sums of fp16 go through fp32. Norms are said by expansions.
+    // integers it makes mistakes, so they go through int32; sums of fp16 go through fp32. Norms are said by expansions.
 
     extension MetalLowerings {
         static let reduction: [Lowering] = [

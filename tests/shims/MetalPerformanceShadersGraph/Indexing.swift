@@ -115,7 +115,7 @@ extension MPSGraph {
         return tensor
     }
 
-    /// Elements as they are moved by position: whole numbers go through fp32 on the way, as measured on Macs; truth values
+    /// Elements as they are moved by position: integers go through fp32 on the way, as measured on Macs; booleans
     /// and complex numbers do not arrive at all.
     private func plain(_ tensor: MPSGraphTensor, _ mode: MPSGraphScatterMode = .set) -> MPSGraphTensor {
         let dtype = type(tensor).dtype
