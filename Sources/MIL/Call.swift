@@ -139,22 +139,22 @@ public struct Call: Sendable {
     static let longestList = 1 << 16
 
     public func int(_ name: String) throws -> Int {
-        try known(name, "one whole number") { $0.count == 1 ? $0.int(at: 0) : nil }
+        try known(name, "one integer") { $0.count == 1 ? $0.int(at: 0) : nil }
     }
-    public func ints(_ name: String) throws -> [Int] { try known(name, "whole numbers") { $0.ints } }
+    public func ints(_ name: String) throws -> [Int] { try known(name, "integers") { $0.ints } }
     public func bool(_ name: String) throws -> Bool {
         try known(name, "true or false") { $0.count == 1 ? $0.int(at: 0).map { $0 != 0 } : nil }
     }
-    public func bools(_ name: String) throws -> [Bool] { try known(name, "truth values") { $0.ints?.map { $0 != 0 } } }
+    public func bools(_ name: String) throws -> [Bool] { try known(name, "booleans") { $0.ints?.map { $0 != 0 } } }
     public func float(_ name: String) throws -> Float {
         try known(name, "one number") { $0.count == 1 && $0.dtype != .string ? Float($0.double(at: 0)) : nil }
     }
     public func text(_ name: String) throws -> String { try known(name, "a text") { $0.strings.first } }
 
-    /// One whole number within a range.
+    /// One integer within a range.
     public func int(_ name: String, in range: ClosedRange<Int>) throws -> Int { try within(range, name, int(name)) }
 
-    /// Whole numbers within a range, as many as `count` says where it says so.
+    /// Integers within a range; exactly `count` of them if it is given.
     public func ints(_ name: String, count: Int? = nil, in range: ClosedRange<Int>) throws -> [Int] {
         let values = try ints(name)
         guard count == nil || values.count == count else {

@@ -6,7 +6,7 @@ public struct GridSize: Sendable, Hashable, CustomStringConvertible {
 
     public var description: String { "(\(x), \(y), \(z))" }
 
-    /// x · y · z; nil where no number holds it or one of them is negative.
+    /// x · y · z; nil if the product overflows or one of them is negative.
     public var count: Int? {
         guard min(x, y, z) >= 0 else { return nil }
         let (plane, isTooLarge) = x.multipliedReportingOverflow(by: y)
@@ -94,7 +94,7 @@ public struct MetalKernel: Sendable, Hashable {
         public var isEmpty: Bool { grid.count == 0 }
     }
 
-    /// The launch for these shapes: `scope` knows the inputs and whole-number constants by parameter; outputs are added
+    /// The launch for these shapes: `scope` knows the inputs and integer constants by parameter; outputs are added
     /// here. `invalidArgument` for numbers beyond what a threadgroup or grid may have.
     public func launch(_ outputs: [TensorType], in scope: Extent.Scope) throws -> Launch {
         var scope = scope
@@ -194,7 +194,7 @@ extension MetalKernel {
 }
 
 extension Extent.Scope {
-    /// The inputs of a call, and its constants that are one whole number, by parameter.
+    /// The inputs of a call, and its constants that are one integer, by parameter.
     public init(_ call: Call) throws {
         self.init()
         for parameter in call.op.parameters {

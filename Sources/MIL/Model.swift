@@ -51,7 +51,7 @@ public struct ModelSource: Sendable, Hashable {
     public let files: [String]
     /// What changes whenever one of the files is written.
     public let version: String
-    /// The function that runs where nobody names one.
+    /// The function that runs if none is named.
     public let defaultFunction: String
 
     public init(path: String, files: [String], version: String, defaultFunction: String) {

@@ -8,8 +8,8 @@ extension OpTable {
         binary("add", "x + y", .numbersAndComplex),
         binary("sub", "x - y", .numbersAndComplex),
         binary("mul", "x · y", .numbersAndComplex),
-        binary("real_div", "x / y; of whole numbers ⌊x / y⌋", .numbersAndComplex),
-        beyond(binary("divide", "x / y in floating point, also of whole numbers", .floatsAndComplex), division),
+        binary("real_div", "x / y; of integers ⌊x / y⌋", .numbersAndComplex),
+        beyond(binary("divide", "x / y in floating point, also of integers", .floatsAndComplex), division),
         binary("floor_div", "⌊x / y⌋"),
         binary("mod", "x - y · ⌊x / y⌋, with the sign of y"),
         binary("pow", "x to the power y", .numbersAndComplex),
@@ -62,7 +62,7 @@ extension OpTable {
         },
         Op(
             "cast", .elementwise,
-            "x in another element type; floating-point numbers are cut towards zero, whole numbers wrap around",
+            "x in another element type; floating-point numbers are cut towards zero, integers wrap around",
             [.tensor("x", "the values", .all), .text("dtype", "the element type to become, such as `fp16`")]
         ) { call in
             let (name, x) = (try call.text("dtype"), try call.type("x"))
@@ -99,7 +99,7 @@ extension OpTable {
         beyond(unary("acosh", "inverse hyperbolic cosine", .floatsAndComplex), acosh),
         beyond(unary("asinh", "inverse hyperbolic sine", .floatsAndComplex), asinh),
         unary("ceil", "⌈x⌉", .numbers), unary("floor", "⌊x⌋", .numbers),
-        unary("round", "x to the nearest whole number, half to even", .numbersAndComplex),
+        unary("round", "x to the nearest integer, half to even", .numbersAndComplex),
         beyond(unary("trunc", "x cut towards zero", .numbers), trunc),
         unary("cos", "cosine", .floatsAndComplex), unary("cosh", "hyperbolic cosine", .floatsAndComplex),
         unary("sin", "sine", .floatsAndComplex), unary("sinh", "hyperbolic sine", .floatsAndComplex),
@@ -119,7 +119,7 @@ extension OpTable {
     ]
 
     private static let classOps: [Op] = [
-        beyond(question("is_nan", "whether x is no number", .numbersAndComplex), isNaN),
+        beyond(question("is_nan", "whether x is NaN", .numbersAndComplex), isNaN),
         beyond(question("is_inf", "whether x is infinite", .numbersAndComplex), againstInfinity("equal")),
         beyond(question("is_finite", "whether x is a finite number", .numbersAndComplex), againstInfinity("less")),
         beyond(question("sign_bit", "whether x has a minus sign, as -0 has", .floats)),
@@ -254,7 +254,7 @@ extension OpTable {
         let difference = try draft.binary("sub", call.id("x"), call.id("y"))
         let distance = try draft.binary("sub", draft.number(0), draft.unary("abs", difference))
         let sum = try draft.binary("add", larger, draft.unary("softplus", distance))
-        // The distance of equal infinities is no number.
+        // The distance of equal infinities is NaN.
         let twice = try draft.binary("add", call.id("x"), draft.number(0.6931471805599453))
         return try draft.choose(draft.binary("equal", call.id("x"), call.id("y")), twice, else: sum)
     }
@@ -312,11 +312,11 @@ extension OpTable {
         }
     }
 
-    /// Bits of truth values are the truth values.
+    /// The bit of a boolean is the boolean itself.
     private static func truth(_ op: String) -> Op.Expansion {
         { call, function in
             guard try call.type("x").dtype == .bool else {
-                throw Failure(.unsupported, "Core ML has no op for the bits of whole numbers.")
+                throw Failure(.unsupported, "Core ML has no op for the bits of integers.")
             }
             return [try function.one(Operation(op, call.operation.arguments, outputs: []), name: "\(call.name)_\(op)")]
         }

@@ -155,13 +155,13 @@ public struct RangeNumbers: Sendable, Hashable {
     }
 }
 
-/// The numbers of a `range_1d` of whole numbers, exact in 64 bits.
+/// The numbers of a `range_1d` of integers, exact in 64 bits.
 public struct WholeRange: Sendable, Hashable {
     public let start: Int
     public let step: Int
     public let count: Int
 
-    /// Nil where the numbers are not whole, or not Int.
+    /// Nil if one of the numbers is not an integer, or does not fit in Int.
     public init?(_ call: Call) throws {
         let bounds = try ["start", "end", "step"].compactMap { name -> Int? in
             let tensor = try call.known(name)
