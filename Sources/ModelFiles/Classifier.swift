@@ -17,7 +17,7 @@ extension Function {
         } else if let integers = constant.ints {
             labels = .integers(integers)
         } else {
-            throw Failure(.malformed, "op 'classify' must have texts or whole numbers as classes.")
+            throw Failure(.malformed, "op 'classify' must have texts or integers as classes.")
         }
         let type = try tensorType(scores)
         guard !type.isFixed || type.count == labels.count else {

@@ -252,7 +252,7 @@ private struct Filler {
         case .int32: try store(exactly(Int32.self))
         case .uint32: try store(exactly(UInt32.self))
         case .int64, .uint64: try store(value)
-        default: throw Failure(.malformed, "A constant of type \(tensor.type) is written as whole numbers.")
+        default: throw Failure(.malformed, "A constant of type \(tensor.type) is written as integers.")
         }
     }
 

@@ -94,7 +94,7 @@ extension ProtobufWriter {
         try message(3) { try $0.message(1) { try $0.elements(Tensor(text)) } }
     }
 
-    /// A list of texts or whole numbers as a value, for class labels.
+    /// A list of texts or integers as a value, for class labels.
     mutating func list(_ labels: Interface.Labels) throws {
         let elements: [Tensor]
         switch labels {
