@@ -241,7 +241,7 @@ extension JSON.Member {
 
     fileprivate var integer: Int {
         get throws {
-            guard let value = value.integer else { throw wrong("a whole number") }
+            guard let value = value.integer else { throw wrong("an integer") }
             return value
         }
     }

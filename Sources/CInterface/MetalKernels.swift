@@ -99,12 +99,12 @@ extension MetalKernel.Buffer {
 }
 
 extension Extent {
-    /// A whole number or an expression.
+    /// An integer or an expression.
     init(_ json: JSON) throws {
         switch json {
         case .integer(let number): self.init(number)
         case .string(let text): try self.init(parsing: text)
-        default: throw Failure(.malformed, "A size is a whole number or an expression such as \"x.size\", not \(json).")
+        default: throw Failure(.malformed, "A size is an integer or an expression such as \"x.size\", not \(json).")
         }
     }
 

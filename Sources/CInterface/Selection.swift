@@ -160,7 +160,7 @@ private func readProfile(_ chars: UnsafePointer<CChar>?) throws -> OperationProf
     let sizes = members["shape"]?.array?.map(\.integer) ?? [nil]
     let shape = sizes.compactMap { $0 }
     guard shape.count == sizes.count, shape.allSatisfy({ $0 >= 0 }) else {
-        throw wrong("The profile's 'shape' must be an array of whole numbers, none below 0.")
+        throw wrong("The profile's 'shape' must be an array of integers, none below 0.")
     }
     let name = members["dtype"]?.string ?? "fp32"
     guard let dtype = DataType(name: name) else {
@@ -178,7 +178,7 @@ private func readThresholds(_ json: JSON) throws -> DeviceThresholds {
     var thresholds = DeviceThresholds()
     for (name, field) in fields {
         guard let given = members[name] else { continue }
-        guard let value = given.integer else { throw wrong("The threshold '\(name)' must be a whole number.") }
+        guard let value = given.integer else { throw wrong("The threshold '\(name)' must be an integer.") }
         thresholds[keyPath: field] = value
     }
     try thresholds.check()

@@ -105,8 +105,9 @@ mlt_status mlt_call(mlt_tensor **outputs, int32_t *output_count, const mlt_op *o
                     int32_t input_count);
 mlt_tensor *mlt_call1(const mlt_op *op, const mlt_tensor *x);
 mlt_tensor *mlt_call2(const mlt_op *op, const mlt_tensor *x, const mlt_tensor *y);
-// The same for callers who hold a lock, such as an interpreter's: where the call is over within a few microseconds it is
-// done, else NULL is returned at once, which is no failure, and nothing has happened.
+// The same for callers that hold a lock, such as an interpreter's. The call is made only if it takes no more than a few
+// microseconds. Otherwise NULL is returned at once and nothing is done. That is not a failure: mlt_call1 and mlt_call2
+// then make the call.
 mlt_tensor *mlt_brief1(const mlt_op *op, const mlt_tensor *x);
 mlt_tensor *mlt_brief2(const mlt_op *op, const mlt_tensor *x, const mlt_tensor *y);
 
@@ -251,7 +252,7 @@ mlt_status mlt_device_cache(mlt_text **out, const char *action, const char *devi
 // row-major order and are valid during the call only. `infer` gets the inputs with data where they are known constants,
 // NULL where they are not. Both answer 0, or another number and a message of up to `message_bytes` with its final 0: the
 // call that led there then fails with MLT_CALLBACK. They are called on threads that run or compile programs, by several
-// at once, and may call anything of this header. An op whose results nobody reads is not run.
+// at once, and may call anything of this header. An op whose results are not read is not run.
 //
 // A name registered again stands for the new op; what was compiled before keeps the old one, as it does after
 // mlt_custom_op_remove. `release(context)` is called once, when nothing uses the op any more, from any thread; never
@@ -277,8 +278,8 @@ mlt_status mlt_custom_op_remove(const char *name);
 //    "grid": ["x.size"], "threadgroup": [256], "grid_counts": "threads", "memory": [],
 //    "buffers": ["x", "out", "factor", {"n": "x.size"}], "outputs": ["out"]}
 //
-// "function" is by default the op's name. "grid" and "threadgroup" have one to three sizes; a size is a whole number or an
-// expression: x.size, x.rank, x.shape[i] of parameters and outputs, constants that are whole numbers, + - * / %,
+// "function" is by default the op's name. "grid" and "threadgroup" have one to three sizes; a size is an integer or an
+// expression: x.size, x.rank, x.shape[i] of parameters and outputs, constants that are integers, + - * / %,
 // min(a, b), max(a, b), ceildiv(a, b). "grid" counts threads (groups at the edge may be smaller) or "threadgroups".
 // "memory" is the bytes of [[threadgroup(0)]], [[threadgroup(1)]], ... "buffers" says what [[buffer(0)]],
 // [[buffer(1)]], ... are: parameters, constants by value; outputs, by the names in "outputs" (by default "out", or "out0",
