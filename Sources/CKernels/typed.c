@@ -55,7 +55,7 @@ LOOP(copy_4, uint32_t, uint32_t, x)
 LOOP(copy_8, uint64_t, uint64_t, x)
 LOOP(copy_16, mk_c128, mk_c128, x)
 
-// Whole numbers: divisions and powers.
+// Integers: divisions and powers.
 
 #define WHOLE(s, T) \
     LOOP2(floor_div_##s, T, T, mk_floor_div_##s(x, y)) \

@@ -1,4 +1,4 @@
-// Division and powers of whole numbers of every width, the same in tapes and typed loops. Nothing here traps.
+// Division and powers of integers of every width, the same in tapes and typed loops. Nothing here traps.
 #ifndef MARTLET_WHOLE_MATH_H
 #define MARTLET_WHOLE_MATH_H
 

@@ -50,7 +50,7 @@ typedef enum mk_scatter_mode {
 } mk_scatter_mode;
 
 // The scatters change dst, which already holds the data, in order of the updates. Elements are of any type but fp16;
-// sums and products of whole numbers wrap, division of them rounds down and gives 0 by 0. Of complex numbers there is
+// sums and products of integers wrap, their quotients round down, and are 0 if the divisor is 0. Complex numbers have
 // no greatest or least.
 
 // dst [outer, axis, inner] at indices [count], updates [outer, count, inner].
@@ -73,7 +73,7 @@ void mk_one_hot(int element_size, int64_t outer, int64_t depth, int64_t inner, i
 // Positions of 32 bits in another width: 2 (unsigned) or 8 bytes.
 void mk_wider_indices(int64_t count, const int32_t *src, int index_size, void *dst);
 
-// Whole numbers of any type as indices of 64 bits.
+// Integers of any type as indices of 64 bits.
 void mk_whole_indices(mk_element type, int64_t count, const void *src, int64_t *dst);
 
 // dst = src [matrices, rows, columns] with 0 more than `lower` diagonals below the main one and more than `upper` above

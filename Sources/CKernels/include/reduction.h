@@ -30,7 +30,7 @@ void mk_argmax(int integer, int least, int64_t outer, int64_t axis, int64_t inne
 void mk_cumsum(int integer, int exclusive, int reverse, int64_t outer, int64_t axis, int64_t inner, const void *src,
                void *dst);
 
-// The same for every element type but fp16, in its own arithmetic: sums and products of whole numbers wrap.
+// The same for every element type but fp16, in its own arithmetic: sums and products of integers wrap.
 
 // sum, mean, max, min and prod; of complex numbers sum, mean and prod. dst is of the type of src.
 void mk_reduce_typed(mk_element type, mk_reduction mode, int64_t outer, int64_t axis, int64_t inner, const void *src,
