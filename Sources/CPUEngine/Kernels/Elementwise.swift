@@ -143,7 +143,7 @@ extension Tape {
         { tape, call in
             let x = try tape.operand(call, "x")
             guard try !call.type("x").dtype.isWhole else {
-                guard let whole else { throw Failure(.bug, "Tapes do not compute this on whole numbers.") }
+                guard let whole else { throw Failure(.bug, "Tapes do not compute this on integers.") }
                 return try tape.emit(whole, x)
             }
             func value(_ name: String?) throws -> Float {

@@ -67,7 +67,7 @@ extension CPUKernels {
             lowerer.define(
                 id,
                 isCut
-                    ? try lowerer.compute(MK_I_FROM_F, of: [output], as: .int32, for: call, why: "whole numbers again")
+                    ? try lowerer.compute(MK_I_FROM_F, of: [output], as: .int32, for: call, why: "back to integers")
                     : output)
         }
     }
@@ -124,7 +124,7 @@ extension CPUKernels {
         }
     }
 
-    /// Whole numbers have four reductions of their own; squares and magnitudes are summed, all others go through fp32.
+    /// Integers have four reductions of their own; squares and magnitudes are summed, all others go through fp32.
     private static func preparedWhole(
         _ x: View, _ mode: mk_reduction, _ lowerer: Lowerer, _ call: Call
     ) throws -> (View, mk_reduction) {
