@@ -97,7 +97,7 @@ private let engineTypes: [Rule] = [
         else { return nil }
         return Breach(
             "\(type.dtype.name) \(type.shape)",
-            "compute it before the model, or in fp16, which holds whole numbers up to 2048 exactly")
+            "compute it before the model, or in fp16, which holds integers up to 2048 exactly")
     },
     Rule(
         "ane.dtype.integer-cast", .refused, "Casts from and to int32 do not compile for the Neural Engine.", .surface
