@@ -6,7 +6,7 @@ enum CoreMLTypes {
     static let floats: Set<DataType> = [.float16, .float32]
     static let numbers = floats.union([.int32])
     static let basic = numbers.union([.bool])
-    /// Whole numbers of up to 16 bits are moved, never computed with.
+    /// Integers of up to 16 bits are moved, never computed with.
     static let moved = basic.union(small)
     static let indices = small.union([.int32])
     static let bytes: Set<DataType> = [.int8, .uint8]
@@ -81,7 +81,7 @@ enum CoreMLTypes {
         byParameter["\(op).\(parameter)"] ?? byOp[op] ?? floats
     }
 
-    /// The type that whole numbers of a parameter have beside its op's tensors; nil where they are tensors themselves.
+    /// The types that a parameter of integers may have, apart from its op's tensors; nil if it is one of the tensors.
     static func wholeNumbers(_ op: String, _ parameter: Op.Parameter) -> Set<DataType>? {
         byParameter["\(op).\(parameter.name)"] ?? (parameter.isConstant ? [.int32] : nil)
     }

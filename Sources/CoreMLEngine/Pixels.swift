@@ -39,7 +39,7 @@
                 guard let byte = UInt8(exactly: value) else {
                     throw Failure(
                         .invalidArgument,
-                        "The image '\(name)' holds \(value); Core ML's images have whole numbers from 0 to 255.")
+                        "The image '\(name)' holds \(value); Core ML's images have integers from 0 to 255.")
                 }
                 address.storeBytes(of: byte, as: UInt8.self)
             }

@@ -37,7 +37,7 @@ struct StridedCopy {
 }
 
 extension Tensor {
-    /// As Core ML's interface carries it: truth values and small whole numbers as int32.
+    /// As Core ML's interface carries it: booleans and small integers as int32.
     func carried(as type: TensorType) throws -> Tensor {
         switch dtype {
         case type.dtype: reshaped(type.shape)
