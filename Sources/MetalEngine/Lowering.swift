@@ -62,7 +62,7 @@
     }
 
     extension Set where Element == DataType {
-        /// Numbers and truth values that MPSGraph computes with; it has neither fp64 nor complex128.
+        /// Numbers and booleans that MPSGraph computes with; it has neither fp64 nor complex128.
         static let graph: Self = graphNumbers.union([.bool])
         static let graphNumbers: Self = graphFloats.union(Self.integers)
         static let graphFloats: Self = [.float16, .float32]

@@ -51,12 +51,12 @@ public struct MetalDevice: Device {
             }
         }
 
-        /// Whole numbers that sizes and axes may follow from are computed at once; all else is the graph's own business.
+        /// Integers that may determine sizes and axes are computed now; all else is left to the graph.
         private func fold(_ call: Call) throws -> [Tensor] {
             let function = try call.alone()
             let types = try function.outputs.map(function.tensorType)
             guard types.allSatisfy({ $0.dtype.isInteger && $0.isFixed && $0.count <= MetalDevice.mostFolded }) else {
-                throw Failure(.unsupported, "Only a few whole numbers are computed before the run.")
+                throw Failure(.unsupported, "Only a few integers are computed before the run.")
             }
             return try MetalExecutable(function, on: GPU.current()).run([])
         }

@@ -30,7 +30,7 @@
         var type: MPSDataType { tensor.dataType }
         var isFloat: Bool { type == .float16 || type == .float32 }
         var isComplex: Bool { type == .complexFloat32 }
-        /// Whole numbers that may be negative.
+        /// Integers that may be negative.
         var isSigned: Bool { [.int8, .int16, .int32, .int64].contains(type) }
         /// The bits of an element.
         var width: Int { Int(type.rawValue & 0xff) }
@@ -44,7 +44,7 @@
             Term(graph.constant(value, shape: [NSNumber(value: 1)], dataType: type), graph)
         }
 
-        /// A whole number of this element type, exact to the last of 64 bits.
+        /// An integer of this element type, exact to the last of 64 bits.
         func whole(_ value: Int) -> Term {
             let bytes = withUnsafeBytes(of: value.littleEndian) { Data($0.prefix(width / 8)) }
             return Term(graph.constant(bytes, shape: [NSNumber(value: 1)], dataType: type), graph)
@@ -118,12 +118,12 @@
         static func > (x: Term, y: Double) -> Term { x > x.number(y) }
         static func >= (x: Term, y: Double) -> Term { x >= x.number(y) }
 
-        /// Of truth values.
+        /// Of booleans.
         static func && (x: Term, y: Term) -> Term { x.applying(MPSGraph.logicalAND, y) }
         static func || (x: Term, y: Term) -> Term { x.applying(MPSGraph.logicalOR, y) }
         static prefix func ! (x: Term) -> Term { x.applying(MPSGraph.not(with:name:)) }
 
-        /// Of the bits of whole numbers.
+        /// Of the bits of integers.
         static func & (x: Term, y: Term) -> Term { x.applying(MPSGraph.bitwiseAND, y) }
         static func ^ (x: Term, y: Term) -> Term { x.applying(MPSGraph.bitwiseXOR, y) }
         static func << (x: Term, y: Term) -> Term { x.applying(MPSGraph.bitwiseLeftShift, y) }

@@ -3,8 +3,8 @@
     import MIL
     import MetalPerformanceShadersGraph
 
-    // Elementwise ops. MPSGraph says most functions of floating-point numbers itself. Whole numbers wrap around and are never
-    // divided by 0 there, for what it does then is not said; complex numbers go by their parts: see `Complex.swift`.
+    // Elementwise ops. MPSGraph has most functions of floating-point numbers itself. Integers wrap around and are never
+    // divided by 0 there, as the result is not documented. Complex numbers go by their parts: see `Complex.swift`.
 
     extension MetalLowerings {
         static let elementwise: [Lowering] =
@@ -115,7 +115,7 @@
             .unary("logical_not", [.bool]) { $0.not(with: $1, name: nil) },
         ]
 
-        /// Truth values go by the expansion of these ops.
+        /// Booleans go by the expansion of these ops.
         private static let bits: [Lowering] = [
             .binary("bitwise_and", .integers) { $0.bitwiseAND($1, $2, name: nil) },
             .binary("bitwise_or", .integers) { $0.bitwiseOR($1, $2, name: nil) },
@@ -162,13 +162,13 @@
             return Lowering(name, complex == nil ? dtypes : dtypes.union([.complex64])) { call, builder in
                 let x = try builder.term("x", call)
                 if x.isComplex, let complex { return [try complex(Parts(x), call).tensor] }
-                // What answers truth values has nothing to round.
+                // Booleans need no rounding.
                 let isTruth = try call.function.tensorType(call.operation.outputs[0]).dtype == .bool
                 return [try wide && !isTruth ? x.inSingle { try real($0, call) }.tensor : real(x, call).tensor]
             }
         }
 
-        /// Whole numbers are what they are.
+        /// Integers stay as they are.
         private static func rounding(_ name: String, _ function: @escaping Term.Function) -> Lowering {
             parted(name, .graphNumbers, wide: false) { x, _ in
                 x.isFloat ? x.applying(function) : x.applying(MPSGraph.identity(with:name:))
@@ -182,7 +182,7 @@
             Lowering(name, complex == nil ? .graph : .graphAndComplex) { call, builder in
                 let (x, y) = (try builder.term("x", call), try builder.term("y", call))
                 if x.isComplex, let complex { return [complex(Parts(x), Parts(y)).tensor] }
-                // Truth values are compared as numbers.
+                // Booleans are compared as numbers.
                 guard x.type == .bool else { return [x.applying(operation, y).tensor] }
                 return [x.cast(to: .int32).applying(operation, y.cast(to: .int32)).tensor]
             }

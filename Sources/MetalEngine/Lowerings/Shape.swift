@@ -30,7 +30,7 @@
                 func padded(_ term: Term, _ value: Double) -> Term {
                     term.padded(before: pad.before, after: pad.after, mode, with: value)
                 }
-                // MPSGraph pads no truth values.
+                // MPSGraph does not pad booleans.
                 if x.type == .bool { return padded(x.cast(to: .int8), value.isZero(at: 0) ? 0 : 1) != 0 }
                 guard x.isComplex else { return padded(x, value.double(at: 0)) }
                 let (parts, number) = (Parts(x), value.parts)
@@ -230,7 +230,7 @@
             return constant(Tensor(values, dtype: dtype, shape: shape), type)
         }
 
-        /// Whole numbers, such as positions, as a vector of int32.
+        /// Integers, such as positions, as a vector of int32.
         func indices(_ values: [Int]) -> Term { constant(Tensor(values.map { Int32(clamping: $0) }), .int32) }
 
         private func constant(_ value: MIL.Tensor, _ type: MPSDataType) -> Term {
