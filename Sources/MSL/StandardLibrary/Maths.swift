@@ -156,7 +156,7 @@ extension StandardLibrary {
 
         // A function of scalars, for each element of scalars or vectors. Scalars beside vectors stand for all their elements.
         #define MK_NEEDS_FLOAT(name, T) static_assert(mk_is_float<mk_element_of<T>>, #name " takes float or half")
-        #define MK_NEEDS_INT(name, T) static_assert(mk_is_int<mk_element_of<T>>, #name " takes whole numbers")
+        #define MK_NEEDS_INT(name, T) static_assert(mk_is_int<mk_element_of<T>>, #name " takes integers")
         template <class T, class F> inline T mk_map(T a, F f) {
             if constexpr (mk_parts<T>::is_vector) {
                 T r;
@@ -181,7 +181,7 @@ extension StandardLibrary {
         #define MK_MIX2(name)                                                                                              \
             template <class T, int N> inline mk_ext<T, N> name(mk_ext<T, N> a, mk_exactly<T> b) { return name(a, mk_make<mk_ext<T, N>>(b)); } \
             template <class T, int N> inline mk_ext<T, N> name(mk_exactly<T> a, mk_ext<T, N> b) { return name(mk_make<mk_ext<T, N>>(a), b); }
-        // One type of float among whole numbers is the type of all: pow(x, 2).
+        // One type of float among integers is the type of all: pow(x, 2).
         template <class T, class... A> constexpr bool mk_joins = ((__is_same(A, T) || __is_integral(A)) && ...) && (__is_same(A, T) || ...);
         struct mk_nothing {};
         template <class... A> struct mk_joint_of : conditional_t<mk_joins<float, A...>, mk_same_as<float>, conditional_t<mk_joins<half, A...>, mk_same_as<half>, mk_nothing>> {};
@@ -239,7 +239,7 @@ extension StandardLibrary {
         using namespace precise;
         namespace fast = precise;
 
-        // Order. Where one of two floats is no number, the other is the answer.
+        // Order. If one of two floats is NaN, the result is the other.
         template <class E> inline E mk_least(E x, E y) { if constexpr (mk_is_float<E>) return (E)__builtin_fminf(x, y); else return y < x ? y : x; }
         template <class E> inline E mk_most(E x, E y) { if constexpr (mk_is_float<E>) return (E)__builtin_fmaxf(x, y); else return x < y ? y : x; }
         MK_EXACT2(min, MK_ANY, mk_least(x, y)) MK_EXACT2(max, MK_ANY, mk_most(x, y))
@@ -258,7 +258,7 @@ extension StandardLibrary {
         template <class T, class I> inline T frexp(T x, I &k) { if constexpr (mk_parts<T>::is_vector) { T r; for (int i = 0; i < mk_parts<T>::count; i++) { int e; r[i] = __builtin_frexpf(x[i], &e); k[i] = e; } return r; } else { int e; float r = __builtin_frexpf(x, &e); k = e; return (T)r; } }
         inline float nextafter(float x, float y) { return __builtin_nextafterf(x, y); }
 
-        // Whole numbers.
+        // Integers.
         template <class E> using mk_unsigned = conditional_t<sizeof(E) == 1, uchar, conditional_t<sizeof(E) == 2, ushort, conditional_t<sizeof(E) == 4, uint, ulong>>>;
         MK_EXACT1(popcount, MK_NEEDS_INT(popcount, T), __builtin_popcountll((mk_unsigned<E>)x))
         MK_EXACT1(clz, MK_NEEDS_INT(clz, T), (x == 0 ? sizeof(E) * 8 : __builtin_clzll((ulong)(mk_unsigned<E>)x) - (64 - sizeof(E) * 8)))
