@@ -17,7 +17,7 @@ extension Tensor: Operand {
 }
 
 extension Int: Operand {
-    /// Fails where the element type is one of whole numbers that cannot hold this one.
+    /// Fails if the element type is an integer type that cannot hold this number.
     public func beside(_ dtype: DataType) throws -> Tensor {
         guard dtype.isInteger else {
             return dtype == .bool ? Constant(self).tensor : Double(self).beside(dtype)
@@ -31,14 +31,14 @@ extension Int: Operand {
 }
 
 extension Double: Operand {
-    /// Beside whole numbers and truth values it is fp32.
+    /// Beside integers and booleans it is fp32.
     public func beside(_ dtype: DataType) -> Tensor {
         Tensor([self], dtype: dtype.isFloat || dtype.isComplex ? dtype : .float32, shape: [])
     }
 }
 
 extension Float: Operand {
-    /// Beside whole numbers and truth values it is fp32.
+    /// Beside integers and booleans it is fp32.
     public func beside(_ dtype: DataType) -> Tensor { Double(self).beside(dtype) }
 }
 
@@ -53,7 +53,7 @@ extension Tensor {
     public func sub(_ other: some Operand) throws -> Tensor { try with(other, "sub") }
     /// The product, element by element.
     public func mul(_ other: some Operand) throws -> Tensor { try with(other, "mul") }
-    /// The quotient in floating point, also of whole numbers.
+    /// The quotient in floating point, also of integers.
     public func div(_ other: some Operand) throws -> Tensor { try with(other, "divide") }
     public func pow(_ exponent: some Operand) throws -> Tensor { try with(exponent, "pow") }
     /// The larger of both, element by element.
@@ -61,7 +61,7 @@ extension Tensor {
     /// The smaller of both, element by element.
     public func minimum(_ other: some Operand) throws -> Tensor { try with(other, "minimum") }
 
-    // Comparisons give truth values.
+    // Comparisons give booleans.
     public func equal(_ other: some Operand) throws -> Tensor { try with(other, "equal") }
     public func notEqual(_ other: some Operand) throws -> Tensor { try with(other, "not_equal") }
     public func less(_ other: some Operand) throws -> Tensor { try with(other, "less") }
@@ -119,10 +119,10 @@ extension Tensor {
     public func negative() throws -> Tensor { try eager("negative", ["x": self]) }
     public func floor() throws -> Tensor { try eager("floor", ["x": self]) }
     public func ceil() throws -> Tensor { try eager("ceil", ["x": self]) }
-    /// To the nearest whole number, half to even.
+    /// To the nearest integer, half to even.
     public func round() throws -> Tensor { try eager("round", ["x": self]) }
 
-    /// The elements in another type; floating-point numbers are cut towards zero, whole numbers wrap around.
+    /// The elements in another type; floating-point numbers are cut towards zero, integers wrap around.
     public func cast(to dtype: DataType) throws -> Tensor {
         dtype == self.dtype ? self : try eager("cast", ["x": self], ["dtype": Constant(dtype.name)])
     }
@@ -133,12 +133,12 @@ extension Tensor {
 /// Axes count from the end where they are negative; all axes where they are left out. `keepDims` leaves length 1 in their
 /// place.
 extension Tensor {
-    /// The sum; whole numbers narrower than 32 bits and truth values are summed in 32.
+    /// The sum; integers narrower than 32 bits and booleans are summed in 32.
     public func sum(axes: [Int]? = nil, keepDims: Bool = false) throws -> Tensor {
         try cast(to: dtype.forSums).reduced("reduce_sum", axes, keepDims)
     }
 
-    /// The mean; that of whole numbers and truth values is fp32.
+    /// The mean; that of integers and booleans is fp32.
     public func mean(axes: [Int]? = nil, keepDims: Bool = false) throws -> Tensor {
         try cast(to: dtype.isInteger || dtype == .bool ? .float32 : dtype).reduced("reduce_mean", axes, keepDims)
     }
