@@ -10,7 +10,7 @@ public final class State: Sendable {
     /// The name and type of each state.
     public let ports: [Port]
 
-    /// Only the thread that set `isInUse` reads or writes it.
+    /// Only the prediction that set `isInUse` reads or writes it.
     private nonisolated(unsafe) var content: Content
     private let isInUse = Atomic(false)
 

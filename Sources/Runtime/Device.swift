@@ -108,7 +108,7 @@ public enum Verdict: Sendable, Hashable {
 
 /// A compiled function. Safe to run from several threads at a time.
 public protocol Executable: Sendable {
-    /// Whether a run takes only a few microseconds, does not wait and makes no callbacks: a caller may then keep a lock.
+    /// Whether a run takes a few microseconds only, without waiting or callbacks: a caller may then keep a lock.
     var isBrief: Bool { get }
     var inputs: [Port] { get }
     var outputs: [Port] { get }
