@@ -22,7 +22,7 @@ struct Source: RandomNumberGenerator {
         return mixed ^ mixed >> 31
     }
 
-    /// Floats between -1 and 1, whole numbers from 0 to 9.
+    /// Floats between -1 and 1, integers from 0 to 9.
     mutating func random(_ type: TensorType) -> Tensor {
         let elements = (0..<type.count).map { _ in
             type.dtype.isFloat ? Double.random(in: -1...1, using: &self) : Double(Int.random(in: 0...9, using: &self))
