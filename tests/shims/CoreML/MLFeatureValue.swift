@@ -13,7 +13,7 @@ public enum MLFeatureType: Int, Sendable {
     case state = 8
 }
 
-/// Strings or whole numbers, one after the other.
+/// A sequence of strings or integers.
 open class MLSequence: NSObject {
     private let kind: MLFeatureType
     private let strings: [String]
@@ -63,7 +63,7 @@ open class MLFeatureValue: NSObject, NSCopying {
     public convenience init(dictionary value: [AnyHashable: NSNumber]) throws {
         let isStrings = value.keys.allSatisfy { $0.base is String }
         guard isStrings || value.keys.allSatisfy({ $0.base is Int || $0.base is Int64 || $0.base is NSNumber }) else {
-            throw modelError(.featureType, "The keys of a dictionary must be all strings or all whole numbers.")
+            throw modelError(.featureType, "The keys of a dictionary must be all strings or all integers.")
         }
         self.init(.dictionary(value))
     }

@@ -1,8 +1,8 @@
 import MIL
 import ShimControl
 
-// Elementwise operations of the stand-in. What Apple leaves unsaid is done in the least helpful way: NaN is dropped, whole
-// numbers divided by 0 are garbage, and types that nobody saw working end the process.
+// Elementwise operations of the stand-in. What Apple does not document is done in the least helpful way: NaN is
+// dropped, integers divided by 0 are garbage, and types that were never seen to work end the process.
 
 extension MPSGraph {
     // MARK: Functions of one operand
@@ -105,7 +105,7 @@ extension MPSGraph {
             "select", ["cond": isNone, "a": number(77, dtype), "b": quotient(primaryTensor, secondaryTensor)], name)
     }
 
-    /// Whole numbers divided as the shading language does, towards zero.
+    /// Integers divided as in the shading language, towards zero.
     private func cut(_ x: MPSGraphTensor, _ y: MPSGraphTensor) -> MPSGraphTensor {
         let dtype = type(x).dtype
         let quotient = emit("real_div", ["x": x, "y": y])
@@ -116,7 +116,7 @@ extension MPSGraph {
         return addition(quotient, up, name: nil)
     }
 
-    /// Whole numbers divided as fp32.
+    /// Integers divided as fp32.
     private func roughly(_ x: MPSGraphTensor, _ y: MPSGraphTensor) -> MPSGraphTensor {
         let (a, b) = (emit("cast", ["x": x, "dtype": "fp32"]), emit("cast", ["x": y, "dtype": "fp32"]))
         return emit("cast", ["x": emit("real_div", ["x": a, "y": b]), "dtype": type(x).dtype.name])

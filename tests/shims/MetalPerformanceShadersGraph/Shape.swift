@@ -54,7 +54,7 @@ extension MPSGraph {
         ]
         guard let mode = modes[paddingMode] else { graphAbort("pads of \(paddingMode), which no stand-in plays") }
         let type = type(tensor)
-        guard type.dtype != .bool else { graphAbort("pads around truth values") }
+        guard type.dtype != .bool else { graphAbort("pads around booleans") }
         // pytorch/pytorch 194922: wrong elements
         guard type.rank <= 4 else { graphAbort("pads around \(type)") }
         guard leftPadding.count == type.rank, rightPadding.count == type.rank else {
