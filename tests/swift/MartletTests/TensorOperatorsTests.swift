@@ -132,7 +132,7 @@ import Testing
 
     @Test func everyOpIsOneCallAway() throws {
         check(try eager("leaky_relu", ["x": x], ["alpha": 0.5]), [2, 3], [-1, -0.25, 0, 0.5, 1, 3])
-        // A whole number where the op takes floating point.
+        // An integer where the op takes floating point.
         check(try eager("leaky_relu", ["x": x], ["alpha": 2]), [2, 3], [-4, -1, 0, 0.5, 1, 3])
         let parts = try eagerResults("split", ["x": a], ["num_splits": 3, "axis": 1])
         #expect(parts.map { $0.array(of: Float.self) } == [[1, 4], [2, 5], [3, 6]])
