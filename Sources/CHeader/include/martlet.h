@@ -26,7 +26,7 @@ enum {
     MLT_NOT_FOUND = 3,         // no such file or folder
     MLT_MALFORMED = 4,         // a file or text that is not what it should be
     MLT_UNSUPPORTED = 5,       // correct, but nothing here can run it
-    MLT_OUT_OF_MEMORY = 6,     // more memory than there is, or than anyone could mean
+    MLT_OUT_OF_MEMORY = 6,     // more memory than there is, or a size above a limit
     MLT_BAD_HANDLE = 7,        // NULL, released, or of another kind
     MLT_OUT_OF_RANGE = 8,      // an index outside its range
     MLT_BUG = 9,               // a fault of ours

@@ -3,8 +3,8 @@
     import MIL
     import MetalPerformanceShadersGraph
 
-    // Matrix products. MPSGraph multiplies floating-point numbers; complex ones become four products, and whole ones sums of
-    // all products at once.
+    // Matrix products. MPSGraph multiplies floating-point numbers; complex products become four products,
+    // and integer ones sums of all single products at once.
 
     extension MetalLowerings {
         static let linear: [Lowering] = [

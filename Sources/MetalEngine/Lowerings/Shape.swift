@@ -141,7 +141,7 @@
             return nil
         }
 
-        /// The numbers of a `range_1d`, whole ones exact in 64 bits.
+        /// The numbers of a `range_1d`; integers are exact in 64 bits.
         private static func numbers(of call: Call, _ dtype: DataType) throws -> Tensor {
             if dtype.isInteger, dtype.size == 8, let range = try WholeRange(call) {
                 let numbers = Tensor((0..<range.count).map { Int64(range.start &+ $0 &* range.step) })
