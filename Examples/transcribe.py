@@ -105,7 +105,7 @@ def pick_notes(sounding: np.ndarray, struck: np.ndarray, threshold: float = 0.5)
 
 
 def match(played: list[Note], found: list[Note]) -> tuple[list[Note | None], list[Note]]:
-    """For every note played the note found at its place, if any; and the notes found that nobody played."""
+    """For each played note the note found for it, if any; and the found notes that were not played."""
     rest = list(found)
     pairs: list[Note | None] = []
     for note in played:
@@ -163,7 +163,7 @@ def show(played: list[Note], heard: dict[str, list[Note]], console: Console) -> 
     console.print(table)
     for listener, (pairs, rest) in matched.items():
         hits = sum(pair is not None for pair in pairs)
-        console.print(f"{listener}: {hits} of {len(played)} notes found, {len(rest)} that nobody played")
+        console.print(f"{listener}: {hits} of {len(played)} notes found, {len(rest)} that were not played")
     pairs, rest = next(iter(matched.values()))
     return None not in pairs and not rest
 

@@ -126,7 +126,8 @@ extension ExecutableObject {
     fileprivate func checkPlace(_ outputs: UnsafeMutablePointer<OpaquePointer?>?, _ count: Int32) throws {
         guard count == predictor.outputs.count, outputs != nil || count == 0 else {
             throw Failure(
-                .invalidArgument, "There is place for \(count) outputs; it gives \(names(predictor.outputs)).")
+                .invalidArgument,
+                "There is room for \(count) outputs; the function has \(names(predictor.outputs)).")
         }
     }
 }

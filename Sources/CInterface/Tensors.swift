@@ -173,7 +173,7 @@ private final class Lease: @unchecked Sendable {
 /// Where the data of an empty tensor lies when the caller gives none.
 private nonisolated(unsafe) let nowhere = UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 64)
 
-/// More dimensions than anyone means.
+/// The most dimensions that a tensor may have here.
 private let largestRank = 64
 
 /// The type that C's arguments say, checked so that no later product of its sizes overflows.

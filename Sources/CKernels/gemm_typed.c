@@ -1,4 +1,4 @@
-// Matrix products of fp64, whole and complex numbers. Sums of integers wrap, so that signs do not matter.
+// Matrix products of fp64, integers and complex numbers. Sums of integers wrap, so that signs do not matter.
 #include <string.h>
 
 #include "common.h"

@@ -9,7 +9,7 @@ struct Assembly: Sendable {
     var outputs: [Port] = []
     /// The types of the outputs as memory must hold them.
     var rooms: [TensorType] = []
-    /// Outputs whose first dimension only the run tells, and the buffers the frame counts them under.
+    /// Outputs whose first dimension is known only during the run, each with the buffer under which the frame keeps it.
     var open: [(output: Int, buffer: Int)] = []
     var workspaceBytes = 0
     var scratchBytes = 0

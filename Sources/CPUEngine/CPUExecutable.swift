@@ -55,7 +55,7 @@ final class CPUExecutable: Executable {
                 "The input '\(port.name)' is a \(tensor.type); it must be a \(port.type).")
         }
         var results = try rooms.map { Tensor($0, storage: try Storage(allocating: $0.byteCount)) }
-        // Read once: whoever changes the number meanwhile changes it for later runs.
+        // Read once: if another thread changes the number meanwhile, that is for later runs.
         let threads = Threads.prepare(threads)
         if try !runPrepared(threads, inputs, &results, observer) {
             try prepare(for: threads).run(inputs, &results, observer)

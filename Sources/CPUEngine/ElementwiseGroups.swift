@@ -15,7 +15,7 @@ struct ElementwiseGroups {
             let hasChannels = ["batch_norm", "prelu", "softplus_parametric"].contains(operation.op)
             return ((rounded.contains(operation.outputs[0]) ? 1 : 0) + (hasChannels ? 8 : 4), hasChannels ? 4 : 0)
         }
-        // A narrow integer is cut to its width when it is stored, so it has to be.
+        // A narrow integer is cut to its width only when it is stored, so it has to be stored.
         func isNarrow(_ id: ValueID) -> Bool {
             guard let dtype = function[id].type.tensor?.dtype else { return true }
             return dtype.isInteger && dtype.size < 4

@@ -8,7 +8,7 @@ final class Frame {
     private let workspace: Storage
     private let room: Storage
     let scratch: UnsafeMutableRawPointer
-    /// Of results whose first dimension only the run tells: that dimension, by buffer.
+    /// The first dimensions of results where they are known only during the run, by buffer.
     private(set) var counts: [Int: Int] = [:]
     #if ONEDNN
         let primitives: PrimitiveArguments

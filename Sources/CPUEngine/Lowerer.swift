@@ -23,7 +23,7 @@ final class Lowerer {
     private(set) var groups: ElementwiseGroups
     private var absorbed: Set<Int> = []
     private var constants: [ObjectIdentifier: View] = [:]
-    /// Results whose first dimension only the run tells, with the buffer it is told for.
+    /// Results whose first dimension is known only during the run, with their buffers.
     private var counted: [ValueID: Int] = [:]
 
     init(_ function: Function, usesOneDNN: Bool, rounded: Set<ValueID>, customs: [String: Op] = [:]) {

@@ -28,7 +28,7 @@ extension Function {
             if rounding { rounded.formUnion(block.operations[index].outputs.filter(isHalf)) }
         }
         var outputCasts: [Operation] = []
-        // Results whose size only the run tells can not be cast afterwards; their kernels round them.
+        // Results whose size is known only during the run cannot be cast afterwards; their kernels round them.
         func isOpen(_ id: ValueID) -> Bool { self[id].type.tensor?.isOpen ?? false }
         for (position, id) in outputs.enumerated() where isHalf(id) && !isOpen(id) {
             let narrow = add(Value(name: self[id].name, type: self[id].type))

@@ -52,7 +52,7 @@
                 do {
                     let path = try package(folder)
                     try CompiledModels.compile(path, into: folder)
-                    // What was written for the compiler alone goes, unless somebody wants to look at it.
+                    // The package was written for the compiler alone and is removed, unless packages are to be kept.
                     guard path.hasPrefix(folder), !CompiledModels.keepsPackages else { return }
                     try FileManager.default.removeItem(atPath: path)
                 } catch {

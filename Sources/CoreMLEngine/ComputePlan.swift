@@ -4,7 +4,7 @@
     import Runtime
     import Synchronization
 
-    /// Where Core ML means to run each operation of a model. It is asked when somebody wants to know, and once.
+    /// Where Core ML plans to run each operation of a model. Core ML is asked once, when the plan is first read.
     final class ComputePlan: Sendable {
         let device: String
         private let model: LoadedModel
@@ -94,7 +94,7 @@
         }
     }
 
-    /// Runs tasks beside Swift's own threads: whoever asks for a plan may be all of those, and waits.
+    /// Runs tasks apart from Swift's own threads, all of which may be waiting for a plan.
     private final class OwnThread: TaskExecutor {
         static let shared = OwnThread()
         private let queue = DispatchQueue(label: "martlet.coreml")

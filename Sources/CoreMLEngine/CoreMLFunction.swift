@@ -29,7 +29,7 @@ struct CoreMLFunction {
         }
         var interface = try Interface(of: function)
         for (index, id) in function.outputs.enumerated() {
-            // The size of an open result is nobody's to know.
+            // The size of an open result is not known before the run.
             guard let type = function[id].type.tensor, !type.isFixed else { continue }
             interface.outputs[index].kind = .multiArray(.init(type.dtype, []))
         }

@@ -94,14 +94,15 @@ enum CoreMLRules {
 }
 
 extension Function {
-    /// Says with other ops what Core ML lacks, and fails with the reason where that does not help.
+    /// Replaces what Core ML lacks by other ops, and fails with the reason if that is not possible.
     mutating func sayInCoreML() throws {
         let lacking = allOperations.first { CoreMLRules.refusal($0, self) != nil }?.op ?? ""
         do { try expand { CoreMLRules.refusal($0, $1) != nil } } catch let failure as Failure {
             // Not every expansion takes every type that its op has.
             throw Failure(
                 .unsupported,
-                "Core ML does not take the op '\(lacking)' as it is, nor can others say it: \(failure.message)")
+                "Core ML does not have the op '\(lacking)' as used here, and other ops cannot replace it: "
+                    + failure.message)
         }
         removeDead()
         for operation in operations {
@@ -156,7 +157,7 @@ extension Call {
 }
 
 extension Tensor {
-    /// The elements in another type; nil where integers would not stay what they are.
+    /// The elements in another type; nil if it is an integer type and an element is beyond int32.
     fileprivate func exactly(_ dtype: DataType) -> Tensor? {
         let numbers = (0..<count).map { double(at: $0) }
         guard dtype.isFloat || numbers.allSatisfy({ abs($0) <= Double(Int32.max) }) else { return nil }

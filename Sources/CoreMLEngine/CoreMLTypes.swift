@@ -81,7 +81,7 @@ enum CoreMLTypes {
         byParameter["\(op).\(parameter)"] ?? byOp[op] ?? floats
     }
 
-    /// The type that integers of a parameter have beside its op's tensors; nil where they are tensors themselves.
+    /// The types that a parameter of integers may have, apart from its op's tensors; nil if it is one of the tensors.
     static func wholeNumbers(_ op: String, _ parameter: Op.Parameter) -> Set<DataType>? {
         byParameter["\(op).\(parameter.name)"] ?? (parameter.isConstant ? [.int32] : nil)
     }

@@ -53,7 +53,7 @@
     }
 
     extension AnyHashable {
-        /// The integer of a key, which is an `NSNumber` or whatever Swift takes one for; nil of another key.
+        /// The integer of a key, which is an `NSNumber` or what Swift bridges it to; nil for other keys.
         fileprivate var wholeNumber: Int? {
             (base as? Int) ?? (base as? Int64).map(Int.init) ?? (base as? NSNumber)?.intValue
         }

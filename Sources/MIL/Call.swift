@@ -154,7 +154,7 @@ public struct Call: Sendable {
     /// One integer within a range.
     public func int(_ name: String, in range: ClosedRange<Int>) throws -> Int { try within(range, name, int(name)) }
 
-    /// Integers within a range, as many as `count` says where it says so.
+    /// Integers within a range; exactly `count` of them if it is given.
     public func ints(_ name: String, count: Int? = nil, in range: ClosedRange<Int>) throws -> [Int] {
         let values = try ints(name)
         guard count == nil || values.count == count else {

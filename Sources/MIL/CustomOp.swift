@@ -55,7 +55,7 @@ public final class CustomOp: Sendable {
     public let runsKernel: Bool
     /// The same inputs always give the same outputs, so that the result for constants may be kept.
     public let isPure: Bool
-    /// A number of this registration's alone, also among all processes.
+    /// A random number that identifies this registration, in this process and among all others.
     public let identity = UInt64.random(in: .min ... .max)
 
     public init(run: Run?, metal: MetalKernel? = nil, isPure: Bool = false, runsKernel: Bool = false) {
@@ -153,7 +153,8 @@ extension CustomOp.Output {
 extension OpTable {
     private static let registry = Registry()
 
-    /// Custom ops by name. Names of the table never come here, and without custom ops nobody waits.
+    /// Custom ops by name. Names of the table are never looked up here, and while there are no custom ops a look-up
+    /// takes no lock.
     private final class Registry: Sendable {
         let count = Atomic<Int>(0)
         let changes = Atomic<Int>(0)

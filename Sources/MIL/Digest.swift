@@ -23,9 +23,9 @@ extension Function {
 }
 
 extension Function {
-    /// A digest for caches of this process that does not read large constants: memory of a file that names its version
-    /// counts by that, other memory of more than a megabyte by its place. The memory of the latter comes along: whoever keeps the
-    /// digest must hold it, so that nothing else can lie there.
+    /// A digest for caches of this process that does not read constants of more than a megabyte. Those from a file with
+    /// an `origin` are identified by that name of the file's version, all others by their address. The memory of the
+    /// others is returned, too: the caller must hold it as long as the digest, so that the address is not used again.
     public func digestByIdentity() -> (digest: String, memory: [Storage]) {
         var hash = ContentHash()
         hash.memory = []
@@ -132,7 +132,7 @@ private struct ContentHash {
         add(block.operations.count)
         for operation in block.operations {
             add(operation.op)
-            // What a custom op does nobody can read: each registration is another op, in every process.
+            // A callback has no content to digest: each registration counts as another op, in every process.
             if let custom = OpTable[operation.op]?.custom { add(Int(truncatingIfNeeded: custom.identity)) }
             add(operation.arguments.count)
             for argument in operation.arguments.sorted(by: { $0.name < $1.name }) {

@@ -1,8 +1,8 @@
 /// An integer that follows from the shapes of a call: `16`, `x.size`, `x.shape[-1]`, `ceildiv(y.shape[0], 8) * 32`.
 ///
 /// Names are those of parameters and outputs: `x.size` is the number of elements, `x.rank` that of dimensions and
-/// `x.shape[i]` one of these, counted from the end where `i` is negative. A name alone is a constant that is an
-/// integer. There are `+ - * / %` with `/` rounding down, parentheses, `min`, `max` and `ceildiv`.
+/// `x.shape[i]` one of these, counted from the end if `i` is negative. A name alone is a constant that is an integer.
+/// There are `+ - * / %` with `/` rounding down, parentheses, `min`, `max` and `ceildiv`.
 public struct Extent: Sendable, Hashable, CustomStringConvertible {
     public let text: String
     private let root: Node

@@ -12,7 +12,7 @@ public struct Failure: Error, Sendable, Hashable, CustomStringConvertible {
         case malformed = 4
         /// Correct, but not something this engine can run.
         case unsupported = 5
-        /// More memory than there is, or than anyone could mean.
+        /// More memory than there is, or a size above a limit, such as that of a tensor.
         case outOfMemory = 6
         /// A handle that is NULL, released or of another kind.
         case badHandle = 7

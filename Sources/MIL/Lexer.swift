@@ -186,7 +186,7 @@ struct Lexer {
 // MARK: Numbers
 
 extension DataType {
-    /// The bits of a number written in decimal or hexadecimal; nil where the text is no number of this type.
+    /// The bits of a number written in decimal or hexadecimal; nil if the text does not say a number of this type.
     func bits(_ text: String) -> UInt64? {
         switch self {
         case .int8: DataType.whole(text, Int8.self).map { UInt64(UInt8(bitPattern: $0)) }

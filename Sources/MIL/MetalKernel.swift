@@ -6,7 +6,7 @@ public struct GridSize: Sendable, Hashable, CustomStringConvertible {
 
     public var description: String { "(\(x), \(y), \(z))" }
 
-    /// x · y · z; nil where no number holds it or one of them is negative.
+    /// x · y · z; nil if the product overflows or one of them is negative.
     public var count: Int? {
         guard min(x, y, z) >= 0 else { return nil }
         let (plane, isTooLarge) = x.multipliedReportingOverflow(by: y)

@@ -51,7 +51,7 @@ public struct ModelSource: Sendable, Hashable {
     public let files: [String]
     /// What changes whenever one of the files is written.
     public let version: String
-    /// The function that runs where nobody names one.
+    /// The function that runs if none is named.
     public let defaultFunction: String
 
     public init(path: String, files: [String], version: String, defaultFunction: String) {
@@ -66,7 +66,7 @@ public struct ModelSource: Sendable, Hashable {
 public enum SymbolicLinks: String, Sendable, CaseIterable {
     /// Files may be links, as in the cache of Hugging Face, wherever they lead, if that is a regular file.
     case follow
-    /// Neither the package nor any file or folder in it that is read may be a link: for those who handle files of strangers.
+    /// Neither the package nor any file or folder in it that is read may be a link. For files from untrusted sources.
     case refuse
 }
 

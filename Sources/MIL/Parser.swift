@@ -348,8 +348,8 @@ struct Parser {
         }
     }
 
-    /// The element type a literal takes: that of the first argument with a type where the parameter accepts it, else
-    /// that of the default, else fp32, int32 or what else there is. Parameters for integers only take int32.
+    /// The element type of a literal: the first of the other arguments' types, the default's, fp32, int32 and all the
+    /// rest that suits both literal and parameter. If only integers do, it is int32.
     private func dtype(_ literal: Literal, _ parameter: Op.Parameter, _ others: [DataType]) throws -> DataType {
         let written: Set<DataType> =
             switch literal.scalars.first {

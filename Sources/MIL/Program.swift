@@ -147,7 +147,7 @@ public struct Function: Sendable {
 /// A program: functions by name.
 public struct Program: Sendable {
     public var functions: [Function]
-    /// The function that runs when nobody names one.
+    /// The function that runs if none is named.
     public var defaultFunction: String
 
     public init(functions: [Function], defaultFunction: String = "main") {

@@ -1,7 +1,7 @@
 extension DataType {
     /// The type that values of two types are brought to before they are combined: the rules of the Python array API
-    /// standard. Where that leaves the answer open, an integer takes the type of the floating-point number beside
-    /// it, and int64 with uint64 becomes fp64, as in NumPy. Nil where a text is one of the two.
+    /// standard. What it leaves open is decided as follows: an integer takes the type of the floating-point number
+    /// beside it, and int64 with uint64 becomes fp64, as in NumPy. Nil if one of the two is a text.
     public func promoted(with other: DataType) -> DataType? {
         if self == other { return self }
         guard self != .string, other != .string else { return nil }
@@ -31,6 +31,6 @@ extension DataType {
     /// Whether integers of this type may be negative.
     public var isSigned: Bool { [.int8, .int16, .int32, .int64].contains(self) }
 
-    /// Booleans, whole, floating-point and complex numbers, in this order.
+    /// Booleans, integers, floating-point and complex numbers, in this order.
     private var kindOrder: Int { self == .bool ? 0 : isInteger ? 1 : isFloat ? 2 : 3 }
 }

@@ -39,7 +39,8 @@ public enum StoragePool {
         return .passRetained(try Storage(allocating: byteCount))
     }
 
-    /// Takes back what its owner needs no more: memory of the pool that nobody else uses waits here, other is released.
+    /// Takes back memory that its owner no longer needs. Memory of the pool without another reference is kept for the
+    /// next use, as far as there is room; all other memory is released.
     public static func give(_ memory: Unmanaged<Storage>) {
         let size = memory._withUnsafeGuaranteedRef { $0.isPooled ? $0.byteCount : 0 }
         guard size > 0, isOnlyReference(memory), waiting.load(ordering: .relaxed) + size <= limit else {

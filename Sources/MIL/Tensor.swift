@@ -6,7 +6,8 @@
     import Darwin
 #endif
 
-/// Bytes with an owner: memory of our own, a mapped file, or somebody else's buffer. Never changes once shared.
+/// Bytes with an owner: memory allocated here, a mapped file, or a buffer of another owner. They never change once
+/// shared.
 public final class Storage: @unchecked Sendable {
     public let pointer: UnsafeMutableRawPointer
     public let byteCount: Int
@@ -19,7 +20,7 @@ public final class Storage: @unchecked Sendable {
     public let origin: String?
     /// Came from the pool, and goes back there.
     let isPooled: Bool
-    /// Gives somebody else's memory back; nil where the memory is our own.
+    /// Gives the memory back to its other owner; nil if it was allocated here.
     private let release: (@Sendable () -> Void)?
 
     private init(owning pointer: UnsafeMutableRawPointer, byteCount: Int, isPooled: Bool) {
@@ -52,7 +53,7 @@ public final class Storage: @unchecked Sendable {
         self.init(owning: start, byteCount: byteCount, isPooled: true)
     }
 
-    /// Memory that somebody else owns; `release` runs when the last tensor over it is gone.
+    /// Memory of another owner; `release` runs when the last tensor over it is gone.
     public init(
         wrapping pointer: UnsafeMutableRawPointer, byteCount: Int, isMapped: Bool = false, origin: String? = nil,
         release: @escaping @Sendable () -> Void
@@ -189,7 +190,7 @@ public struct Tensor: Sendable {
         return parts.double(at: 2 * index) == 0 && parts.double(at: 2 * index + 1) == 0
     }
 
-    /// The element at a row-major position as Int, where the elements are integers or booleans.
+    /// The element at a row-major position as Int; nil if it is not an integer, or does not fit. Booleans are 0 and 1.
     public func int(at index: Int) -> Int? {
         switch dtype {
         case .int64: return Int(pointer.loadUnaligned(fromByteOffset: index * 8, as: Int64.self))
@@ -199,7 +200,7 @@ public struct Tensor: Sendable {
         }
     }
 
-    /// All elements as Int, or nil where one is not an integer.
+    /// All elements as Int; nil if one is not an integer, or does not fit.
     public var ints: [Int]? {
         var result: [Int] = []
         result.reserveCapacity(count)

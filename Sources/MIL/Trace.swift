@@ -1,6 +1,6 @@
 import Synchronization
 
-/// A function that is being written while somebody runs through the calls it consists of. One thread at a time.
+/// Records a function: each call that a program makes is added to it. One thread at a time.
 public final class Trace: Sendable {
     private let state: Mutex<State>
 

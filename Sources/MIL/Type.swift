@@ -22,7 +22,7 @@ public struct TensorType: Sendable, Hashable, CustomStringConvertible {
         "tensor<\(dtype.name), [\(shape.map { $0 < 0 ? "?" : String($0) }.joined(separator: ", "))]>"
     }
 
-    /// Bytes of a tensor of this type, or a failure where nobody could hold it.
+    /// Bytes of a tensor of this type. Fails if a dimension is not known, or if the tensor is too large to be held.
     public func checkedByteCount() throws -> Int {
         // Counting a 0 as 1, and strings as bytes, keeps every product of dimensions within range.
         var total = max(dtype.size, 1)

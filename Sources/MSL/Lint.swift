@@ -39,7 +39,7 @@ enum Lint {
             if ["function_constant", "is_function_constant_defined"].contains(token.text) {
                 throw Failure.atLine(
                     token.line,
-                    "'\(token.text)': nobody gives function constants their values; bind a constant by value",
+                    "'\(token.text)': function constants are not given values here; bind a constant by value",
                     .unsupported)
             }
             if let words = foreign[token.text] { throw Failure.atLine(token.line, words) }

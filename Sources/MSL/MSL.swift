@@ -5,7 +5,7 @@ import Runtime
 ///
 /// What differs from a GPU: sums are rounded after each operation, nothing is fused, integers wrap around, atomics keep all
 /// orders; threads of a group run one after the other between barriers. Reads and writes beyond a buffer are as
-/// undefined as there, and nobody notices them here.
+/// undefined as there, and are not detected.
 public final class KernelLibrary: Sendable {
     /// The names of the kernels, in the order of the source.
     public let functionNames: [String]
@@ -75,7 +75,7 @@ public final class KernelFunction: Sendable {
     /// all have ended.
     ///
     /// - Parameters:
-    ///   - buffers: where each `[[buffer(i)]]` begins. What the kernel does beyond their ends nobody checks.
+    ///   - buffers: where each `[[buffer(i)]]` begins. Accesses beyond their ends are not checked.
     ///   - threadgroupMemory: bytes for each `[[threadgroup(i)]]`.
     ///   - concurrency: how many system threads may take part; 0 for all processors.
     ///

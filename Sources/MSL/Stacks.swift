@@ -10,8 +10,8 @@ import Synchronization
     import Darwin
 #endif
 
-/// Room for the threads of one threadgroup where they wait for each other: a stack each, with a page in front that
-/// nobody may touch, and what schedules them. Kept for the next run; there are only so many at a time.
+/// Memory for the threads of one threadgroup that wait for each other: a stack each, with a guard page in front, and
+/// what schedules them. Kept for the next run; their number is limited.
 final class Stacks: @unchecked Sendable {
     /// Bytes from one stack to the next, and those of the variables a kernel may have there.
     static let stride = 128 << 10

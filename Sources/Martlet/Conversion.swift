@@ -1,6 +1,6 @@
 extension Tensor {
-    /// The elements in another type, where an app sees another type than the program. Numbers are kept or rounded to
-    /// the nearest; floating-point numbers are cut towards zero and held in range where they become integers.
+    /// The elements in another type, if an app sees another type than the program. Numbers are kept or rounded to the
+    /// nearest; floating-point numbers that become integers are cut towards zero and held in range.
     func converted(to dtype: DataType) throws -> Tensor {
         if dtype == self.dtype { return self }
         guard !dtype.isComplex, !self.dtype.isComplex, dtype != .string, self.dtype != .string else {
@@ -56,7 +56,7 @@ extension Tensor {
         }
     }
 
-    /// Towards zero, held in range; what is no number becomes 0.
+    /// Towards zero, held in range; NaN becomes 0.
     private static func cut<T: FixedWidthInteger>(_ value: Double) -> T {
         if value.isNaN { return 0 }
         if let exact = T(exactly: value.rounded(.towardZero)) { return exact }

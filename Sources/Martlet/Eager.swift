@@ -52,8 +52,8 @@ private func call(
     return try op.call(inputs.map(\.tensor), pin: pin)
 }
 
-/// A value that is known before the run: a number, a boolean, a text, integers in a row, or any tensor. Small
-/// ones are told apart by their content, large ones by the memory they lie in.
+/// A value that is known before the run: a number, a boolean, a text, a list of integers, or any tensor. Small ones
+/// are told apart by their content, large ones by their address.
 public struct Constant: Sendable, Hashable {
     public let tensor: Tensor
 
@@ -71,7 +71,7 @@ public struct Constant: Sendable, Hashable {
         tensor = isShort ? Tensor(short, shape: shape) : Tensor(numbers.map { Int64($0) }, shape: shape)
     }
 
-    /// In an element type that the parameter takes: an integer may stand where a floating-point one is meant.
+    /// In an element type that the parameter takes: an integer may be given for a floating-point number.
     fileprivate func tensor(for parameter: Op.Parameter?) throws -> Tensor {
         guard let parameter, tensor.dtype.isInteger, !parameter.dtypes.contains(tensor.dtype),
             parameter.dtypes.contains(.float32)

@@ -70,7 +70,7 @@ extension [UInt64] {
     fileprivate var median: UInt64? { isEmpty ? nil : sorted()[count / 2] }
 }
 
-/// The same random values every time: numbers from -1 to 1, zeros for integers, which may be positions.
+/// The same random values every time: floats from -1 to 1, and 0 for all others, as integers may be positions.
 private struct Numbers {
     private var state: UInt64 = 1
 

@@ -59,8 +59,8 @@ final class ShapeCache: Sendable {
         if let place { slots[place].fill(entry, tag: ShapeCache.tag(entry.shapes)) }
     }
 
-    /// Empties the place used longest ago. A place that somebody is looking at this instant becomes empty later; the new
-    /// executable is then not kept.
+    /// Empties the place used longest ago. If another thread is reading that place, it becomes empty later, and the new
+    /// executable is not kept.
     private func emptyOldest() -> Int? {
         let ages = (0..<ShapeCache.capacity).map { index -> UInt64 in
             guard let entry = enter(index, tag: slots[index].tag) else { return .max }

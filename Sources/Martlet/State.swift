@@ -10,7 +10,7 @@ public final class State: Sendable {
     /// The name and type of each state.
     public let ports: [Port]
 
-    /// Only whoever set `isInUse` reads or writes it.
+    /// Only the prediction that set `isInUse` reads or writes it.
     private nonisolated(unsafe) var content: Content
     private let isInUse = Atomic(false)
 
@@ -62,7 +62,7 @@ public final class State: Sendable {
 
     // MARK: One at a time
 
-    /// Takes the content until `end`, or fails where somebody else has it.
+    /// Takes the content until `end`; fails if another prediction has it.
     func begin() throws -> Content {
         guard isInUse.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged else {
             throw Failure(

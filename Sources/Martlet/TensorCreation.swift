@@ -8,7 +8,7 @@ extension Tensor {
     /// 1 everywhere.
     public static func ones(_ shape: [Int], dtype: DataType = .float32) -> Tensor { full(shape, 1, dtype: dtype) }
 
-    /// One value everywhere, rounded to the element type; integers are held in its range.
+    /// One value everywhere, rounded to the element type; for integer types it is held in range.
     public static func full(_ shape: [Int], _ value: Double, dtype: DataType = .float32) -> Tensor {
         made {
             let (result, element) = (try Tensor(uninitialized: TensorType(dtype, shape)), try number(value, dtype))
@@ -32,10 +32,10 @@ extension Tensor {
         }
     }
 
-    /// The integers from 0 up to an end, itself left out: int32, or int64 where they do not fit.
+    /// The integers from 0 up to an end, which is excluded: int32, or int64 if they do not fit.
     public static func arange(_ end: Int) -> Tensor { arange(0, end) }
 
-    /// The integers from a start in steps other than 0, before the end: int32, or int64 where they do not fit.
+    /// The integers from a start in steps other than 0, before the end: int32, or int64 if they do not fit.
     public static func arange(_ start: Int, _ end: Int, step: Int = 1) -> Tensor {
         let numbers = Array(stride(from: start, to: end, by: step))
         let bounds = [numbers.first ?? 0, numbers.last ?? 0]

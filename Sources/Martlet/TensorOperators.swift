@@ -17,7 +17,7 @@ extension Tensor: Operand {
 }
 
 extension Int: Operand {
-    /// Fails where the element type is one of integers that cannot hold this one.
+    /// Fails if the element type is an integer type that cannot hold this number.
     public func beside(_ dtype: DataType) throws -> Tensor {
         guard dtype.isInteger else {
             return dtype == .bool ? Constant(self).tensor : Double(self).beside(dtype)

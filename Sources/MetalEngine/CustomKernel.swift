@@ -19,7 +19,7 @@
 
         init(_ device: any MTLDevice) { self.device = device }
 
-        /// The kernel ready to run; compiled where nobody asked before.
+        /// The kernel ready to run; compiled when it is first asked for.
         func pipeline(_ kernel: MetalKernel) throws -> any MTLComputePipelineState {
             try pipelines.withLock { pipelines in
                 let key = Key(source: kernel.source, function: kernel.function)
@@ -118,7 +118,7 @@
         }
 
         func encode(into commands: MPSCommandBuffer, _ values: MetalValues) throws {
-            // A kernel finds zeros, so that it may add up in place; nobody else has this memory yet.
+            // A kernel finds zeros, so that it may add up in place; nothing else uses this memory yet.
             for (id, type) in writes {
                 values[id]?.contents.initializeMemory(as: UInt8.self, repeating: 0, count: type.byteCount)
             }

@@ -55,7 +55,7 @@
         ) throws -> [Slot] {
             try (tensors ?? known).map { tensor in
                 guard let index = known.firstIndex(of: tensor), let shape = known[index].shape else {
-                    throw Failure(.unsupported, "MPSGraph compiled a graph with tensors that nobody gave it.")
+                    throw Failure(.unsupported, "MPSGraph compiled a graph with tensors that it was not given.")
                 }
                 return Slot(id: ids[index], shape: shape.map(\.intValue), dataType: known[index].dataType)
             }

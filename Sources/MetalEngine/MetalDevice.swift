@@ -51,7 +51,7 @@ public struct MetalDevice: Device {
             }
         }
 
-        /// Integers that sizes and axes may follow from are computed at once; all else is the graph's own business.
+        /// Integers that may determine sizes and axes are computed now; all else is left to the graph.
         private func fold(_ call: Call) throws -> [Tensor] {
             let function = try call.alone()
             let types = try function.outputs.map(function.tensorType)

@@ -117,13 +117,13 @@
         }
     }
 
-    /// A buffer that nobody uses, so that it may go from thread to thread.
+    /// A buffer that is not in use, so that it may go from thread to thread.
     private struct FreeBuffer: @unchecked Sendable {
         let buffer: any MTLBuffer
     }
 
-    /// Memory of the GPU for as long as somebody holds it. The bytes are written once, by whoever got it first, and only read
-    /// after that, so that threads may share it.
+    /// Memory of the GPU, held as long as it is referenced. The bytes are written once, by the code that asked for it,
+    /// and only read after that, so that threads may share it.
     final class MetalBuffer: @unchecked Sendable {
         let buffer: any MTLBuffer
         let contents: UnsafeMutableRawPointer

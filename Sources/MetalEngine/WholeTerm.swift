@@ -2,10 +2,10 @@
     import MIL
     import MetalPerformanceShadersGraph
 
-    // Integers, casts, and what is done to the bits of a number.
+    // Integers, casts, and operations on the bits of a number.
 
     extension Term {
-        /// The integers of this element type, as far as Int reaches.
+        /// The range of this integer type, as far as Int reaches.
         var range: ClosedRange<Int> {
             let bits = Swift.min(width, 64)
             if isSigned { return Int.min >> (64 - bits)...Int.max >> (64 - bits) }
@@ -14,8 +14,8 @@
 
         func xor(_ other: Term) -> Term { applying(MPSGraph.logicalXOR, other) }
 
-        /// ⌊self / divisor⌋ of integers; 0 where the divisor is. MPSGraph does not say how it divides them: a quotient
-        /// cut or rounded, even one computed in fp32, is set right by its remainder.
+        /// ⌊self / divisor⌋ of integers; 0 where the divisor is 0. It is not documented how MPSGraph divides them: its
+        /// quotient may be cut or rounded, or computed in fp32. The remainder corrects it.
         func quotient(_ divisor: Term) -> Term {
             if type == .uInt64 { return wideQuotient(divisor) }
             let lane: MPSDataType = width < 32 ? .int32 : type == .uInt32 ? .int64 : type
@@ -105,8 +105,8 @@
             return Parts(choose(x.re, y.re), choose(x.im, y.im)).joined
         }
 
-        /// In another element type: floating-point numbers are cut towards zero and held within the range of whole ones,
-        /// NaN becoming 0; integers wrap around.
+        /// In another element type: floating-point numbers that become integers are cut towards zero and held within
+        /// the range, with 0 for NaN; integers wrap around.
         func converted(to type: MPSDataType) -> Term {
             if type == self.type { return applying(MPSGraph.identity(with:name:)) }
             if isComplex {
@@ -122,7 +122,7 @@
             return isFloat && isWhole ? cast(to: .float32).cut(to: type) : cast(to: type)
         }
 
-        /// fp32 as integers. What lies outside of their range is never cast, for what that gives is not said.
+        /// fp32 as integers. Numbers outside their range are never cast, as the result is not documented.
         private func cut(to type: MPSDataType) -> Term {
             let whole = Term(graph.constant(0, shape: [NSNumber(value: 1)], dataType: type), graph)
             let bits = whole.width - (whole.isSigned ? 1 : 0)

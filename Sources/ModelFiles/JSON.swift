@@ -41,7 +41,7 @@ public enum JSON: Sendable, Hashable {
         if case .integer(let value) = self { value } else { nil }
     }
 
-    /// A number, whole ones included.
+    /// A number, integers included.
     public var number: Double? {
         switch self {
         case .number(let value): value

@@ -8,7 +8,7 @@ import MIL
     import Darwin
 #endif
 
-/// A file read through the page cache: nothing is copied, and pages nobody touches are never loaded.
+/// A file read through the page cache: nothing is copied, and pages that are not touched are never loaded.
 struct MappedFile {
     let path: String
     /// Keeps the mapping alive; tensors over the file hold it.

@@ -1,6 +1,6 @@
 import MIL
 
-/// Integers of fewer than eight bits. Only files have them: inside they are int8 and uint8, single bits bool.
+/// Integers of fewer than eight bits. Only files have them: in memory they are int8 and uint8, single bits bool.
 struct NarrowType: Hashable {
     let name: String
     let bits: Int

@@ -10,7 +10,7 @@ enum WireType: UInt8 {
     case fixed32 = 5
 }
 
-/// Reads one message, field by field, in one pass. It borrows the bytes: whoever makes one keeps them alive.
+/// Reads one message, field by field, in one pass. It borrows the bytes: the caller keeps them alive.
 struct ProtobufReader {
     private let base: UnsafeRawBufferPointer
     private var position = 0

@@ -88,7 +88,8 @@ enum Upgrade {
         return op.parameters.compactMap { parameter in
             guard operation[parameter.name] == nil, isKnown(parameter.name, of: op.name, opset) else { return nil }
             if let value = parameter.defaultValue {
-                // A shape is no value that its op's other parameters go by; what pads is one of the padded.
+                // A default takes the type of a floating-point x. An x of integers may be a shape, whose type says
+                // nothing about other parameters; of those only `constant_val`, which pads x, takes the type of x.
                 let isLike = x.map { $0.dtype.isFloat || parameter.name == "constant_val" } ?? false
                 let wanted = x.flatMap { isLike && parameter.dtypes.contains($0.dtype) ? $0.dtype : nil }
                 return (parameter.name, value.asNumber(like: wanted))

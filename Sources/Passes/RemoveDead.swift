@@ -1,7 +1,7 @@
 import MIL
 
 extension Function {
-    /// Removes operations whose results nobody reads.
+    /// Removes operations whose results are not read, except those that change a state.
     public mutating func removeDead() {
         var read = Set(outputs)
         var kept: [Operation] = []

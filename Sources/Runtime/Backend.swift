@@ -40,8 +40,8 @@ extension SmartDeviceSelector: DeviceChoosing {
     }
 }
 
-/// The chain of a selector with, in front, the devices its table wanted and that are not here or refuse: a backend then
-/// counts them with their reasons.
+/// The chain of a selector. In front of it are the devices that the selector's table prefers but that are missing or
+/// refuse, so that a backend counts them, with their reasons.
 public struct NamingAbsent: DeviceChoosing {
     private let rule: SmartDeviceSelector
     public var selector: SmartDeviceSelector? { rule }
@@ -125,7 +125,7 @@ public final class Backend: Sendable {
     /// Takes new settings at once: where limits shrink, what is over them is given up before this returns.
     public func configure(_ config: BackendConfig) throws { try configure { $0 = config } }
 
-    /// Changes some of the settings; nobody else changes them meanwhile. A failure leaves them as they are.
+    /// Changes some of the settings; no other thread changes them meanwhile. A failure leaves them as they are.
     public func configure(_ change: (inout BackendConfig) throws -> Void) throws {
         let evicted = try settings.withLock { settings in
             var config = settings
@@ -311,7 +311,7 @@ public final class Backend: Sendable {
         return next.current
     }
 
-    /// Runs on memory that the caller has checked, and counts; false where the run has to go the whole way: something is
+    /// Runs on memory that the caller has checked, and counts; false if the run has to take the full path: a profile is
     /// recorded, the device failed before, or it is this run's turn to be timed.
     fileprivate func runQuickly(
         _ compiled: Compiled, from inputs: UnsafePointer<UnsafeMutableRawPointer>,
@@ -331,8 +331,8 @@ public final class Backend: Sendable {
         return true
     }
 
-    /// One quick run out of so many goes the whole way and is timed: looking at the clock takes as long as adding a few
-    /// numbers.
+    /// One in this many quick runs takes the full path instead and is timed. Not every run is: reading the clock takes
+    /// as long as adding a few numbers.
     private static let timedOnceIn = 256
 
     private func countFallback(_ compiled: Compiled) {
@@ -377,7 +377,7 @@ public final class Prepared: Sendable {
     public let function: Function
     /// Whether it was there already.
     public let wasCached: Bool
-    /// The devices as they were chosen when somebody last asked; what was compiled may be older.
+    /// The devices as they were chosen when this was prepared; what was compiled may be older.
     private let chain: [(device: any Device, reason: String)]
     fileprivate let key: String?
     fileprivate let compiled: Compiled
@@ -403,7 +403,7 @@ public final class Prepared: Sendable {
     }
     /// The devices asked before it, and why they refused.
     public var fallbacks: [Refusal] { compiled.current.refusals }
-    /// False once the cache gave it up: whoever keeps it should ask the backend again, so that memory is given back.
+    /// False once the cache evicted it: a caller that keeps it should ask the backend again, so that memory is freed.
     public var isCurrent: Bool { !compiled.isEvicted.load(ordering: .relaxed) }
 
     /// Runs it on memory that the caller has checked; false where `run` has to do it.

@@ -108,7 +108,7 @@ public enum Verdict: Sendable, Hashable {
 
 /// A compiled function. Safe to run from several threads at a time.
 public protocol Executable: Sendable {
-    /// Whether a run is over within a few microseconds, waits for nobody and calls nobody: a caller may then keep a lock.
+    /// Whether a run takes a few microseconds only, without waiting or callbacks: a caller may then keep a lock.
     var isBrief: Bool { get }
     var inputs: [Port] { get }
     var outputs: [Port] { get }
@@ -144,7 +144,7 @@ public protocol Executable: Sendable {
     func runAsync(_ inputs: [Tensor], state: (any ExecutableState)?) async throws -> [Tensor]
 }
 
-/// What an executable remembers from run to run. It belongs to one run at a time: whoever shares it sees to that.
+/// What an executable keeps from run to run. It belongs to one run at a time; callers that share it ensure that.
 public protocol ExecutableState: AnyObject, Sendable {
     /// A copy of what one state holds now.
     func value(of name: String) throws -> Tensor

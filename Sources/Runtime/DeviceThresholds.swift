@@ -1,6 +1,6 @@
 import MIL
 
-/// From which size on a kind of device is worth its start: what holds before anything is measured.
+/// The sizes from which starting a kind of device pays off. They hold until measurements replace them.
 public struct DeviceThresholds: Sendable, Hashable {
     /// Elements from which Core ML is taken.
     public var coremlMinSize: Int
@@ -40,7 +40,7 @@ public struct DeviceThresholds: Sendable, Hashable {
         return fillsGPU(profile) ? .medium : .small
     }
 
-    /// Whether a kind of device is worth its start for a profile.
+    /// Whether starting a kind of device pays off for a profile.
     public func admits(_ kind: DeviceKind, _ profile: OperationProfile) -> Bool {
         switch kind {
         case .cpu: true

@@ -90,7 +90,7 @@ public final class DiskCache: Sendable {
         return (items.count, items.reduce(0) { $0 + $1.bytes })
     }
 
-    /// Removes one entry, for whoever finds that it does not serve.
+    /// Removes one entry, for callers that find it unusable.
     public func remove(_ key: String) {
         guard (try? DiskCache.check(key)) != nil else { return }
         discard(key)
@@ -112,7 +112,7 @@ public final class DiskCache: Sendable {
 
     private static let content = "content"
     private static let manifest = "manifest"
-    /// A folder that nobody finished within this time never will be.
+    /// Seconds after which an unfinished folder counts as abandoned.
     private static let patience = 3600
     private static let turn = Atomic<Int>(0)
 

@@ -90,7 +90,7 @@ public final class EagerOp: Sendable {
             Operation(op.name, bound, outputs: []), name: "\(op.name)_\(function.values.count)")
     }
 
-    /// Casts the arguments of parameters that share one type, and integers where the op takes none.
+    /// Casts the arguments of parameters that share one type, and integers if the op does not take them.
     private func promote(_ values: inout [ValueID], in function: inout Function) throws {
         let shared = inputs.indices.filter { op.shared.contains(inputs[$0]) }
         var common: DataType?
@@ -108,7 +108,7 @@ public final class EagerOp: Sendable {
         }
     }
 
-    /// The type an argument comes in: integers become fp32 where the parameter takes floating point only.
+    /// The type that an argument is cast to: integers and booleans become fp32 if the parameter does not take them.
     private func wanted(_ dtype: DataType, of name: String) -> DataType {
         guard let parameter = op.parameter(name), !parameter.dtypes.contains(dtype) else { return dtype }
         return (dtype.isInteger || dtype == .bool) && parameter.dtypes.contains(.float32) ? .float32 : dtype

@@ -49,7 +49,7 @@ final class Compiled: Sendable {
         return next.current
     }
 
-    /// Makes the replacement once; whoever comes later takes it.
+    /// Makes the replacement once; later calls return the same one.
     func replaced(by make: () throws -> Compiled) rethrows -> Compiled {
         try successor.withLock { successor in
             if let successor { return successor }
@@ -61,8 +61,8 @@ final class Compiled: Sendable {
     }
 }
 
-/// Compiled functions by key: those used last, within a number of entries and of bytes. Whoever asks for a key that
-/// another thread is compiling waits for that one.
+/// Compiled functions by key: those used last, within a number of entries and of bytes. A thread that asks for a key
+/// that another thread is compiling waits for that thread.
 final class ExecutableCache: Sendable {
     struct Limits: Sendable, Hashable {
         var entries: Int

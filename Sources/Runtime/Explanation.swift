@@ -210,7 +210,7 @@ private struct Placement {
             explained[index].kernel = found.kernel
             explained[index].reason = found.reason
             let time = time(of: found.output)
-            // What ran was seen to run, but inside Core ML nobody sees where.
+            // A time shows that an operation ran. Where Core ML ran it cannot be observed, so that stays planned.
             if time != nil, found.known == .chosen { explained[index].known = .ran }
             if own[index] { explained[index].nanoseconds = time }
         }

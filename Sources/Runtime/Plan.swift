@@ -3,7 +3,7 @@ import MIL
 /// What will run where, and why: data for people and programs.
 public struct Plan: Sendable {
     public var device: String
-    /// Why this device; empty where nobody chose.
+    /// Why this device was chosen; empty if there was no choice.
     public var reason = ""
     public var steps: [Step]
     /// Bytes of intermediate values, shared by lifetime.

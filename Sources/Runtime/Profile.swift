@@ -98,7 +98,7 @@ public final class Profile: Sendable {
         return own.map { own in active.contains { $0 === own } ? active : active + [own] } ?? active
     }
 
-    /// Whether anybody records the runs of the whole process.
+    /// Whether a profile records the runs of the whole process.
     static var isActive: Bool { activeCount.load(ordering: .relaxed) > 0 }
 
     fileprivate static func isNeeded(_ own: Profile?) -> Bool {

@@ -2,7 +2,7 @@ import Synchronization
 
 /// A place that holds one object at a time, under a tag, and that threads use without a lock. Tag, state and the
 /// number of uses share one word, so a use is one compare-and-swap: it either sees the object under its tag and keeps
-/// it alive, or fails. Ending waits for nobody: the last use clears the place.
+/// it alive, or fails. `end` does not wait: the last use clears the place.
 public struct Slot: ~Copyable, @unchecked Sendable {
     /// Tag in the upper half; then whether it is open, whether it is ending, and the uses.
     @usableFromInline let word = Atomic<UInt64>(0)
@@ -20,7 +20,7 @@ public struct Slot: ~Copyable, @unchecked Sendable {
     public var tag: UInt32 { UInt32(truncatingIfNeeded: word.load(ordering: .acquiring) >> 32) }
     public var isEmpty: Bool { word.load(ordering: .acquiring) & Slot.open == 0 }
 
-    /// Puts an object in. The place must be empty, and nobody else may fill it at the same time.
+    /// Puts an object in. The place must be empty, and no other thread may fill it at the same time.
     public func fill(_ new: consuming AnyObject, tag: UInt32) {
         object.store(Unmanaged.passRetained(new), ordering: .relaxed)
         word.store(UInt64(tag) << 32 | Slot.open, ordering: .releasing)
@@ -47,8 +47,8 @@ public struct Slot: ~Copyable, @unchecked Sendable {
         return now & Slot.ending != 0 && now & Slot.uses == 0 && clear()
     }
 
-    /// Takes the object away from everybody who comes later; those who are using it finish first. Says whether the tag
-    /// still stood for an object, and whether the place is clear already.
+    /// Makes every later `enter` fail; uses that have begun finish first. Returns whether the tag still stood for an
+    /// object, and whether the place is clear already.
     public func end(tag: UInt32) -> (existed: Bool, cleared: Bool) {
         var seen = word.load(ordering: .relaxed)
         while seen >> 32 == tag, seen & (Slot.open | Slot.ending) == Slot.open {

@@ -103,7 +103,7 @@ package enum System {
         }
     }
 
-    /// Where temporary files go: on Apple's systems the app's own folder, also where nobody says so.
+    /// Where temporary files go: TMPDIR, if it is set. If not, the app's own folder on Apple's systems.
     private static var temporary: String {
         if let folder = environment("TMPDIR") { return folder }
         #if canImport(Darwin)

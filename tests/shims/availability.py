@@ -1,6 +1,6 @@
 """The availability lint: what Linux never checks. Every use of a symbol of Apple's that is newer than the deployment
 target of Package.swift must stand under `if #available`, `guard #available` or `@available` that covers it; and every
-symbol that is used must have a row in the facts tables, since without one nobody knows since when it is there.
+symbol that is used must have a row in the facts tables, as without one it is not known since when the symbol exists.
 
 python tests/shims/availability.py [FOLDER...]
 """
@@ -206,7 +206,7 @@ def judge(name: str, before: str, text: str, end: int, table: Table, own: set[st
     fact = table.member(name, labels(text, end)) if is_member else table.names.get(name)
     if fact is None:
         if not is_member and APPLES.fullmatch(name) and name not in table.known | own and text[end : end + 1] != ":":
-            return f"{name} has no row in the facts tables; nobody knows since when it is there."
+            return f"{name} has no row in the facts tables; it is not known since when it exists."
         return None
     if is_member and name in own:
         return None

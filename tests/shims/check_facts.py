@@ -119,7 +119,7 @@ def plain(declaration: str) -> str:
     text = without_defaults(text)
     text = text.replace("`", "")
     text = re.sub(r"\s*([:,(){}<>\[\]=])\s*", r"\1", text)
-    # Names of arguments inside the body are nobody's business where there is a label.
+    # The names of arguments inside the body do not matter if there is a label.
     text = re.sub(r"(?<=[(,])(\w+) \w+(?=:)", r"\1", text)
     return " ".join(text.split()).strip()
 

@@ -26,7 +26,7 @@ enum {
     MLT_NOT_FOUND = 3,         // no such file or folder
     MLT_MALFORMED = 4,         // a file or text that is not what it should be
     MLT_UNSUPPORTED = 5,       // correct, but nothing here can run it
-    MLT_OUT_OF_MEMORY = 6,     // more memory than there is, or than anyone could mean
+    MLT_OUT_OF_MEMORY = 6,     // more memory than there is, or a size above a limit
     MLT_BAD_HANDLE = 7,        // NULL, released, or of another kind
     MLT_OUT_OF_RANGE = 8,      // an index outside its range
     MLT_BUG = 9,               // a fault of ours
@@ -105,8 +105,9 @@ mlt_status mlt_call(mlt_tensor **outputs, int32_t *output_count, const mlt_op *o
                     int32_t input_count);
 mlt_tensor *mlt_call1(const mlt_op *op, const mlt_tensor *x);
 mlt_tensor *mlt_call2(const mlt_op *op, const mlt_tensor *x, const mlt_tensor *y);
-// The same for callers who hold a lock, such as an interpreter's: where the call is over within a few microseconds it is
-// done, else NULL is returned at once, which is no failure, and nothing has happened.
+// The same for callers that hold a lock, such as an interpreter's. The call is made only if it takes no more than a few
+// microseconds. Otherwise NULL is returned at once and nothing is done. That is not a failure: mlt_call1 and mlt_call2
+// then make the call.
 mlt_tensor *mlt_brief1(const mlt_op *op, const mlt_tensor *x);
 mlt_tensor *mlt_brief2(const mlt_op *op, const mlt_tensor *x, const mlt_tensor *y);
 
@@ -251,7 +252,7 @@ mlt_status mlt_device_cache(mlt_text **out, const char *action, const char *devi
 // row-major order and are valid during the call only. `infer` gets the inputs with data where they are known constants,
 // NULL where they are not. Both answer 0, or another number and a message of up to `message_bytes` with its final 0: the
 // call that led there then fails with MLT_CALLBACK. They are called on threads that run or compile programs, by several
-// at once, and may call anything of this header. An op whose results nobody reads is not run.
+// at once, and may call anything of this header. An op whose results are not read is not run.
 //
 // A name registered again stands for the new op; what was compiled before keeps the old one, as it does after
 // mlt_custom_op_remove. `release(context)` is called once, when nothing uses the op any more, from any thread; never

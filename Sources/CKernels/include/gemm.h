@@ -68,7 +68,7 @@ void mk_gemv(int64_t M, int64_t N, int64_t K, const float *x, int64_t x_row, con
 void mk_gemv_transposed(int64_t M, int64_t N, int64_t K, const float *x, int64_t x_row, const void *W, mk_dtype dtype,
                         int64_t w_row, float *y, int64_t y_row, const mk_epilogue *epilogue);
 
-// C[M, N] = A[M, K] B[K, N] of fp64, whole or complex numbers; sums of integers wrap. A and B have any strides, C
+// C[M, N] = A[M, K] B[K, N] of fp64, integers or complex numbers; sums of integers wrap. A and B have any strides, C
 // unit column stride. C must not overlap A or B.
 void mk_gemm_typed(mk_element type, int64_t M, int64_t N, int64_t K, const void *A, int64_t a_row, int64_t a_column,
                    const void *B, int64_t b_row, int64_t b_column, void *C, int64_t c_row, void *workspace);

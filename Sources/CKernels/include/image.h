@@ -39,7 +39,7 @@ typedef struct mk_sample_image {
 } mk_sample_image;
 
 // dst[i * pixel_stride + c * channel_stride] = the image at coordinates[2 i] (x) and coordinates[2 i + 1] (y), mixed
-// linearly from four pixels or taken from the nearest one (half to even). What is no number samples as 0.
+// linearly from four pixels or taken from the nearest one (half to even). A coordinate that is NaN counts as 0.
 void mk_sample(int nearest, mk_sample_padding padding, float value, const mk_sample_image *image, int64_t count,
                const float *coordinates, float *dst, int64_t pixel_stride, int64_t channel_stride);
 

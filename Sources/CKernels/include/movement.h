@@ -50,7 +50,7 @@ typedef enum mk_scatter_mode {
 } mk_scatter_mode;
 
 // The scatters change dst, which already holds the data, in order of the updates. Elements are of any type but fp16;
-// sums and products of integers wrap, division of them rounds down and gives 0 by 0. Of complex numbers there is
+// sums and products of integers wrap, their quotients round down, and are 0 if the divisor is 0. Complex numbers have
 // no greatest or least.
 
 // dst [outer, axis, inner] at indices [count], updates [outer, count, inner].

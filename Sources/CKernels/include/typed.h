@@ -1,5 +1,5 @@
 // Elementwise operations on every element type: one loop for each operation and type, run over strided operands. The
-// tapes (elementwise.h) are for fp32 and narrow integers; what they lack comes here.
+// tapes (elementwise.h) are for fp32 and narrow integers; these loops are for what tapes lack.
 #ifndef MARTLET_TYPED_H
 #define MARTLET_TYPED_H
 
@@ -16,9 +16,9 @@ enum {
     MK_TYPED_INPUTS = 3,
 };
 
-// Operands are a, b, c. All are of one type but the booleans of MK_T_SELECT; comparisons and MK_T_IS_… give bool, and
-// MK_T_REAL, IMAG, ANGLE and the ABS of complex numbers give their real type; ROUND_HALF gives fp32 that fp16 can hold. Integers wrap around, and their
-// division by zero gives 0. mk_typed_find tells which operation takes which type.
+// Operands are a, b, c. All have one type, except that a of MK_T_SELECT is bool. Comparisons and MK_T_IS_… give bool;
+// MK_T_REAL, IMAG, ANGLE and the ABS of complex numbers give their real type; ROUND_HALF gives fp32 that fp16 can hold.
+// Integers wrap around, and their division by zero gives 0. mk_typed_find tells which operation takes which type.
 typedef enum mk_typed_op {
     // a; a ? b : c
     MK_T_IDENTITY, MK_T_SELECT,
@@ -26,7 +26,8 @@ typedef enum mk_typed_op {
     MK_T_ADD, MK_T_SUB, MK_T_MUL, MK_T_REAL_DIV, MK_T_FLOOR_DIV, MK_T_MOD, MK_T_POW, MK_T_MAXIMUM, MK_T_MINIMUM,
     MK_T_ATAN2, MK_T_HYPOT, MK_T_COPYSIGN, MK_T_NEXT_AFTER, MK_T_LOG_ADD_EXP, MK_T_COMPLEX,
     MK_T_EQUAL, MK_T_NOT_EQUAL, MK_T_LESS, MK_T_LESS_EQUAL, MK_T_GREATER, MK_T_GREATER_EQUAL,
-    // integers and bool; a shift by the width or more, or by less than nothing, leaves no bit of a but its sign
+    // integers and bool. A shift by a negative number, or by the width or more, moves all bits out: the result is 0, or
+    // -1 for a right shift of a negative a
     MK_T_AND, MK_T_OR, MK_T_XOR, MK_T_NOT, MK_T_SHIFT_LEFT, MK_T_SHIFT_RIGHT,
     // unary. log, inverse and rsqrt are of a + b
     MK_T_ABS, MK_T_NEGATIVE, MK_T_SIGN, MK_T_SQUARE, MK_T_SQRT, MK_T_RSQRT, MK_T_INVERSE, MK_T_CEIL, MK_T_FLOOR,
@@ -47,8 +48,8 @@ typedef void (*mk_typed_loop)(int64_t n, void *out, const void *const *in);
 // An operation's loop for the type of its operands (of b and c where it selects), or NULL where it has none.
 mk_typed_loop mk_typed_find(mk_typed_op op, mk_dtype dtype);
 
-// The loop that casts: floating-point numbers are cut towards zero, held within the range of integers (NaN is 0)
-// and rounded once to narrower ones; integers wrap around; anything but 0 is true. NULL from complex to real numbers,
+// The loop that casts: floating-point numbers are cut towards zero, held within the range of integers (NaN is 0) and
+// rounded once to narrower ones; integers wrap around; anything but 0 is true. NULL from complex to real numbers,
 // and from fp16 to all but fp32.
 mk_typed_loop mk_typed_cast(mk_dtype from, mk_dtype to);
 

@@ -248,7 +248,7 @@ extension CPUKernels {
         }
     }
 
-    /// What a mode means for a type: booleans take the greater for a sum and the smaller for a product.
+    /// What a mode means for a type: the sum of booleans is the greater one, their product the smaller.
     private static func scatterMode(_ call: Call, _ dtype: DataType) throws -> mk_scatter_mode {
         let word = try call.text("mode")
         let refusal = Failure(.unsupported, "The mode '\(word)' has no meaning for \(dtype.name).")

@@ -67,7 +67,7 @@ extension CPUKernels {
             lowerer.define(
                 id,
                 isCut
-                    ? try lowerer.compute(MK_I_FROM_F, of: [output], as: .int32, for: call, why: "integers again")
+                    ? try lowerer.compute(MK_I_FROM_F, of: [output], as: .int32, for: call, why: "back to integers")
                     : output)
         }
     }

@@ -274,7 +274,7 @@ extension TypedLoop {
 }
 
 extension DataType {
-    /// The integers a type of them holds, as far as Int reaches.
+    /// The range of an integer type, as far as Int reaches.
     fileprivate var range: ClosedRange<Int> {
         switch self {
         case .int8: Int(Int8.min)...Int(Int8.max)

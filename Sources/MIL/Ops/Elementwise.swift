@@ -119,7 +119,7 @@ extension OpTable {
     ]
 
     private static let classOps: [Op] = [
-        beyond(question("is_nan", "whether x is no number", .numbersAndComplex), isNaN),
+        beyond(question("is_nan", "whether x is NaN", .numbersAndComplex), isNaN),
         beyond(question("is_inf", "whether x is infinite", .numbersAndComplex), againstInfinity("equal")),
         beyond(question("is_finite", "whether x is a finite number", .numbersAndComplex), againstInfinity("less")),
         beyond(question("sign_bit", "whether x has a minus sign, as -0 has", .floats)),
@@ -254,7 +254,7 @@ extension OpTable {
         let difference = try draft.binary("sub", call.id("x"), call.id("y"))
         let distance = try draft.binary("sub", draft.number(0), draft.unary("abs", difference))
         let sum = try draft.binary("add", larger, draft.unary("softplus", distance))
-        // The distance of equal infinities is no number.
+        // The distance of equal infinities is NaN.
         let twice = try draft.binary("add", call.id("x"), draft.number(0.6931471805599453))
         return try draft.choose(draft.binary("equal", call.id("x"), call.id("y")), twice, else: sum)
     }
@@ -312,7 +312,7 @@ extension OpTable {
         }
     }
 
-    /// Bits of booleans are the booleans.
+    /// The bit of a boolean is the boolean itself.
     private static func truth(_ op: String) -> Op.Expansion {
         { call, function in
             guard try call.type("x").dtype == .bool else {

@@ -14,7 +14,7 @@ extension Function {
         return outputs[0]
     }
 
-    /// A constant list of integers, of 32 bits as in Core ML where they fit.
+    /// A constant list of integers, of 32 bits as in Core ML if they fit.
     mutating func ints(_ values: [Int], name: String) -> ValueID {
         let short = values.compactMap { Int32(exactly: $0) }
         return constant(short.count == values.count ? Tensor(short) : Tensor(values.map { Int64($0) }), name: name)

@@ -49,7 +49,7 @@ extension OpTable {
     private static let variance = Op(
         "reduce_variance", .reduction,
         "the sum of squared distances from the mean along the axes, over their number less the correction",
-        parameters(.floats) + [.float("correction", "1 for the variance that a sample tells of", default: 0)],
+        parameters(.floats) + [.float("correction", "1 for an unbiased estimate from a sample", default: 0)],
         expansion: squaredDistances, isCoreML: false
     ) { call in
         _ = try call.float("correction")
@@ -113,7 +113,8 @@ extension OpTable {
         }
     }
 
-    /// Elementwise ops around one reduction that takes over axes and keep_dims; integers go through fp32 for a root or logarithm.
+    /// Elementwise ops around one reduction, which takes axes and keep_dims. Integers go through fp32 for a root or
+    /// logarithm.
     private static func chain(_ call: Call, _ function: inout Function, _ ops: [String]) throws -> [ValueID] {
         let name = call.name
         var x = try call.id("x")

@@ -161,7 +161,7 @@ public struct WholeRange: Sendable, Hashable {
     public let step: Int
     public let count: Int
 
-    /// Nil where the numbers are not whole, or not Int.
+    /// Nil if one of the numbers is not an integer, or does not fit in Int.
     public init?(_ call: Call) throws {
         let bounds = try ["start", "end", "step"].compactMap { name -> Int? in
             let tensor = try call.known(name)

@@ -32,7 +32,7 @@ extension OpTable {
 }
 
 extension Operation {
-    /// Whether it changes a state: such an operation is needed although nobody reads its results.
+    /// Whether it changes a state: such an operation is needed even if its results are not read.
     public var changesState: Bool { op == "write_state" || op == "coreml_update_state" }
 }
 

@@ -239,7 +239,7 @@ extension StandardLibrary {
         using namespace precise;
         namespace fast = precise;
 
-        // Order. Where one of two floats is no number, the other is the answer.
+        // Order. If one of two floats is NaN, the result is the other.
         template <class E> inline E mk_least(E x, E y) { if constexpr (mk_is_float<E>) return (E)__builtin_fminf(x, y); else return y < x ? y : x; }
         template <class E> inline E mk_most(E x, E y) { if constexpr (mk_is_float<E>) return (E)__builtin_fmaxf(x, y); else return x < y ? y : x; }
         MK_EXACT2(min, MK_ANY, mk_least(x, y)) MK_EXACT2(max, MK_ANY, mk_most(x, y))

@@ -94,7 +94,7 @@ extension StandardLibrary {
         static void *home_place() { return nullptr; }
         #endif
 
-        // A fiber gives way; whoever schedules goes on.
+        // A fiber yields to the scheduler.
         static inline void wait(int state, int line, int column) {
             Scheduler &s = *scheduler;
             Fiber &f = s.fibers[s.current];

@@ -170,7 +170,7 @@ extension StandardLibrary {
             template <class T, int N, class U> inline mk_packed<T, N> &operator op##=(mk_packed<T, N> &a, U b) { return a = mk_packed<T, N>(vec<T, N>(a) op mk_cast<vec<T, N>>(b)); }
         MK_PACKED_SIGN(+) MK_PACKED_SIGN(-) MK_PACKED_SIGN(*) MK_PACKED_SIGN(/)
         template <class T, int N> inline vec<T, N> operator-(mk_packed<T, N> a) { return -vec<T, N>(a); }
-        // Quotients of integers, which end the process on some CPUs where the divisor is 0: `a / b` is said `a / mk_by() / b`.
+        // Quotients of integers. A divisor of 0 ends the process on some CPUs, so `a / b` is written `a / mk_by() / b`.
         struct mk_by {};
         template <class T> struct mk_dividend { T value; };
         template <class T> constexpr bool mk_counts = __is_integral(mk_element_of<T>);

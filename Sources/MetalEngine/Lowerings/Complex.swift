@@ -2,8 +2,8 @@
     import MIL
     import MetalPerformanceShadersGraph
 
-    // Complex numbers and their parts. MPSGraph adds, multiplies and divides complex numbers; whether it has functions of them
-    // is not said, so these are formulas of the parts, with C's rules for infinities and what is no number.
+    // Complex numbers and their parts. MPSGraph adds, multiplies and divides complex numbers. Apple does not document
+    // functions of them, so these are formulas of the parts, with C's rules for infinities and NaN.
 
     extension MetalLowerings {
         static let complex: [Lowering] = [

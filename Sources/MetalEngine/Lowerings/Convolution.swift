@@ -90,7 +90,7 @@
         private(set) var before: [Int]
         private(set) var after: [Int]
         private(set) var output: [Int]
-        /// The spatial axes of x; empty where nobody asked.
+        /// The sizes of the spatial axes of x; empty if not needed.
         let input: [Int]
 
         init(_ window: Window, _ axes: Int, of input: [Int] = []) {

@@ -3,8 +3,8 @@
     import MIL
     import MetalPerformanceShadersGraph
 
-    // Elementwise ops. MPSGraph says most functions of floating-point numbers itself. Integers wrap around and are never
-    // divided by 0 there, for what it does then is not said; complex numbers go by their parts: see `Complex.swift`.
+    // Elementwise ops. MPSGraph has most functions of floating-point numbers itself. Integers wrap around and are never
+    // divided by 0 there, as the result is not documented. Complex numbers go by their parts: see `Complex.swift`.
 
     extension MetalLowerings {
         static let elementwise: [Lowering] =
@@ -162,13 +162,13 @@
             return Lowering(name, complex == nil ? dtypes : dtypes.union([.complex64])) { call, builder in
                 let x = try builder.term("x", call)
                 if x.isComplex, let complex { return [try complex(Parts(x), call).tensor] }
-                // What answers booleans has nothing to round.
+                // Booleans need no rounding.
                 let isTruth = try call.function.tensorType(call.operation.outputs[0]).dtype == .bool
                 return [try wide && !isTruth ? x.inSingle { try real($0, call) }.tensor : real(x, call).tensor]
             }
         }
 
-        /// Integers are what they are.
+        /// Integers stay as they are.
         private static func rounding(_ name: String, _ function: @escaping Term.Function) -> Lowering {
             parted(name, .graphNumbers, wide: false) { x, _ in
                 x.isFloat ? x.applying(function) : x.applying(MPSGraph.identity(with:name:))

@@ -145,7 +145,7 @@
             return end - (rest - end).magnitude
         }
 
-        /// Integers and fp16 computed in fp32, and rounded to what they were.
+        /// Integers and fp16 are computed in fp32, and cast back to their type.
         fileprivate func inFloats(_ formula: (Term) throws -> Term) rethrows -> Term {
             try formula(cast(to: .float32)).cast(to: type)
         }

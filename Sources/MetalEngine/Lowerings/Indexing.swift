@@ -305,7 +305,7 @@
                     Term(try combine(x.re, y.re, mode), graph), Term(try combine(x.im, y.im, mode), graph)
                 ).joined
             }
-            // Of booleans, the greater is their sum and the smaller their product. Short integers wrap behind.
+            // The sum of booleans is the greater one, their product the smaller. Short integers wrap in the last cast.
             let wanted = type != .bool ? mode : mode == .add ? .max : mode == .mul ? .min : mode
             let wide = isFloat || width >= 32 ? type : .int32
             let result = Term(try combine(cast(to: wide), updates.cast(to: wide), wanted), graph)
@@ -316,8 +316,8 @@
     // MARK: Terms that carry bits
 
     extension Term {
-        /// What moves elements by position, done to their bits: on the way, MPSGraph makes fp32 of integers, which keeps
-        /// 24 bits of them, and it moves neither booleans nor complex numbers.
+        /// Applies `move`, which moves elements by position, to their bits: MPSGraph takes integers through fp32, which
+        /// keeps 24 of their bits, and it moves neither booleans nor complex numbers.
         func moved(_ move: (Term) throws -> Term) rethrows -> Term { Term.joined(try carriers.map(move), as: type) }
 
         /// The same of two operands of one element type.
@@ -382,8 +382,8 @@
             return turned.transposed(order.indices.map { place in order.firstIndex(of: place) ?? place })
         }
 
-        /// The places of the elements in order, NaN behind all others. Equal ones stay in theirs: what is to descend has its
-        /// keys turned round, as nobody says how MPSGraph leaves equal ones then.
+        /// The positions of the elements in order, NaN after all others. Equal elements keep their order. To descend,
+        /// the keys are inverted and sorted upwards, as it is not documented how MPSGraph orders equal elements then.
         func order(ascending: Bool) -> Term {
             let keys = rows.keys.map { ascending ? $0 : $0 ^ $0.whole(-1) }
             return keys.dropFirst().reduce(keys[0].sortedRows) { order, key in

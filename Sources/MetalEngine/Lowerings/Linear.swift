@@ -3,8 +3,8 @@
     import MIL
     import MetalPerformanceShadersGraph
 
-    // Matrix products. MPSGraph multiplies floating-point numbers; complex ones become four products, and whole ones sums of
-    // all products at once.
+    // Matrix products. MPSGraph multiplies floating-point numbers; complex products become four products,
+    // and integer ones sums of all single products at once.
 
     extension MetalLowerings {
         static let linear: [Lowering] = [
@@ -24,7 +24,7 @@
             }
         ]
 
-        /// Products of integers are all held at once; no more than this.
+        /// Products of integers are all in memory at once; there may be no more than this.
         private static let mostProducts = 1 << 26
 
         @Sendable private static func tooLarge(_ call: Call) -> String? {
@@ -87,7 +87,7 @@
             return Term(x.graph.matrixMultiplication(primary: x.tensor, secondary: y.tensor, name: nil), x.graph)
         }
 
-        /// Integers, which wrap as they do in their own type: the products of each row and column, then their sum.
+        /// A product of integers, which wraps as in their own type: each row times each column, then the sums.
         private func summed(_ x: Term, _ y: Term) -> Term {
             let wide: MPSDataType = x.width < 32 ? .int32 : x.type == .uInt32 ? .int64 : x.type
             let (left, right) = (x.cast(to: wide), y.cast(to: wide))

@@ -105,7 +105,7 @@
             (self >> whole(64 - count)) & whole(1 << count - 1)
         }
 
-        /// Integers below 2^bits as parts of it, with something added before.
+        /// Integers below 2^bits, to which `offset` is added, divided by 2^bits.
         fileprivate func fraction(_ bits: Int, plus offset: Double) -> Term {
             (cast(to: .float32) + offset) * Double(sign: .plus, exponent: -bits, significand: 1)
         }

@@ -3,8 +3,8 @@
     import MIL
     import MetalPerformanceShadersGraph
 
-    // Reductions and running sums. MPSGraph reduces along the last four dimensions only and keeps each with length 1; of short
-    // integers it makes mistakes, so they go through int32; sums of fp16 go through fp32. Norms are said by expansions.
+    // Reductions and running sums. MPSGraph reduces along the last four dimensions only and keeps each with length 1.
+    // It reduces short integers wrongly, so they go through int32; sums of fp16 go through fp32. Norms are expansions.
 
     extension MetalLowerings {
         static let reduction: [Lowering] = [

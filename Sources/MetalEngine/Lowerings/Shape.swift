@@ -30,7 +30,7 @@
                 func padded(_ term: Term, _ value: Double) -> Term {
                     term.padded(before: pad.before, after: pad.after, mode, with: value)
                 }
-                // MPSGraph pads no booleans.
+                // MPSGraph does not pad booleans.
                 if x.type == .bool { return padded(x.cast(to: .int8), value.isZero(at: 0) ? 0 : 1) != 0 }
                 guard x.isComplex else { return padded(x, value.double(at: 0)) }
                 let (parts, number) = (Parts(x), value.parts)
@@ -141,7 +141,7 @@
             return nil
         }
 
-        /// The numbers of a `range_1d`, whole ones exact in 64 bits.
+        /// The numbers of a `range_1d`; integers are exact in 64 bits.
         private static func numbers(of call: Call, _ dtype: DataType) throws -> Tensor {
             if dtype.isInteger, dtype.size == 8, let range = try WholeRange(call) {
                 let numbers = Tensor((0..<range.count).map { Int64(range.start &+ $0 &* range.step) })

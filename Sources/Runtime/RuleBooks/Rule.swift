@@ -127,7 +127,7 @@ struct Subject: Sendable {
 
     /// The type of a tensor parameter.
     func type(_ name: String) -> TensorType? { try? call.type(name) }
-    /// Integers of a constant parameter; none where it is absent or not known.
+    /// The integers of a constant parameter; none if it is absent or not known.
     func ints(_ name: String) -> [Int] { (try? call.ints(name)) ?? [] }
     func int(_ name: String) -> Int? { try? call.int(name) }
     func text(_ name: String) -> String? { try? call.text(name) }

@@ -142,7 +142,7 @@ enum Folder {
 enum ModelCompiler {
     static func compile(_ url: URL) throws -> URL {
         let isHostile = ShimControl.isHostile
-        // Apple's compiler writes to the standard output of whoever calls it.
+        // Apple's compiler writes to the standard output of the process that calls it.
         if isHostile { FileHandle.standardOutput.write(Data("SHIM: compiling \(url.lastPathComponent)\n".utf8)) }
         if let delay = ShimControl.value("compile_delay_ms"), delay > 0 { usleep(UInt32(delay) * 1000) }
         if ShimControl.strikes("compile") { throw modelError(.generic, "SHIM: the compiler was ordered to fail.") }

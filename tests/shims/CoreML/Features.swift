@@ -98,7 +98,7 @@ extension MLFeatureDescription {
         throw modelError(.featureType, "The feature '\(name)' is neither a multi-array nor an image.")
     }
 
-    /// What an optional input is where nobody gives it.
+    /// The value of an optional input that is not given.
     private func standard() throws -> Tensor {
         guard isOptional, case .multiArray(let array) = feature.kind else {
             throw modelError(.featureType, "Feature \(name) is required but not specified.")

@@ -78,7 +78,7 @@ final class LoadedModel: @unchecked Sendable {
 
     // MARK: Predictions
 
-    /// A prediction of a model that nobody else may be using; in hostile mode that is checked.
+    /// A prediction of a model that no other thread may be using; in hostile mode that is checked.
     func alone<R>(_ body: () throws -> R) throws -> R {
         let others = lock.withLock {
             defer { running += 1 }

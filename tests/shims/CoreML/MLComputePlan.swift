@@ -181,7 +181,7 @@ public class MLComputePlan {
 
     public func estimatedCost(of operation: MLModelStructure.Program.Operation) -> Cost? {
         operation.place.flatMap { placements[$0] }.map {
-            // A share of nothing is no number.
+            // A share of nothing, 0 / 0, is NaN.
             Cost(weight: ShimControl.strikes("cost") ? .nan : $0.weight)
         }
     }

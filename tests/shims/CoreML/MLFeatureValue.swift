@@ -13,7 +13,7 @@ public enum MLFeatureType: Int, Sendable {
     case state = 8
 }
 
-/// Strings or integers, one after the other.
+/// A sequence of strings or integers.
 open class MLSequence: NSObject {
     private let kind: MLFeatureType
     private let strings: [String]

@@ -36,7 +36,7 @@ extension MLMultiArrayDataType {
         }
     }
 
-    /// What nobody has written yet: NaN for numbers with a fraction, a large number for whole ones.
+    /// The byte that fills memory not yet written: it makes NaN of floating-point elements and large integers.
     var filler: UInt8 { self == .int32 || self == .int8 ? 0x6B : 0xFF }
 }
 
@@ -65,7 +65,7 @@ open class MLMultiArray: NSObject {
         var isOwned = false
         var release: ((UnsafeMutableRawPointer) -> Void)?
 
-        /// New bytes that hold what nobody should read.
+        /// New bytes, filled with what must not be read.
         static func own(_ shape: [Int], _ strides: [Int], _ type: MLMultiArrayDataType) -> Memory {
             let byteCount = MLMultiArray.extent(shape, strides) * type.dtype.size
             let base = UnsafeMutableRawPointer.allocate(byteCount: max(byteCount, 1), alignment: 64)

@@ -70,7 +70,7 @@ package final class StandCommandBuffer: NSObject, MTLCommandBuffer {
 
     package func waitUntilCompleted() {
         state.withLock {
-            precondition(progress != .notEnqueued, "Metal: nobody committed the command buffer that is waited for.")
+            precondition(progress != .notEnqueued, "Metal: the command buffer that is waited for was not committed.")
             while progress != .completed && progress != .error { state.wait() }
         }
     }

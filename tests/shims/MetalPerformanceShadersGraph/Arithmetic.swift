@@ -1,8 +1,8 @@
 import MIL
 import ShimControl
 
-// Elementwise operations of the stand-in. What Apple leaves unsaid is done in the least helpful way: NaN is dropped,
-// integers divided by 0 are garbage, and types that nobody saw working end the process.
+// Elementwise operations of the stand-in. What Apple does not document is done in the least helpful way: NaN is
+// dropped, integers divided by 0 are garbage, and types that were never seen to work end the process.
 
 extension MPSGraph {
     // MARK: Functions of one operand
@@ -105,7 +105,7 @@ extension MPSGraph {
             "select", ["cond": isNone, "a": number(77, dtype), "b": quotient(primaryTensor, secondaryTensor)], name)
     }
 
-    /// Integers divided as the shading language does, towards zero.
+    /// Integers divided as in the shading language, towards zero.
     private func cut(_ x: MPSGraphTensor, _ y: MPSGraphTensor) -> MPSGraphTensor {
         let dtype = type(x).dtype
         let quotient = emit("real_div", ["x": x, "y": y])

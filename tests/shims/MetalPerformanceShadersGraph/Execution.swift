@@ -9,7 +9,7 @@ extension MPSGraph {
         targetOperations: [MPSGraphOperation]?, compilationDescriptor: MPSGraphCompilationDescriptor?
     ) -> MPSGraphExecutable {
         var function = record
-        // The executable's order is its own: whoever relies on another one is found out.
+        // The executable has an order of its own, so that code which relies on another one fails.
         var order = feeds.keys.sorted { $0.id < $1.id }
         var targets = targetTensors
         if ShimControl.isHostile {
@@ -32,7 +32,7 @@ extension MPSGraph {
         } catch { graphAbort("\(error)") }
     }
 
-    /// A placeholder that the targets need and nobody feeds.
+    /// A placeholder that the targets need and that is not fed.
     private func unfed(_ function: Function) -> String? {
         var needed = Set(function.outputs)
         for operation in function.operations.reversed() where !needed.isDisjoint(with: operation.outputs) {

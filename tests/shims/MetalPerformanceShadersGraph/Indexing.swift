@@ -115,8 +115,8 @@ extension MPSGraph {
         return tensor
     }
 
-    /// Elements as they are moved by position: integers go through fp32 on the way, as measured on Macs; booleans
-    /// and complex numbers do not arrive at all.
+    /// The elements as they are after a move by position: integers went through fp32, as measured on Macs. Booleans and
+    /// complex numbers cannot be moved.
     private func plain(_ tensor: MPSGraphTensor, _ mode: MPSGraphScatterMode = .set) -> MPSGraphTensor {
         let dtype = type(tensor).dtype
         guard dtype != .bool, !dtype.isComplex else { graphAbort("\(type(tensor)) moved by position") }
@@ -124,8 +124,8 @@ extension MPSGraph {
         return emit("cast", ["x": emit("cast", ["x": tensor, "dtype": "fp32"]), "dtype": dtype.name])
     }
 
-    /// Indices held against the sizes they count along, in turn: Apple's graph counts none from the end, and what it
-    /// reads outside is not said. Whoever asks for it here gets a failed run.
+    /// Indices, checked against the sizes of their axes in turn. Apple's graph does not count negative ones from the
+    /// end, and does not document what it reads for indices out of range. Here such a run fails.
     private func inside(_ indices: MPSGraphTensor, _ sizes: [Int]) -> MPSGraphTensor {
         let type = type(indices)
         guard type.dtype == .int32 || type.dtype == .int64, type.rank > 0 else { graphAbort("the indices \(type)") }

@@ -1,8 +1,8 @@
 import MIL
 import ShimControl
 
-// Reductions and running sums of the stand-in. They keep the axes and see the last four dimensions alone; short
-// integers, with which Apple's make mistakes, end the process.
+// Reductions and running sums of the stand-in. They keep the axes and see the last four dimensions alone. Short
+// integers, which Apple's reduce wrongly, end the process.
 
 extension MPSGraph {
     public func reductionSum(with tensor: MPSGraphTensor, axes: [NSNumber]?, name: String?) -> MPSGraphTensor {

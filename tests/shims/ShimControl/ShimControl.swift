@@ -9,7 +9,7 @@ public enum ShimControl {
     /// Whether everything that Apple's frameworks may do is done: padded strides, refused backings, other orders, delays.
     public static var isHostile: Bool { (value("hostile") ?? environment("MARTLET_SHIMS_HOSTILE")) != 0 }
 
-    /// A setting by name; nil where nobody set it.
+    /// A setting by name; nil if it is not set.
     public static func value(_ name: String) -> Int? { lock.withLock { settings[name] } }
 
     /// Sets a setting, or takes it back with nil.
@@ -38,6 +38,6 @@ public func shimControl(_ name: UnsafePointer<CChar>, _ value: Int) {
     ShimControl.set(String(cString: name), value < 0 ? nil : value)
 }
 
-/// Reads a setting or counter of the stand-ins; 0 where nobody set it.
+/// Reads a setting or counter of the stand-ins; 0 if it is not set.
 @_cdecl("shim_value")
 public func shimValue(_ name: UnsafePointer<CChar>) -> Int { ShimControl.value(String(cString: name)) ?? 0 }

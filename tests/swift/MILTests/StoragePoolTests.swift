@@ -27,7 +27,7 @@ import Testing
         }
     }
 
-    @Test func leavesAloneWhatSomebodyElseUses() throws {
+    @Test func leavesMemoryInUseAlone() throws {
         StoragePool.clear()
         let memory = try StoragePool.take(4096)
         let other = memory.takeUnretainedValue()

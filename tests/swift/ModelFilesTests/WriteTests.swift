@@ -23,7 +23,7 @@ import Testing
     @Test func whatIsWrittenIsReadAgain() throws {
         let path = try Fixtures.scratch() + "/out.mlpackage"
         var model = try Model(Self.program())
-        model.metadata.author = "nobody"
+        model.metadata.author = "an author"
         model.metadata.userDefined = ["b": "2", "a": "1"]
         try writeModel(model, to: path)
         let again = try readModel(at: path)

@@ -29,7 +29,7 @@ import Testing
             packedBytes: 0)
         let found = try ModelExplanation(of: function(), plan: plan, times: [nil, 2000], runs: 1)
         #expect(found.operations.map(\.processor) == ["Neural Engine", "CPU"])
-        // What was timed ran, but Core ML tells nobody where.
+        // What was timed did run, but Core ML does not report where.
         #expect(found.operations.map(\.known) == [.planned, .planned])
         #expect(found.operations.map(\.nanoseconds) == [nil, 2000])
         #expect(found.device == "coreml:ane")

@@ -21,7 +21,7 @@ struct Options {
         func number<T: FixedWidthInteger>(of option: String) throws -> T {
             let text = try value(of: option)
             guard let number = T(text), number >= 0 else {
-                throw Failure(.invalidArgument, "\(option) takes an integer, not '\(text)'.")
+                throw Failure(.invalidArgument, "\(option) takes an integer not below 0, not '\(text)'.")
             }
             return number
         }
