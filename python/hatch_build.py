@@ -254,7 +254,7 @@ RAISES = (
 )
 
 FAMILIES = {
-    "whole numbers": {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
+    "integers": {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
     "floats": {"fp16", "fp32", "fp64"},
     "complex numbers": {"complex64", "complex128"},
 }

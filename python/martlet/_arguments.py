@@ -49,7 +49,7 @@ def tensor(x: Any) -> Tensor:
 
 
 def default_type(value: Any, kind: type) -> DType:
-    """The default type of a Python number; whole numbers that int32 cannot hold become int64."""
+    """The default type of a Python number: int64 for an integer that int32 cannot hold."""
     return np.dtype("int64") if kind is int and not -(2**31) <= value < 2**31 else DEFAULTS[kind]
 
 
@@ -57,7 +57,7 @@ def number(value: complex, dtype: DType) -> Tensor:
     """A Python number as a tensor of rank 0; those used last are kept.
 
     Raises:
-        OverflowError: the type cannot hold the whole number.
+        OverflowError: the type cannot hold the integer.
     """
     return core.scalar_tensor(scalar_kind(value), str(value), dtype)
 
@@ -143,23 +143,23 @@ def placed(x: Tensor, device: str | None) -> Tensor:
 
 
 def whole(value: Any, what: str) -> int:
-    """One whole number.
+    """A value as an integer; `what` names it in the message.
 
     Raises:
-        WrongTypeError: it is none.
+        WrongTypeError: the value is not an integer.
     """
     try:
         return operator.index(value)
     except TypeError:
-        raise WrongTypeError(f"{what} is {value!r}; it must be a whole number.") from None
+        raise WrongTypeError(f"{what} is {value!r}; it must be an integer.") from None
 
 
 def sizes(shape: int | Iterable[int]) -> tuple[int, ...]:
-    """A shape: one size or several, none negative.
+    """A shape: one size or several, none of them negative.
 
     Raises:
         InvalidArgumentError: a size is negative.
-        WrongTypeError: a size is no whole number.
+        WrongTypeError: a size is not an integer.
     """
     listed = shape if isinstance(shape, Iterable) else (shape,)
     result = tuple(whole(size, "A size") for size in listed)

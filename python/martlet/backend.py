@@ -351,7 +351,7 @@ def flag(name: str, value: Any) -> bool:
 
 def count(name: str, value: Any) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise WrongTypeError(f"{name} is {value!r}; it must be a whole number.")
+        raise WrongTypeError(f"{name} is {value!r}; it must be an integer.")
     number = int(value.__index__())
     if not 0 <= number <= LARGEST:
         raise InvalidArgumentError(f"{name} is {number}; it must be 0 to {LARGEST}.")

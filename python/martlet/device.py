@@ -118,7 +118,7 @@ def is_metal_available() -> bool:
 
 
 class CoreMLDeviceInfo(TypedDict):
-    """What the system tells of Core ML: bytes of memory and processors, 0 where there is no Core ML."""
+    """What the system reports about Core ML: bytes of memory, number of processors; 0 if there is no Core ML."""
 
     available: bool
     reason: str | None
@@ -128,7 +128,7 @@ class CoreMLDeviceInfo(TypedDict):
 
 
 def get_coreml_device_info() -> CoreMLDeviceInfo:
-    """What the system tells of Core ML, and each of its processors as a device of its own."""
+    """What the system reports about Core ML, with each of its processors as a device of its own."""
     found = [each for each in devices() if each["kind"] == "coreml"]
     whole = found[0]
     return {
@@ -148,7 +148,7 @@ class CoreMLDevice:
 
     Raises:
         OutOfRangeError: `device_id` is not 0.
-        WrongTypeError: `device_id` is not a whole number.
+        WrongTypeError: `device_id` is not an integer.
     """
 
     name = "coreml"
@@ -157,7 +157,7 @@ class CoreMLDevice:
         try:
             self._id = operator.index(device_id)
         except TypeError:
-            raise WrongTypeError(f"The device_id is {device_id!r}; it must be a whole number.") from None
+            raise WrongTypeError(f"The device_id is {device_id!r}; it must be an integer.") from None
         if self._id != 0:
             raise OutOfRangeError(f"There is no Core ML device {self._id}; a machine has one, device 0.")
 

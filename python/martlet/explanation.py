@@ -373,7 +373,7 @@ def explain(
         UnsupportedError: The device that was named does not take the model; or, with `run`, none does.
     """
     if isinstance(run, bool) or not isinstance(run, int):
-        raise WrongTypeError(f"run is {run!r}; it must be a whole number.")
+        raise WrongTypeError(f"run is {run!r}; it must be an integer.")
     handle = model._model if isinstance(model, Model) else read(model)
     chosen = name_or_null(device, "device")
     runs = ffi.cast("int32_t", min(max(run, -1), 2**31 - 1))

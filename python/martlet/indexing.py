@@ -104,7 +104,7 @@ def is_array(key: Any) -> bool:
 
 
 def is_number(key: Any) -> bool:
-    """Whether a key is one whole number, truth values left out."""
+    """Whether a key is a single integer, and not a boolean."""
     if isinstance(key, (Tensor, np.ndarray)):
         return key.ndim == 0 and key.dtype.kind in "iu"
     return hasattr(key, "__index__") and not isinstance(key, (bool, np.bool_))
@@ -139,11 +139,11 @@ def spans(keys: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[list[Span], tu
 
 
 def checked(key: slice) -> slice:
-    """A slice of whole numbers with a step other than 0."""
+    """A slice whose bounds and step are integers, with a step other than 0."""
     try:
         key.indices(0)
     except TypeError as error:
-        raise WrongTypeError(f"The slice {key} must be of whole numbers: {error}") from None
+        raise WrongTypeError(f"The slice {key} must consist of integers: {error}") from None
     except ValueError:
         raise InvalidArgumentError(f"The step of the slice {key} is 0; it must be another number.") from None
     return key
@@ -240,12 +240,12 @@ def host_key(key: Any) -> Any:
             else array
         )
         if key.dtype.kind not in "iub":
-            raise OutOfRangeError(f"The index is an array of {key.dtype}; it must be of whole numbers or truth values.")
+            raise OutOfRangeError(f"The index is an array of {key.dtype}; it must hold integers or booleans.")
         return key
     if key is None or key is Ellipsis or isinstance(key, (slice, bool, np.bool_)) or is_number(key):
         return key
     raise OutOfRangeError(
-        f"A {type(key).__name__} is no index; take whole numbers, slices, ..., None, or arrays of them."
+        f"A {type(key).__name__} is not an index; use integers, slices, ..., None, or arrays of integers or booleans."
     )
 
 
@@ -341,7 +341,7 @@ def placed_at_runtime(x: Tensor, taken: list[Span], single: tuple[bool, ...], va
 def checked_indices(indices: Tensor, axis: int, shape: tuple[int, ...]) -> None:
     """Refuses indices outside an axis; those of a traced function are not known yet and pass."""
     if indices.dtype.kind not in "iu":
-        raise OutOfRangeError(f"The indices are {indices.dtype}; they must be whole numbers.")
+        raise OutOfRangeError(f"The indices are {indices.dtype}; they must be integers.")
     if indices.size == 0 or indices.is_traced:
         return
     values = indices.numpy()
@@ -355,8 +355,8 @@ def take(x: Tensor, indices: Tensor | Sequence[int], /, *, axis: int | None = No
 
     Args:
         x: elements of any type.
-        indices: whole numbers of any shape; negative ones count from the end.
-        axis: may be left out where there is one axis only.
+        indices: integers of any shape; negative ones count from the end.
+        axis: may be left out if there is only one axis.
 
     Returns:
         A tensor of the shape of x with the shape of the indices in place of the axis.
@@ -380,7 +380,7 @@ def take(x: Tensor, indices: Tensor | Sequence[int], /, *, axis: int | None = No
 
 
 def whole_indices(indices: Any) -> Tensor:
-    """Indices as a tensor; lists are whole numbers even when they are empty."""
+    """Indices as a tensor; a list becomes integers even if it is empty."""
     if isinstance(indices, (Tensor, np.ndarray)):
         return tensor(indices)
     array = np.asarray(indices)
@@ -392,7 +392,7 @@ def take_along_axis(x: Tensor, indices: Tensor, /, *, axis: int = -1) -> Tensor:
 
     Args:
         x: elements of any type.
-        indices: whole numbers of as many axes as x; negative ones count from the end.
+        indices: integers, with as many axes as x; negative ones count from the end.
         axis: the axis the indices count along.
 
     Raises:

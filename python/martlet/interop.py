@@ -1,7 +1,7 @@
 """The protocols by which Python, NumPy and other libraries meet a tensor.
 
 Every view that goes out is read-only and shares the tensor's memory: `numpy.asarray(t)`, `memoryview(t)`,
-`t.__array_interface__`, DLPack. A copy is made where somebody asks for one, or for another element type.
+`t.__array_interface__`, DLPack. A copy is made only on request, or for another element type.
 """
 
 # The class is a part of Tensor, which type checkers cannot know of its `self`.
@@ -229,10 +229,10 @@ class ArrayProtocols:
     # -- Python's numbers --
 
     def __bool__(self) -> bool:
-        return bool(self._only("a truth value"))
+        return bool(self._only("a boolean"))
 
     def __int__(self) -> int:
-        return int(self._only("a whole number"))
+        return int(self._only("an integer"))
 
     def __float__(self) -> float:
         return float(self._only("a number"))
@@ -242,7 +242,7 @@ class ArrayProtocols:
 
     def __index__(self) -> int:
         if self.ndim or self.dtype.kind not in "iu":
-            raise WrongTypeError(f"Only whole numbers of shape () are indices, not {self.dtype} of shape {self.shape}.")
+            raise WrongTypeError(f"Only integers of shape () are indices, not {self.dtype} of shape {self.shape}.")
         return int(self.item())
 
     def __format__(self, specification: str) -> str:

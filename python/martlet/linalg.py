@@ -2,8 +2,8 @@
 
 A matrix is what the last two axes hold; the axes before them are a stack, and every function goes through it matrix by
 matrix. Products, diagonals and most norms are ops of the table, so they can be traced and run on any device. The
-decompositions are LAPACK's: NumPy calls it on the memory of the tensor. They answer in the element type of their
-operands (float16 is computed in float32; whole numbers become float32), and cannot be traced.
+decompositions are LAPACK's: NumPy calls it on the memory of the tensor. Their results have the element type of their
+operands; float16 is computed in float32, and integers become float32. They cannot be traced.
 """
 
 from __future__ import annotations
@@ -380,7 +380,7 @@ def matrix_norm(x: Tensor, /, *, keepdims: bool = False, ord: MatrixNorm = "fro"
     """A norm of each matrix.
 
     Args:
-        x: `[…, M, N]`; whole numbers are taken as float32.
+        x: `[…, M, N]`; integers are taken as float32.
         keepdims: whether the last two axes stay, with length 1.
         ord: `fro` for the root of the sum of squares; `nuc`, 2 and -2 for the sum, the largest and the smallest of the
             singular values; 1 and -1 for the largest and smallest sum of a column's sizes, inf and -inf of a row's.
@@ -434,7 +434,7 @@ def vector_norm(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False, ord:
     """The norm of the vectors along axes: (Σ |x|^ord)^(1/ord), with its limits at ±inf.
 
     Args:
-        x: numeric elements; whole numbers are taken as float32.
+        x: numeric elements; integers are taken as float32.
         axis: the axes of a vector; all where left out.
         keepdims: whether those axes stay, with length 1.
         ord: the order; 0 counts what is not 0.

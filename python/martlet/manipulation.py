@@ -236,7 +236,7 @@ def repeat(x: Tensor, repeats: int | Tensor | Sequence[int], /, *, axis: int | N
     length = x.shape[place]
     times = np.asarray(repeats.numpy() if isinstance(repeats, Tensor) else repeats)
     if times.dtype.kind not in "iub" and times.size:
-        raise InvalidArgumentError(f"The repeats are {times.dtype}; they must be whole numbers.")
+        raise InvalidArgumentError(f"The repeats are {times.dtype}; they must be integers.")
     if times.size not in (1, length) or (times < 0).any():
         raise InvalidArgumentError(f"The {times.size} repeats must be 1 or {length} numbers, none negative.")
     if times.size == 1 and x.size:

@@ -23,8 +23,8 @@ Size = int | str
 class MetalKernel:
     """A kernel in the Metal Shading Language, and how many threads run it.
 
-    A size is a whole number, or an expression over the shapes of a call: `"x.size"`, `"x.shape[-1]"`, `"x.rank"` for
-    parameters and outputs, names of constants that are whole numbers, `+ - * / %` (`/` rounds down), parentheses,
+    A size is an integer, or an expression over the shapes of a call: `"x.size"`, `"x.shape[-1]"`, `"x.rank"` for
+    parameters and outputs, names of constants that are integers, `+ - * / %` (`/` rounds down), parentheses,
     `min(a, b)`, `max(a, b)` and `ceildiv(a, b)`.
 
     Attributes:
@@ -121,10 +121,10 @@ def metal_kernel(
         scale(martlet.Tensor([1.0, 2.0]), factor=3.0)
 
     The buffers are, from `[[buffer(0)]]` on: inputs, outputs, constants, sizes, each in its order. Elements lie dense
-    in row-major order. Inputs must be `const` in the kernel; outputs are zeros when it begins. What the kernel does
-    beyond the ends of its buffers nobody checks.
+    in row-major order. Inputs must be `const` in the kernel; outputs are zeros when it begins. Accesses beyond
+    the ends of the buffers are not checked.
 
-    On the CPU, textures and simdgroup matrices are refused, and whole numbers divided by 0 give 0. Function constants
+    On the CPU, textures and simdgroup matrices are refused, and integers divided by 0 give 0. Function constants
     have no values anywhere: bind a constant instead. Threads that do not meet at one barrier are reported, where a GPU
     would hang or go on. That inputs are const is checked on the CPU alone.
 
@@ -134,7 +134,7 @@ def metal_kernel(
         inputs: The dtypes of each tensor, None for any; or only their names.
         outputs: What comes out, as in `custom_op`; a mapping gives the outputs names, else they are `out`, or `out0`,
             `out1`, …. A shape may have expressions: `martlet.Result("float32", ("a.shape[0]", "b.shape[1]"))`.
-        grid: How many threads run, by x, y and z: whole numbers, or expressions such as `"x.size"` or
+        grid: How many threads run, by x, y and z: integers, or expressions such as `"x.size"` or
             `"ceildiv(x.shape[0], 8)"` (see `MetalKernel`).
         threadgroup: How many threads a threadgroup has, by x, y and z; 1024 at most.
         function: The kernel's name in the source, where it is not the op's.
@@ -186,7 +186,7 @@ def constant(name: str, value: Any) -> Parameter:
         return Parameter(name, (mil_name(dtype),), True)
     array = np.asarray(value)
     if array.ndim > 1 or array.dtype.kind not in "biuf":
-        raise WrongTypeError(f"The constant {name!r} is {value!r}; it must be a number, a truth or a list of them.")
+        raise WrongTypeError(f"The constant {name!r} is {value!r}; it must be a number, a boolean or a list of them.")
     plain = not isinstance(value, (np.generic, np.ndarray))
     dtype = {"i": "int32", "f": "float32"}.get(array.dtype.kind, array.dtype) if plain else array.dtype
     kind = type(value) if plain and type(value) in CONSTANTS else None
@@ -199,9 +199,7 @@ def sizes(what: str, given: Size | Sequence[Size]) -> list[Size]:
     try:
         return [each if isinstance(each, str) else operator.index(each) for each in several]
     except TypeError:
-        raise WrongTypeError(
-            f"The {what} is {given!r}; it must be whole numbers or expressions like 'x.size'."
-        ) from None
+        raise WrongTypeError(f"The {what} is {given!r}; it must be integers or expressions such as 'x.size'.") from None
 
 
 def metal_functions(source: str) -> list[dict[str, Any]]:

@@ -167,7 +167,7 @@ class Port:
         return tuple(size if size >= 0 else max(1, low) for size, (low, _) in zip(self.shape, ranges, strict=True))
 
     def random(self, generator: np.random.Generator) -> NDArray[Any]:
-        """A value to try the model with: normal floats, whole numbers 0 and 1, image levels 0 to 255."""
+        """A value to try the model with: normal floats, integers 0 and 1, image levels 0 to 255."""
         shape = self.example_shape()
         if self.image:
             return generator.integers(0, 256, shape).astype(self.dtype)

@@ -38,7 +38,7 @@ int32, uint32, float32, bool_ = (np.dtype(name) for name in ("int32", "uint32", 
 
 
 def wide_type(x: Tensor, dtype: DType | None) -> DType:
-    """The type sums are made in: the one asked for, else at least the default one of whole numbers."""
+    """The type to sum in: the requested one, else that of x, with booleans and narrower integers widened to 32 bits."""
     if dtype is not None:
         return element_type(dtype)
     own = x.dtype
@@ -67,10 +67,10 @@ def reduced(op: str, x: Tensor, axis: Axis, keepdims: bool, **constants: Any) ->
 
 
 def sum(x: Tensor, /, *, axis: Axis = None, dtype: DType | None = None, keepdims: bool = False) -> Tensor:
-    """The sum along axes; 0 of nothing. Whole numbers narrower than 32 bits are summed in 32, and all wrap around.
+    """The sum along axes; 0 of nothing. Integers narrower than 32 bits are summed in 32 bits; all wrap around.
 
     Args:
-        x: numeric elements, or truth values, which count as 0 and 1.
+        x: numeric elements, or booleans, which count as 0 and 1.
         dtype: the element type to sum in and to answer.
 
     Returns:
@@ -81,10 +81,10 @@ def sum(x: Tensor, /, *, axis: Axis = None, dtype: DType | None = None, keepdims
 
 
 def prod(x: Tensor, /, *, axis: Axis = None, dtype: DType | None = None, keepdims: bool = False) -> Tensor:
-    """The product along axes; 1 of nothing. Whole numbers narrower than 32 bits become 32-bit ones; all wrap around.
+    """The product along axes; 1 of nothing. Integers narrower than 32 bits become 32-bit ones; all wrap around.
 
     Args:
-        x: numeric elements, or truth values, which count as 0 and 1.
+        x: numeric elements, or booleans, which count as 0 and 1.
         dtype: the element type to multiply in and to answer.
 
     Returns:
@@ -131,7 +131,7 @@ def extreme(op: str, x: Any, axis: Axis, keepdims: bool) -> Tensor:
 
 
 def mean(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The mean along axes; NaN of nothing. Whole numbers become float32.
+    """The mean along axes; NaN of nothing. Integers become float32.
 
     Args:
         x: floating-point or complex elements.
@@ -146,7 +146,7 @@ def var(x: Tensor, /, *, axis: Axis = None, correction: float = 0.0, keepdims: b
     """The variance along axes: the sum of squared distances from the mean, divided by n - correction.
 
     Args:
-        x: real elements; whole numbers become float32.
+        x: real elements; integers become float32.
         correction: 0 for the variance of everything there is, 1 for an estimate from a sample.
 
     Returns:
@@ -163,7 +163,7 @@ def std(x: Tensor, /, *, axis: Axis = None, correction: float = 0.0, keepdims: b
     """The standard deviation along axes: the square root of the variance.
 
     Args:
-        x: real elements; whole numbers become float32.
+        x: real elements; integers become float32.
         correction: 0 for the deviation of everything there is, 1 for an estimate from a sample.
 
     Returns:
@@ -179,7 +179,7 @@ def all(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
         x: elements of any type.
 
     Returns:
-        A tensor of truth values without the reduced axes.
+        A boolean tensor without the reduced axes.
     """
     return truths("reduce_all", x, axis, keepdims)
 
@@ -191,13 +191,13 @@ def any(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
         x: elements of any type.
 
     Returns:
-        A tensor of truth values without the reduced axes.
+        A boolean tensor without the reduced axes.
     """
     return truths("reduce_any", x, axis, keepdims)
 
 
 def truths(op: str, x: Any, axis: Axis, keepdims: bool) -> Tensor:
-    """One reduction to truth values."""
+    """One reduction to booleans."""
     x = tensor(x)
     return cast(x, bool_, copy=True) if is_nothing(axis) else reduced(op, x, axis, keepdims)
 
@@ -275,7 +275,7 @@ def diff(
     """The differences of neighbours along an axis, taken n times.
 
     Args:
-        x: numeric elements; truth values answer whether neighbours differ.
+        x: numeric elements; for booleans the result says whether neighbours differ.
         n: how often, 0 or more.
         prepend, append: elements to put in front or behind first; of the shape of x but for the axis.
 
