@@ -72,7 +72,7 @@ program(1.3) { func main<ios18>(tensor<fp32, [2, 3]> x) {
 
 
 def square(first: int) -> str:
-    """A 4 x 4 weight of small whole numbers."""
+    """A 4 x 4 weight of small integers."""
     rows = np.arange(first, first + 16).reshape(4, 4) % 7
     return f"const()[val = tensor<fp32, [4, 4]>({rows.tolist()})]"
 

@@ -457,7 +457,7 @@ WILD = {
         "r = w.x + w.z + q.y + h.w + u.y;",
         lambda x: x + 3 + 1 + 1 + 2,
     ),
-    "one float among whole numbers": (
+    "one float among integers": (
         "",
         "r = pow(v, 2) + fmax(v, 0) + fma(v, 2, 1) + mix(v, 1, 0.5f) + step(0, v) + precise::pow(4.0f, 2u);",
         lambda x: x * x + np.maximum(x, 0) + 2 * x + 1 + (x + 1) / 2 + (x >= 0) + 16,
