@@ -49,7 +49,7 @@ def tensor(x: Any) -> Tensor:
 
 
 def default_type(value: Any, kind: type) -> DType:
-    """The default type of a Python number; integers that int32 cannot hold become int64."""
+    """The default type of a Python number: int64 for an integer that int32 cannot hold."""
     return np.dtype("int64") if kind is int and not -(2**31) <= value < 2**31 else DEFAULTS[kind]
 
 
@@ -143,10 +143,10 @@ def placed(x: Tensor, device: str | None) -> Tensor:
 
 
 def whole(value: Any, what: str) -> int:
-    """One integer.
+    """A value as an integer; `what` names it in the message.
 
     Raises:
-        WrongTypeError: it is none.
+        WrongTypeError: the value is not an integer.
     """
     try:
         return operator.index(value)
@@ -155,7 +155,7 @@ def whole(value: Any, what: str) -> int:
 
 
 def sizes(shape: int | Iterable[int]) -> tuple[int, ...]:
-    """A shape: one size or several, none negative.
+    """A shape: one size or several, none of them negative.
 
     Raises:
         InvalidArgumentError: a size is negative.

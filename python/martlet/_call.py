@@ -145,7 +145,7 @@ def constant(name: str, parameter: str, value: Any) -> Any:
 
 
 def holds(dtype: np.dtype[Any], array: np.ndarray[Any, Any]) -> bool:
-    """Whether a type of integers holds every element."""
+    """Whether an integer type can hold every element."""
     limits = np.iinfo(dtype)
     return array.size == 0 or bool(limits.min <= array.min().item() and array.max().item() <= limits.max)
 
@@ -154,7 +154,11 @@ PREFERRED = {"b": ["bool"], "i": ["int32", "fp32"], "u": ["int32", "fp32"], "f":
 
 
 def fitting(dtype: np.dtype[Any], accepted: list[str]) -> np.dtype[Any]:
-    """The type a constant takes: its own where NumPy's is no default of Python's, else the first that the row takes."""
+    """The dtype for a constant.
+
+    It is the array's own if the row accepts it, unless it is the default that NumPy gives to Python's numbers. Else it
+    is the first of `PREFERRED` that the row accepts, or the array's own if the row accepts none of them.
+    """
     given = {"float64": "fp32", "int64": "int32", "complex128": "complex64"}.get(dtype.name, "")
     if not given and (not accepted or dtype.name.replace("float", "fp") in accepted):
         return dtype
@@ -206,8 +210,9 @@ def call(name: str, inputs: Mapping[str, Any], /, backend: Any = ffi.NULL, **con
     Args:
         name: The op, such as `reduce_sum`.
         inputs: A tensor, or what `martlet.Tensor` takes, by parameter; a list of them where the parameter takes a list.
-            None leaves an optional one out. What is given for a parameter that must be constant is bound as one, and
-            so are Python's integers where only those are taken. A Python number beside a tensor takes its type.
+            None leaves an optional one out. A value for a parameter that must be constant is bound as a constant, and
+            so is a Python integer for a parameter that takes only integers. A Python number beside a tensor takes
+            the tensor's type.
         backend: The handle of a backend; by default the process's own.
         constants: The other parameters: numbers, texts, sequences or arrays. None leaves one out.
 

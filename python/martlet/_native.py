@@ -111,10 +111,10 @@ RAISED = Raised()
 
 
 def fail() -> NoReturn:
-    """Raises what the library said last on this thread, where a call answered NULL."""
+    """Raises the error that the library reported last on this thread, after a call has returned NULL."""
     status = lib.mlt_last_status()
     check(status or lib.MLT_BUG)
-    raise errors.BugError("A call failed without a word.")
+    raise errors.BugError("A call failed, and the library reported no error.")
 
 
 def release(handle: Any, end: Callable[[Any], int] = lib.mlt_release) -> None:

@@ -60,7 +60,7 @@ def guarded_json(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             function(as_json=as_json, **options)
         except BrokenPipeError:
-            # Whoever read us has seen enough; nothing more can be said there.
+            # The reader has closed the pipe, so nothing more can be written to it.
             sys.stdout = None
             raise SystemExit(0) from None
         except (martlet.Error, OSError, ValueError, EOFError, BadZipFile) as error:
@@ -199,7 +199,7 @@ def calibrate(quick: bool, tolerance: float, as_json: bool) -> None:
 @click.argument("dtype", default="float32")
 def select(op: str, shape: str, dtype: str, as_json: bool) -> None:
     """Show which device OP (an op or operation type) gets for a SHAPE such as 512x512, and why."""
-    dimensions = whole_numbers(shape.replace("x", ","), f"The shape {shape!r} is none; write it as 512x512.")
+    dimensions = integers(shape.replace("x", ","), f"The shape {shape!r} is not valid; write it as 512x512.")
     found = martlet.SmartDeviceSelector().explain(martlet.OperationProfile(op, dimensions, dtype))
     if as_json:
         write_json(found.to_dict())
@@ -370,7 +370,7 @@ def bench_ops(sizes: str, names: str | None, turns: int, plot: Path | None, thre
 
     if threads is not None:
         martlet.set_num_threads(threads)
-    chosen, sides = names.split(",") if names else None, whole_numbers(sizes)
+    chosen, sides = names.split(",") if names else None, integers(sizes)
     with Turns("op", as_json) as steps:
         found = measure_ops(sides, chosen, turns, progress=steps.progress)
     if not found.results:
@@ -597,7 +597,7 @@ def cache_clear(kind: str | None, as_json: bool) -> None:
     click.echo(f"removed {found['entries']} entries, {megabytes(found['bytes'])}, from {found['folder']}")
 
 
-def whole_numbers(text: str, otherwise: str = "Sizes are integers with commas between, as 64,128.") -> list[int]:
+def integers(text: str, otherwise: str = "Sizes are integers separated by commas, such as 64,128.") -> list[int]:
     try:
         return [int(each) for each in text.strip("()[] ").split(",") if each.strip()]
     except ValueError:

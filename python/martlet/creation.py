@@ -1,8 +1,8 @@
 """Creation functions of the Python array API, and random numbers.
 
-Without `dtype`, floating-point results are float32, integers int32 (int64 where they do not fit), booleans
-bool, complex numbers complex64; NumPy arrays keep their element type. `device` is one of `martlet.devices()`, or
-"auto", the default: the selector chooses one for each call.
+Without `dtype`, floating-point results are float32, integers int32 (int64 if they do not fit), booleans bool, complex
+numbers complex64; NumPy arrays keep their element type. `device` is one of `martlet.devices()`, or "auto", the default:
+the selector chooses one for each call.
 """
 
 from __future__ import annotations
@@ -69,16 +69,16 @@ def asarray(
         obj: a tensor, an array, a number, nested sequences of numbers, or an object with the buffer protocol.
         dtype: the element type; else that of the object, for Python's numbers the default one.
         device: where the tensor is to be.
-        copy: True always copies; None copies what is no tensor; False takes a NumPy array's memory as it is, which must
-            not change as long as the tensor is there, and fails where something is to convert.
+        copy: True always copies; None copies what is not a tensor; False takes a NumPy array's memory as it is and
+            fails if a conversion is needed. That memory must not change as long as the tensor exists.
 
     Returns:
         A tensor of the object's shape.
 
     Raises:
-        InvalidArgumentError: sequences are ragged, or copy is False and there is something to convert.
+        InvalidArgumentError: sequences are ragged, or copy is False and a conversion is needed.
         OutOfRangeError: an integer does not fit the element type.
-        WrongTypeError: the object holds no numbers.
+        WrongTypeError: the object does not hold numbers.
     """
     wanted = None if dtype is None else element_type(dtype)
     if not isinstance(obj, Tensor):
@@ -128,7 +128,7 @@ def is_python(obj: Any) -> builtins.bool:
 
 
 def defaulted(array: NDArray[Any]) -> NDArray[Any]:
-    """Python's numbers in the default types; integers as they are where int32 cannot hold them."""
+    """Python's numbers in the default types; integers keep their type if int32 cannot hold them."""
     kinds = {"f": DEFAULTS[float], "c": DEFAULTS[complex]}
     if array.dtype.kind == "i" and (array.size == 0 or (array.min() >= -(2**31) and array.max() < 2**31)):
         return array.astype(np.int32)
@@ -140,7 +140,7 @@ def from_numpy(array: NDArray[Any], /) -> Tensor:
     """A tensor of the elements of a NumPy array, with its shape and element type.
 
     Raises:
-        WrongTypeError: it is no array, or its elements are no numbers.
+        WrongTypeError: it is not an array, or its elements are not numbers.
     """
     if not isinstance(array, (np.ndarray, np.generic)):
         raise WrongTypeError(f"A {type(array).__name__} is no NumPy array; take martlet.asarray.")
@@ -157,7 +157,7 @@ def from_dlpack(x: Any, /, *, device: str | None = None, copy: builtins.bool | N
         copy: True always copies, None where needed, False never.
 
     Raises:
-        WrongTypeError: the object does not speak DLPack, or its elements are no numbers.
+        WrongTypeError: the object does not speak DLPack, or its elements are not numbers.
         InvalidArgumentError: its elements are not in memory that the CPU reads, or need a copy that is not wanted.
     """
     if isinstance(x, Tensor):
@@ -430,19 +430,20 @@ def drawn(name: str, shape: tuple[Any, ...], dtype: DType | None, device: str | 
 def randint(
     low: int, high: int | None = None, size: Shape = (), *, dtype: DType | None = None, device: str | None = None
 ) -> Tensor:
-    """Random integers from low up to high, high itself left out; from 0 up to low where there is one number only.
+    """Random integers from low up to but not including high; from 0 up to but not including low if high is None.
 
     Args:
         size: the shape.
-        dtype: an integer type; int32 where left out.
+        dtype: an integer type; int32 by default.
 
     Raises:
-        InvalidArgumentError: there are no numbers between.
+        InvalidArgumentError: the range is empty, its numbers do not fit the type, or a size is negative.
+        WrongTypeError: dtype is not an integer type.
     """
     wanted = np.dtype(np.int32) if dtype is None else element_type(dtype)
     first, last = (0, low) if high is None else (low, high)
     if wanted.kind not in "iu":
-        raise WrongTypeError(f"Random integers are of an integer type, not {wanted}.")
+        raise WrongTypeError(f"Random integers need an integer type, not {wanted}.")
     try:
         return owned(np.array(Randomness.draw("integers", first, last, sizes(size), dtype=wanted)), device)
     except ValueError as error:

@@ -110,8 +110,8 @@ def element_type(dtype: Any) -> DType:
 def promoted(first: DType, second: DType) -> DType:
     """The type that two types become together.
 
-    These are the rules of the array API. Where it leaves the answer open, an integer takes the type of the
-    floating-point number beside it, and int64 with uint64 becomes float64.
+    These are the rules of the array API. Where it leaves the result open, an integer takes the type of the
+    floating-point or complex number beside it, and int64 with uint64 becomes float64.
     """
     low, high = sorted((first, second), key=lambda dtype: (ORDER[dtype.kind], dtype.itemsize))
     if low == high or low.kind == "b":

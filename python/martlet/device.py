@@ -118,7 +118,7 @@ def is_metal_available() -> bool:
 
 
 class CoreMLDeviceInfo(TypedDict):
-    """What the system tells of Core ML: bytes of memory and processors, 0 where there is no Core ML."""
+    """What the system reports about Core ML: bytes of memory, number of processors; 0 if there is no Core ML."""
 
     available: bool
     reason: str | None
@@ -128,7 +128,7 @@ class CoreMLDeviceInfo(TypedDict):
 
 
 def get_coreml_device_info() -> CoreMLDeviceInfo:
-    """What the system tells of Core ML, and each of its processors as a device of its own."""
+    """What the system reports about Core ML, with each of its processors as a device of its own."""
     found = [each for each in devices() if each["kind"] == "coreml"]
     whole = found[0]
     return {

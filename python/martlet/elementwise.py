@@ -2,8 +2,8 @@
 
 Two operands broadcast against each other and are brought to one element type (`martlet.result_type`); a Python number
 beside a tensor takes the tensor's type. NumPy arrays are operands too. Every function raises `InvalidArgumentError` (a
-`ValueError`) where shapes do not broadcast, and `WrongTypeError` (a `TypeError`) for an element type it has no meaning
-for; integers become float32 where only floating-point numbers make sense.
+`ValueError`) if the shapes do not broadcast, and `WrongTypeError` (a `TypeError`) for an element type that it is not
+defined for; integers become float32 where only floating-point numbers make sense.
 """
 
 from __future__ import annotations
@@ -218,7 +218,7 @@ def atanh(x: Operand, /) -> Tensor:
 
 
 def bitwise_and(x1: Operand, x2: Operand, /) -> Tensor:
-    """The bits that are set in both.
+    """The bits that are set in both operands.
 
     Args:
         x1, x2: booleans or integers, whose shapes broadcast.
@@ -230,7 +230,7 @@ def bitwise_and(x1: Operand, x2: Operand, /) -> Tensor:
 
 
 def bitwise_invert(x: Operand, /) -> Tensor:
-    """Every bit turned; `not` for booleans.
+    """Inverts every bit; for booleans this is `not`.
 
     Args:
         x: booleans or integers.
@@ -242,7 +242,7 @@ def bitwise_invert(x: Operand, /) -> Tensor:
 
 
 def bitwise_left_shift(x1: Operand, x2: Operand, /) -> Tensor:
-    """x1 with its bits moved up by x2 places, zeros filling in.
+    """The bits of x1 shifted left by x2 positions, filled with zeros.
 
     Args:
         x1, x2: integers, whose shapes broadcast.
@@ -254,7 +254,7 @@ def bitwise_left_shift(x1: Operand, x2: Operand, /) -> Tensor:
 
 
 def bitwise_or(x1: Operand, x2: Operand, /) -> Tensor:
-    """The bits that are set in either.
+    """The bits that are set in either operand, or in both.
 
     Args:
         x1, x2: booleans or integers, whose shapes broadcast.
@@ -266,7 +266,7 @@ def bitwise_or(x1: Operand, x2: Operand, /) -> Tensor:
 
 
 def bitwise_right_shift(x1: Operand, x2: Operand, /) -> Tensor:
-    """x1 with its bits moved down by x2 places, its sign filling in.
+    """The bits of x1 shifted right by x2 positions, filled with its sign bit (with zeros if unsigned).
 
     Args:
         x1, x2: integers, whose shapes broadcast.
@@ -278,7 +278,7 @@ def bitwise_right_shift(x1: Operand, x2: Operand, /) -> Tensor:
 
 
 def bitwise_xor(x1: Operand, x2: Operand, /) -> Tensor:
-    """The bits that are set in one and not the other.
+    """The bits that are set in exactly one of the operands.
 
     Args:
         x1, x2: booleans or integers, whose shapes broadcast.
@@ -290,7 +290,7 @@ def bitwise_xor(x1: Operand, x2: Operand, /) -> Tensor:
 
 
 def ceil(x: Operand, /) -> Tensor:
-    """⌈x⌉: the least integer not below x.
+    """⌈x⌉: the smallest integer that is not less than x.
 
     Args:
         x: real elements.
@@ -313,7 +313,7 @@ def clip(x: Operand, /, min: Operand | None = None, max: Operand | None = None) 
 
     Raises:
         InvalidArgumentError: the shapes do not broadcast.
-        WrongTypeError: the elements are complex or booleans.
+        WrongTypeError: the elements are complex or boolean.
     """
     x = tensor(x)
     dtype, result = x.dtype, alias(x)
@@ -390,7 +390,7 @@ def equal(x1: Operand, x2: Operand, /) -> Tensor:
         x1, x2: elements of any type, whose shapes broadcast.
 
     Returns:
-        A tensor of the broadcast shape, of booleans.
+        A boolean tensor of the broadcast shape.
     """
     return binary("equal", x1, x2)
 
@@ -420,7 +420,7 @@ def expm1(x: Operand, /) -> Tensor:
 
 
 def floor(x: Operand, /) -> Tensor:
-    """⌊x⌋: the largest integer not above x.
+    """⌊x⌋: the largest integer that is not greater than x.
 
     Args:
         x: real elements.
@@ -450,7 +450,7 @@ def greater(x1: Operand, x2: Operand, /) -> Tensor:
         x1, x2: real elements, whose shapes broadcast.
 
     Returns:
-        A tensor of the broadcast shape, of booleans.
+        A boolean tensor of the broadcast shape.
     """
     return binary("greater", x1, x2)
 
@@ -462,7 +462,7 @@ def greater_equal(x1: Operand, x2: Operand, /) -> Tensor:
         x1, x2: real elements, whose shapes broadcast.
 
     Returns:
-        A tensor of the broadcast shape, of booleans.
+        A boolean tensor of the broadcast shape.
     """
     return binary("greater_equal", x1, x2)
 
@@ -498,7 +498,7 @@ def isfinite(x: Operand, /) -> Tensor:
         x: numeric elements.
 
     Returns:
-        A tensor of the shape of x, of booleans.
+        A boolean tensor of the shape of x.
     """
     return unary("is_finite", x)
 
@@ -510,7 +510,7 @@ def isinf(x: Operand, /) -> Tensor:
         x: numeric elements.
 
     Returns:
-        A tensor of the shape of x, of booleans.
+        A boolean tensor of the shape of x.
     """
     return unary("is_inf", x)
 
@@ -522,7 +522,7 @@ def isnan(x: Operand, /) -> Tensor:
         x: numeric elements.
 
     Returns:
-        A tensor of the shape of x, of booleans.
+        A boolean tensor of the shape of x.
     """
     return unary("is_nan", x)
 
@@ -534,7 +534,7 @@ def less(x1: Operand, x2: Operand, /) -> Tensor:
         x1, x2: real elements, whose shapes broadcast.
 
     Returns:
-        A tensor of the broadcast shape, of booleans.
+        A boolean tensor of the broadcast shape.
     """
     return binary("less", x1, x2)
 
@@ -546,7 +546,7 @@ def less_equal(x1: Operand, x2: Operand, /) -> Tensor:
         x1, x2: real elements, whose shapes broadcast.
 
     Returns:
-        A tensor of the broadcast shape, of booleans.
+        A boolean tensor of the broadcast shape.
     """
     return binary("less_equal", x1, x2)
 
@@ -618,7 +618,7 @@ def logical_and(x1: Operand, x2: Operand, /) -> Tensor:
         x1, x2: elements of any type, whose shapes broadcast.
 
     Returns:
-        A tensor of the broadcast shape, of booleans.
+        A boolean tensor of the broadcast shape.
     """
     return logical("logical_and", x1, x2)
 
@@ -630,7 +630,7 @@ def logical_not(x: Operand, /) -> Tensor:
         x: elements of any type.
 
     Returns:
-        A tensor of the shape of x, of booleans.
+        A boolean tensor of the shape of x.
     """
     return apply("logical_not", truth(x))
 
@@ -642,7 +642,7 @@ def logical_or(x1: Operand, x2: Operand, /) -> Tensor:
         x1, x2: elements of any type, whose shapes broadcast.
 
     Returns:
-        A tensor of the broadcast shape, of booleans.
+        A boolean tensor of the broadcast shape.
     """
     return logical("logical_or", x1, x2)
 
@@ -654,7 +654,7 @@ def logical_xor(x1: Operand, x2: Operand, /) -> Tensor:
         x1, x2: elements of any type, whose shapes broadcast.
 
     Returns:
-        A tensor of the broadcast shape, of booleans.
+        A boolean tensor of the broadcast shape.
     """
     return logical("logical_xor", x1, x2)
 
@@ -726,7 +726,7 @@ def not_equal(x1: Operand, x2: Operand, /) -> Tensor:
         x1, x2: elements of any type, whose shapes broadcast.
 
     Returns:
-        A tensor of the broadcast shape, of booleans.
+        A boolean tensor of the broadcast shape.
     """
     return binary("not_equal", x1, x2)
 
@@ -744,7 +744,7 @@ def positive(x: Operand, /) -> Tensor:
 
 
 def pow(x1: Operand, x2: Operand, /) -> Tensor:
-    """x1 to the power x2. Integers wrap around; a negative power of one other than 1 and -1 is 0.
+    """x1 to the power x2. Integers wrap around; a negative power of an integer other than 1 and -1 is 0.
 
     Args:
         x1, x2: numeric elements, whose shapes broadcast.
@@ -780,7 +780,7 @@ def reciprocal(x: Operand, /) -> Tensor:
 
 
 def remainder(x1: Operand, x2: Operand, /) -> Tensor:
-    """What is left of x1 by floor division; it has the sign of x2. Integers divided by 0 leave 0.
+    """The remainder of floor division of x1 by x2, with the sign of x2. Integers divided by 0 leave 0.
 
     Args:
         x1, x2: real elements, whose shapes broadcast.
@@ -792,7 +792,7 @@ def remainder(x1: Operand, x2: Operand, /) -> Tensor:
 
 
 def round(x: Operand, /) -> Tensor:
-    """The nearest integer; the even one of two. Of a complex number each part.
+    """The nearest integer; of two equally near ones the even one. Complex numbers are rounded in each part.
 
     Args:
         x: numeric elements.
@@ -822,7 +822,7 @@ def signbit(x: Operand, /) -> Tensor:
         x: floating-point elements.
 
     Returns:
-        A tensor of the shape of x, of booleans.
+        A boolean tensor of the shape of x.
     """
     return unary("sign_bit", x)
 

@@ -104,7 +104,7 @@ def is_array(key: Any) -> bool:
 
 
 def is_number(key: Any) -> bool:
-    """Whether a key is one integer, booleans left out."""
+    """Whether a key is a single integer, and not a boolean."""
     if isinstance(key, (Tensor, np.ndarray)):
         return key.ndim == 0 and key.dtype.kind in "iu"
     return hasattr(key, "__index__") and not isinstance(key, (bool, np.bool_))
@@ -139,11 +139,11 @@ def spans(keys: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[list[Span], tu
 
 
 def checked(key: slice) -> slice:
-    """A slice of integers with a step other than 0."""
+    """A slice whose bounds and step are integers, with a step other than 0."""
     try:
         key.indices(0)
     except TypeError as error:
-        raise WrongTypeError(f"The slice {key} must be of integers: {error}") from None
+        raise WrongTypeError(f"The slice {key} must consist of integers: {error}") from None
     except ValueError:
         raise InvalidArgumentError(f"The step of the slice {key} is 0; it must be another number.") from None
     return key
@@ -240,11 +240,13 @@ def host_key(key: Any) -> Any:
             else array
         )
         if key.dtype.kind not in "iub":
-            raise OutOfRangeError(f"The index is an array of {key.dtype}; it must be of integers or booleans.")
+            raise OutOfRangeError(f"The index is an array of {key.dtype}; it must hold integers or booleans.")
         return key
     if key is None or key is Ellipsis or isinstance(key, (slice, bool, np.bool_)) or is_number(key):
         return key
-    raise OutOfRangeError(f"A {type(key).__name__} is no index; take integers, slices, ..., None, or arrays of them.")
+    raise OutOfRangeError(
+        f"A {type(key).__name__} is not an index; use integers, slices, ..., None, or arrays of integers or booleans."
+    )
 
 
 def key_axes(key: Any) -> int:
@@ -354,7 +356,7 @@ def take(x: Tensor, indices: Tensor | Sequence[int], /, *, axis: int | None = No
     Args:
         x: elements of any type.
         indices: integers of any shape; negative ones count from the end.
-        axis: may be left out where there is one axis only.
+        axis: may be left out if there is only one axis.
 
     Returns:
         A tensor of the shape of x with the shape of the indices in place of the axis.
@@ -378,7 +380,7 @@ def take(x: Tensor, indices: Tensor | Sequence[int], /, *, axis: int | None = No
 
 
 def whole_indices(indices: Any) -> Tensor:
-    """Indices as a tensor; lists are integers even when they are empty."""
+    """Indices as a tensor; a list becomes integers even if it is empty."""
     if isinstance(indices, (Tensor, np.ndarray)):
         return tensor(indices)
     array = np.asarray(indices)
@@ -390,7 +392,7 @@ def take_along_axis(x: Tensor, indices: Tensor, /, *, axis: int = -1) -> Tensor:
 
     Args:
         x: elements of any type.
-        indices: integers of as many axes as x; negative ones count from the end.
+        indices: integers, with as many axes as x; negative ones count from the end.
         axis: the axis the indices count along.
 
     Raises:

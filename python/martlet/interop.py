@@ -1,7 +1,7 @@
 """The protocols by which Python, NumPy and other libraries meet a tensor.
 
 Every view that goes out is read-only and shares the tensor's memory: `numpy.asarray(t)`, `memoryview(t)`,
-`t.__array_interface__`, DLPack. A copy is made where somebody asks for one, or for another element type.
+`t.__array_interface__`, DLPack. A copy is made only on request, or for another element type.
 """
 
 # The class is a part of Tensor, which type checkers cannot know of its `self`.

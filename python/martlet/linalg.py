@@ -2,8 +2,8 @@
 
 A matrix is what the last two axes hold; the axes before them are a stack, and every function goes through it matrix by
 matrix. Products, diagonals and most norms are ops of the table, so they can be traced and run on any device. The
-decompositions are LAPACK's: NumPy calls it on the memory of the tensor. They answer in the element type of their
-operands (float16 is computed in float32; integers become float32), and cannot be traced.
+decompositions are LAPACK's: NumPy calls it on the memory of the tensor. Their results have the element type of their
+operands; float16 is computed in float32, and integers become float32. They cannot be traced.
 """
 
 from __future__ import annotations

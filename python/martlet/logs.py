@@ -32,7 +32,7 @@ WORDS = {
 
 
 class Lines(logging.StreamHandler):  # type: ignore[type-arg]
-    """Shows the lines somebody asked for by `MARTLET_LOG`, until the program sets up logging itself."""
+    """Shows the lines that `MARTLET_LOG` asks for, until the program sets up logging itself."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if not logging.getLogger().handlers:

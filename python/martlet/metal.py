@@ -121,8 +121,8 @@ def metal_kernel(
         scale(martlet.Tensor([1.0, 2.0]), factor=3.0)
 
     The buffers are, from `[[buffer(0)]]` on: inputs, outputs, constants, sizes, each in its order. Elements lie dense
-    in row-major order. Inputs must be `const` in the kernel; outputs are zeros when it begins. What the kernel does
-    beyond the ends of its buffers nobody checks.
+    in row-major order. Inputs must be `const` in the kernel; outputs are zeros when it begins. Accesses beyond
+    the ends of the buffers are not checked.
 
     On the CPU, textures and simdgroup matrices are refused, and integers divided by 0 give 0. Function constants
     have no values anywhere: bind a constant instead. Threads that do not meet at one barrier are reported, where a GPU
@@ -186,7 +186,7 @@ def constant(name: str, value: Any) -> Parameter:
         return Parameter(name, (mil_name(dtype),), True)
     array = np.asarray(value)
     if array.ndim > 1 or array.dtype.kind not in "biuf":
-        raise WrongTypeError(f"The constant {name!r} is {value!r}; it must be a number, a truth or a list of them.")
+        raise WrongTypeError(f"The constant {name!r} is {value!r}; it must be a number, a boolean or a list of them.")
     plain = not isinstance(value, (np.generic, np.ndarray))
     dtype = {"i": "int32", "f": "float32"}.get(array.dtype.kind, array.dtype) if plain else array.dtype
     kind = type(value) if plain and type(value) in CONSTANTS else None
@@ -199,7 +199,7 @@ def sizes(what: str, given: Size | Sequence[Size]) -> list[Size]:
     try:
         return [each if isinstance(each, str) else operator.index(each) for each in several]
     except TypeError:
-        raise WrongTypeError(f"The {what} is {given!r}; it must be integers or expressions like 'x.size'.") from None
+        raise WrongTypeError(f"The {what} is {given!r}; it must be integers or expressions such as 'x.size'.") from None
 
 
 def metal_functions(source: str) -> list[dict[str, Any]]:

@@ -272,7 +272,7 @@ class Model:
         Raises:
             InvalidArgumentError: There is something at `path` that is no model package, or an input or output has a
                 name that Core ML does not take, such as `list`, a word of its language.
-            UnsupportedError: The model has a type that packages cannot hold, such as a boolean as an input.
+            UnsupportedError: The model has a type that packages cannot hold, such as a boolean input.
         """
         check(lib.mlt_model_save(self._model, encoded(path, "path")))
 

@@ -38,7 +38,7 @@ int32, uint32, float32, bool_ = (np.dtype(name) for name in ("int32", "uint32", 
 
 
 def wide_type(x: Tensor, dtype: DType | None) -> DType:
-    """The type sums are made in: the one asked for, else at least the default one of integers."""
+    """The type to sum in: the requested one, else that of x, with booleans and narrower integers widened to 32 bits."""
     if dtype is not None:
         return element_type(dtype)
     own = x.dtype
@@ -67,7 +67,7 @@ def reduced(op: str, x: Tensor, axis: Axis, keepdims: bool, **constants: Any) ->
 
 
 def sum(x: Tensor, /, *, axis: Axis = None, dtype: DType | None = None, keepdims: bool = False) -> Tensor:
-    """The sum along axes; 0 of nothing. Integers narrower than 32 bits are summed in 32, and all wrap around.
+    """The sum along axes; 0 of nothing. Integers narrower than 32 bits are summed in 32 bits; all wrap around.
 
     Args:
         x: numeric elements, or booleans, which count as 0 and 1.
@@ -179,7 +179,7 @@ def all(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
         x: elements of any type.
 
     Returns:
-        A tensor of booleans without the reduced axes.
+        A boolean tensor without the reduced axes.
     """
     return truths("reduce_all", x, axis, keepdims)
 
@@ -191,7 +191,7 @@ def any(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
         x: elements of any type.
 
     Returns:
-        A tensor of booleans without the reduced axes.
+        A boolean tensor without the reduced axes.
     """
     return truths("reduce_any", x, axis, keepdims)
 
@@ -275,7 +275,7 @@ def diff(
     """The differences of neighbours along an axis, taken n times.
 
     Args:
-        x: numeric elements; booleans answer whether neighbours differ.
+        x: numeric elements; for booleans the result says whether neighbours differ.
         n: how often, 0 or more.
         prepend, append: elements to put in front or behind first; of the shape of x but for the axis.
 

@@ -114,7 +114,7 @@ def where(condition: Tensor, x1: Operand, x2: Operand, /) -> Tensor:
     """x1 where a condition is true, else x2.
 
     Args:
-        condition: booleans; numbers are true where they are not 0.
+        condition: booleans; numbers count as true if they are not 0.
         x1, x2: elements of any type.
 
     Returns:

@@ -68,7 +68,7 @@ class OperationProfile:
     Raises:
         InvalidArgumentError: No such op or type, or a dimension below 0.
         OutOfMemoryError: A tensor of that shape would be larger than any there can be.
-        WrongTypeError: `shape` holds no integers, or `dtype` is no element type of Martlet's.
+        WrongTypeError: `shape` does not hold integers, or `dtype` is not an element type of Martlet.
     """
 
     op: str
@@ -120,7 +120,7 @@ def element_type(dtype: DTypeLike) -> np.dtype[Any]:
 
 @dataclass
 class DeviceThresholds:
-    """From which size on a kind of device is worth its start: what holds before anything is measured.
+    """The sizes from which each kind of device is worth its start-up cost, used until devices have been measured.
 
     `coreml_min_size`, `coreml_max_size` and `metal_min_size` are elements, `gpu_min_memory` is bytes. Smaller work goes
     to the CPU, work above `coreml_max_size` to Metal.
@@ -147,7 +147,7 @@ class DescribedDevice:
 
     Raises:
         InvalidArgumentError: The cost is not two numbers, or one is negative or not finite.
-        WrongTypeError: The cost holds no numbers.
+        WrongTypeError: The cost does not hold numbers.
     """
 
     name: str

@@ -80,7 +80,7 @@ class Tensor(TensorMethods, ArrayProtocols, Operators):
 
         Raises:
             InvalidArgumentError: The lists are ragged, or there is no such device.
-            WrongTypeError: The data are no numbers.
+            WrongTypeError: The data are not numbers.
         """
         self._address = address(_call.handle_from(elements(data, dtype)))
         if device is not None:
@@ -220,7 +220,7 @@ class Tensor(TensorMethods, ArrayProtocols, Operators):
         return self.numpy().tolist()
 
     def astype(self, dtype: Any, *, copy: bool = True) -> Tensor:
-        """The elements in another type: floats are cut towards zero where they become integers.
+        """The elements in another type: floats that become integers are truncated towards zero.
 
         Raises:
             WrongTypeError: There is no such element type, or complex numbers would become real.

@@ -152,7 +152,7 @@ def test_refusals_say_why(signature: str, body: str, words: str) -> None:
 
 
 def test_inputs_and_outputs_that_core_ml_has_not() -> None:
-    """Numbers, booleans and small integers, results that are inputs, constants or each other, and none."""
+    """Scalars, booleans and small integers; results that are inputs or constants; a function without inputs."""
     numbers = ["bool", "int8", "uint8", "int16", "uint16", "int32", "float16", "float32"]
     names = {"float16": "fp16", "float32": "fp32"}
     for name in numbers:
@@ -172,8 +172,8 @@ def test_inputs_and_outputs_that_core_ml_has_not() -> None:
     np.testing.assert_array_equal(martlet.parse(text, "coreml").predict({})["y"], np.full((2, 3), 4, np.float32))
 
 
-def test_whole_numbers_that_say_how_are_32_bits() -> None:
-    """Axes, sizes and counts may be written in any type; all there are is said as a number."""
+def test_integer_parameters_are_32_bits() -> None:
+    """Axes, sizes and counts may be written in any type; a count of everything is written as a number."""
     x = np.float32([[3, 1, 2], [4, 6, 5]])
     for body, wanted in {
         "a = const()[val = int64(1)]; y = softmax(x = x, axis = a);": np.exp(x) / np.exp(x).sum(1, keepdims=True),
@@ -281,7 +281,7 @@ def test_coremltools_reads_every_package(cache: Path, monkeypatch: pytest.Monkey
             ]
             assert [type_of(value) for value in function.outputs] == [declared(port) for port in model.outputs]
             constants = [value.val for op in function.operations for value in op.outputs if op.op_type == "const"]
-            # Of a graph, what nobody reads is left out.
+            # The package of a graph leaves out what none of its results needs.
             if all(OPS[op]["core_ml"] for op in case.ops) and not case.name.startswith("graph-"):
                 for wanted in literals(case.text):
                     assert any(
@@ -331,8 +331,8 @@ def test_images_become_pixels_and_back(name: str) -> None:
         np.testing.assert_array_equal(model.predict({"x": pixels[:, :, 0]})["y"], wanted)
 
 
-def test_images_hold_whole_numbers() -> None:
-    with pytest.raises(martlet.InvalidArgumentError, match="integers from 0 to 255"):
+def test_images_hold_integers() -> None:
+    with pytest.raises(martlet.InvalidArgumentError, match="whole numbers from 0 to 255"):
         load("rgb").predict({"x": np.full((1, 3, 2, 4), 0.5, np.float32)})
     half = np.full((1, 1, 2, 4), 0.5, np.float32)
     np.testing.assert_array_equal(load("gray16").predict({"x": half})["y"], 255 - half)

@@ -134,7 +134,7 @@ BIG = """program(1.3) {{ func main<ios18>(tensor<fp32, [512, 512]> x, tensor<fp3
 @pytest.mark.parametrize("size", ["3", "?"])
 @pytest.mark.parametrize("is_file", [True, False])
 def test_a_model_goes_to_the_next_device(tmp_path: Path, fault: str, size: str, is_file: bool) -> None:
-    """Where nobody named one: a model that Core ML does not load is loaded elsewhere, and the reason is told."""
+    """If no device is named, a model that Core ML does not load is loaded elsewhere, and its plan gives the reason."""
     model = martlet.parse(BIG.format(size), "cpu")
     model.save(tmp_path / "big.mlpackage")
     x = np.random.default_rng(2).standard_normal((512, 512)).astype(np.float32)

@@ -157,12 +157,12 @@ REFUSED = {
     "rank 6": ("tensor<fp32, [1, 1, 1, 1, 1, 2]> x) { result = exp(x = x); } -> (result)", "rank must be 1 to 5"),
     "empty": ("tensor<fp32, [2, 0]> x) { result = exp(x = x); } -> (result)", "without empty dimensions"),
     "no inputs": (") { result = exp(x = tensor<fp32, [2]>([1, 2])); } -> (result)", "has no inputs"),
-    "a result that nobody computes in Core ML": (
+    "a result that Core ML cannot compute": (
         'tensor<int32, [2]> x) { y = cast(x = x, dtype = string("int64")); '
         'result = cast(x = y, dtype = string("int32")); } -> (result)',
         "is int64",
     ),
-    "a weight that is no constant": (
+    "a weight that is not constant": (
         "tensor<fp32, [2, 3]> x, tensor<fp32, [4, 3]> w) { result = linear(x = x, weight = w); } -> (result)",
         "'weight' must be constant",
     ),

@@ -77,7 +77,7 @@ def test_categories_of_a_seed_are_those_of_the_cpu() -> None:
     assert np.count_nonzero(ours != theirs) <= 1
 
 
-def test_whole_numbers_divide_exactly() -> None:
+def test_integers_divide_exactly() -> None:
     x = np.array([2**31 - 1, -(2**31), -(2**31), 7, -7, 5], np.int32)
     y = np.array([3, -1, 7, 0, 2, -3], np.int32)
     np.testing.assert_array_equal(
@@ -85,7 +85,7 @@ def test_whole_numbers_divide_exactly() -> None:
     )
 
 
-def test_the_largest_whole_numbers_divide_exactly() -> None:
+def test_the_largest_integers_divide_exactly() -> None:
     for dtype in (np.int64, np.uint64, np.uint32):
         limits = np.iinfo(dtype)
         x = np.array([limits.max, limits.max - 1, limits.max // 3, 10**9 + 7], dtype)

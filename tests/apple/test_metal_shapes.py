@@ -18,9 +18,9 @@ from tests.cases.image import resample
 
 FAMILIES = ["linear", "convolution", "normalization", "shape", "indexing", "image", "compression", "recurrent"]
 WIDE = re.compile(r"\b(fp64|complex128)\b")
-# Results whose size the elements decide, and an op whose own form MPSGraph's pages leave open.
+# Results of data-dependent size, and an op whose exact meaning MPSGraph's documentation leaves open.
 OPEN = re.compile(r"= (non_zero|masked_select|unique|non_maximum_suppression)\(")
-# Quotients of integers and products of complex ones, where updates are scattered.
+# Scattered updates: those that divide, which is refused for integers, and those of complex products and quotients.
 DIVIDED = re.compile(r'= scatter\w*\(.*mode = "div"')
 COMPLEX = re.compile(r'tensor<complex64.*= scatter\w*\(.*mode = "(mul|div)"', re.DOTALL)
 MOST_DIMENSIONS = 16
@@ -129,7 +129,7 @@ def test_positions_that_want_to_be_checked() -> None:
     assert "cannot fail during the run" in refusal(body, x=numbers(5, 3), i=i)
 
 
-def test_whole_numbers_keep_their_bits() -> None:
+def test_integers_keep_their_bits() -> None:
     """MPSGraph takes them through fp32 when it moves them by position."""
     for dtype in (np.int32, np.uint32, np.int64, np.uint64):
         x = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (4, 3), dtype, endpoint=True)
@@ -215,7 +215,7 @@ def test_pads_of_five_axes(mode: str) -> None:
 # Matrices
 
 
-def test_matrices_of_whole_numbers() -> None:
+def test_matrices_of_integers() -> None:
     x, y = np.full((700, 700), 3, np.int32), np.full((700, 700), 5, np.int32)
     assert "floating-point" in refusal("y = matmul(x = a, y = b);", a=x, b=y)
     a = np.array([[2**31 - 1, 7]], np.uint32)

@@ -34,11 +34,11 @@ SETTINGS = ("tolerance", "half", "double", "dtypes", "devices", "core_ml")
 
 @dataclass(frozen=True)
 class Case:
-    """A program with inputs and what it must answer.
+    """A program with its inputs and expected outputs.
 
-    An answer of floats may differ from the expected one by `tolerance`, absolute below 1 and relative above;
-    integers, booleans, infinities and what is no number must be equal. `devices` None means all; `core_ml` is false
-    for what Martlet takes beyond Core ML.
+    Finite floats may differ from the expected ones by `tolerance`, absolute below 1 and relative above; integers,
+    booleans, infinities and NaN must be equal. `devices` None means all. `core_ml` is false for what Martlet takes and
+    Core ML does not.
     """
 
     name: str
@@ -106,8 +106,8 @@ INTEGERS = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32
 def samples(*shape: int, kinds: str = "biufc", seed: int = 0) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
     """An array of each element type besides fp32 and fp16, with the settings that run it.
 
-    `kinds` are NumPy's: b booleans, i and u integers, f fp64, c complex numbers. Integers are of all
-    sizes, so that sums and products leave their range.
+    `kinds` are NumPy's: b booleans, i and u integers, f fp64, c complex numbers. Integers cover the whole range of
+    their type, so that sums and products overflow.
     """
     numbers = np.random.default_rng([seed, *shape])
     if "b" in kinds:

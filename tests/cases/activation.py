@@ -103,7 +103,7 @@ CASES = [
             dtypes=("fp32", "fp16") if op == "softmax" else EVERY_FLOAT,
         )
     ),
-    # What becomes of infinities and of what is no number.
+    # Infinities and NaN.
     *one("sigmoid", sigmoid, "special", x=SPECIAL),
     *one("softplus", lambda x: np.logaddexp(0, x), "special", x=SPECIAL),
     *one("relu6", lambda x: np.clip(x, 0, 6), "special", x=SPECIAL[1:]),

@@ -156,7 +156,7 @@ def tree(x):
 
 
 def ends(dtype, count=24, seed=0):
-    """Integers of a type: both ends of its range, those around 0, and others."""
+    """Integers of a type: both ends of its range, those around 0, and random ones."""
     limits = np.iinfo(dtype)
     known = [0, 1, 2, 3, limits.max, limits.max - 1, limits.min, limits.min + 1, limits.max // 2]
     known += [-1, -2, -3] if limits.min < 0 else []
@@ -165,26 +165,26 @@ def ends(dtype, count=24, seed=0):
 
 
 def without_zero(function):
-    """Integers divided by 0 are 0."""
+    """A function of integers in which division by 0 gives 0."""
     return lambda x, y: np.where(y == 0, np.zeros((), x.dtype), function(x, np.where(y == 0, np.ones((), y.dtype), y)))
 
 
 def exact_power(x, y):
-    """Python's numbers have no end; a power below 1 is cut to 0."""
+    """A power of Python's unbounded integers. A negative power is truncated to an integer, and is 0 for base 0."""
     if y < 0:
         return (x if y % 2 else 1) if x in (1, -1) else 0
     return x**y
 
 
 def wrapped(dtype, numbers):
-    """Integers without end as those of a type."""
+    """Python's unbounded integers, wrapped around to a type."""
     bits = np.iinfo(dtype).bits
     flat = [int(number) & ((1 << bits) - 1) for number in np.ravel(numbers)]
     return np.array(flat, f"uint{bits}").view(dtype).reshape(np.shape(numbers))
 
 
-def whole_types():
-    """Every operation on every type of integers, with all that wraps around."""
+def integer_types():
+    """Every operation on every integer type, overflows included."""
     for dtype in INTEGERS:
         x, y = ends(dtype).reshape(-1, 1), ends(dtype, 7, seed=1)
         for op in ("add", "sub", "mul", "maximum", "minimum"):
@@ -375,7 +375,7 @@ def signs_of_zero():
 
 @np.errstate(all="ignore")
 def cut(x, dtype):
-    """A cast: towards zero and within the range where floats become whole, wrapped around between integers."""
+    """A cast. Floats that become integers are truncated and clamped to the range, NaN to 0; integers wrap around."""
     dtype = np.dtype(dtype)
     if x.dtype.kind != "f" or dtype.kind not in "iu":
         return x.astype(dtype)
@@ -417,7 +417,7 @@ def casts():
 CASES = [
     *unary(),
     *binary(),
-    *whole_types(),
+    *integer_types(),
     *floats(),
     *signs_of_zero(),
     *casts(),
@@ -629,7 +629,7 @@ CASES = [
         c=truth(3, 1),
     ),
     *program(
-        "through_whole_numbers",
+        "through_integers",
         'i = cast(x = x, dtype = "int32"); d = add(x = i, y = 3);'
         ' f = cast(x = d, dtype = "fp32"); y = mul(x = f, y = 0.5);',
         lambda x: ((np.trunc(x) + 3) * 0.5).astype(np.float32),

@@ -469,7 +469,7 @@ SEARCHING = [
 
 
 def combined(mode, x):
-    """A mode for a type: integers wrap, and divide rounding down, by 0 to 0."""
+    """A mode for a type. Integers wrap around; their quotients are rounded down, and division by 0 gives 0."""
     if x.dtype.kind == "b":
         return {"add": np.logical_or, "mul": np.logical_and, "max": np.logical_or, "min": np.logical_and}.get(
             mode, COMBINE["update"]
@@ -489,7 +489,7 @@ def scatter_typed(data, indices, updates, axis=0, mode="add"):
 
 
 def ordered(x, axis, ascending):
-    """Positions in order, equal elements as they stood; what is no number counts as the greatest."""
+    """The positions of the elements in sorted order. The sort is stable, and NaN counts as the greatest."""
     line = np.moveaxis(x, axis, -1)
     rank = np.unique(line, return_inverse=True, equal_nan=True)[1].reshape(line.shape)
     return np.moveaxis(np.argsort(rank if ascending else -rank, axis=-1, kind="stable"), -1, axis)

@@ -192,7 +192,7 @@ CASES = [
     *one("reduce_mean", reduction("reduce_mean"), x=100 + normal(2, 100, 200), axes=[1, 2], dtypes=("fp32",)),
     *one("reduce_mean", reduction("reduce_mean"), x=100 + normal(5000, 3), axes=[0], dtypes=("fp32",)),
     *one("reduce_log_sum_exp", reduction("reduce_log_sum_exp"), "large", x=normal(3, 5) * 1000, axes=[1]),
-    # Infinities and what is no number.
+    # Infinities and NaN.
     *one("reduce_max", reduction("reduce_max"), "infinite", x=np.full((2, 3), -np.inf, np.float32), axes=[1]),
     *one("reduce_min", reduction("reduce_min"), "infinite", x=np.full((2, 3), np.inf, np.float32), axes=[0]),
     *one("reduce_sum", reduction("reduce_sum"), "nan", x=np.float32([[1, np.nan], [2, 3]]), axes=[1]),
@@ -227,7 +227,7 @@ CASES = [
     *one("reduce_variance", variance, x=normal(4, 9), axes=[1], correction=1.0),
     *one("reduce_variance", variance, x=normal(4, 9), keep_dims=True, correction=0.5, dtypes=("fp32", "fp64")),
     *one("reduce_variance", variance, "far-from-0", x=1e6 + normal(4, 999), axes=[1], dtypes=("fp64",), double=1e-9),
-    # What is no number, and nothing at all.
+    # NaN, and no elements at all.
     *(
         case
         for op in ("reduce_sum", "reduce_mean", "reduce_max", "reduce_min", "reduce_prod")

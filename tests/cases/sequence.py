@@ -201,7 +201,7 @@ CASES = [
         u=constant(normal(20, 5) / 2),
         half=1e-2,
     ),
-    # Attention: ranks 3 to 5, masks of numbers and of booleans, broadcast or whole.
+    # Attention: ranks 3 to 5, numeric and boolean masks, broadcast or whole.
     *(
         case
         for batch in [(2,), (2, 3), (1, 1), (2, 2, 3)]

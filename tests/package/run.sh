@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A Swift package of its own that depends on a checkout of Martlet builds, and its program runs without a word on where
+# A separate Swift package that depends on a checkout of Martlet builds, and its program runs without being told where the
 # libraries are.
 #
 # usage: tests/package/run.sh [CHECKOUT]

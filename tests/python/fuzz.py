@@ -67,7 +67,7 @@ def literal(value: Any) -> str:
 
 
 def whole() -> int:
-    """An integer, mostly small and sometimes out of place."""
+    """An integer, mostly small and sometimes out of range."""
     return random.choice([-2, -1, 0, 0, 1, 1, 1, 2, 2, 3, 4, 7, 500])
 
 

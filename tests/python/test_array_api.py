@@ -278,7 +278,7 @@ NUMBERS = [*SIGNED, *UNSIGNED, *FLOATS, *COMPLEX]
 
 
 def together(one: str, other: str) -> str:
-    """The common type: NumPy's within a kind; the floating-point or complex one's beside integers."""
+    """The common type: NumPy's within a kind; beside integers the floating-point or complex type."""
     kinds = [np.dtype(name).kind for name in (one, other)]
     if any(kind in "iu" for kind in kinds) and any(kind in "fc" for kind in kinds):
         return one if kinds[0] in "fc" else other
@@ -540,7 +540,7 @@ def test_complex_values(name, dtype):
 
 
 @pytest.mark.parametrize("dtype", [*SIGNED, *UNSIGNED])
-def test_whole_numbers(dtype):
+def test_integers(dtype):
     chance = np.random.default_rng(4)
     limits = np.iinfo(dtype)
     x = np.concatenate(

@@ -78,7 +78,7 @@ def test_neighbours():
 
 
 def test_a_contender_that_fails_drops_out(tmp_path):
-    """A runtime that is not installed, and one whose process ends without a word."""
+    """A runtime that is not installed, and one whose process ends without a message."""
     lost = Contender("lost", "lost", "onnxruntime_of_nowhere", 1)
     silent = Contender("silent", "silent", "numpy", 1, launcher=("/bin/sh", "-c", "exit 3"))
     with Contest([lost, silent], "basic_pitch", tmp_path) as contest:

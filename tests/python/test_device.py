@@ -1,4 +1,4 @@
-"""Devices: what the system tells of them, and the cache that believes it for a while."""
+"""Devices: what the system reports about them, and the cache that keeps this for a while."""
 
 import os
 import sys
@@ -65,7 +65,7 @@ def test_a_machine_has_one_core_ml(wrong):
 
 
 @pytest.mark.parametrize("wrong", ["0", 0.0, None])
-def test_a_device_id_is_a_whole_number(wrong):
+def test_a_device_id_is_an_integer(wrong):
     with pytest.raises(martlet.WrongTypeError):
         CoreMLDevice(wrong)
 

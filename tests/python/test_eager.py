@@ -118,7 +118,7 @@ def test_eight_threads_on_shared_tensors():
 
 
 def test_eight_threads_with_ops_seen_first_together():
-    """Each op, type and shape is compiled by whoever comes first, while others ask for the same."""
+    """The first thread compiles each op, type and shape, while other threads ask for the same."""
     generator = np.random.default_rng(2)
     inputs = [generator.uniform(1, 2, (size, 3)).astype(dtype) for size in range(1, 9) for dtype in ("f4", "f8", "f2")]
     functions = {"exp2": np.exp2, "sinh": np.sinh, "log1p": np.log1p, "cosh": np.cosh}

@@ -299,7 +299,7 @@ def test_names_of_the_namespace():
 # Types, devices, errors
 
 
-def test_half_and_whole_numbers():
+def test_half_precision_and_integers():
     x = regular("float32") / 8
     x = (x + x.T) / 2
     for name in ("cholesky", "det", "eigvalsh", "inv", "svdvals", "pinv", "matrix_norm"):

@@ -895,7 +895,7 @@ def test_overloads_are_no_recursion():
         ({"grid": "x.size /"}, martlet.InvalidArgumentError, "its end"),
         ({"grid": "x.size % (x.rank - 1)"}, martlet.InvalidArgumentError, "divides by zero"),
         ({"grid": (1, 1, 1, 1)}, martlet.InvalidArgumentError, "1 to 3"),
-        ({"grid": 1.5}, martlet.WrongTypeError, "integers"),
+        ({"grid": 1.5}, martlet.WrongTypeError, "must be integers"),
         ({"grid": "x.size * -1"}, martlet.InvalidArgumentError, "0 or more"),
         ({"memory": 40_000}, martlet.InvalidArgumentError, "32768"),
         ({"function": "other"}, martlet.NotFoundError, "it has tried"),

@@ -24,7 +24,7 @@ program(1.3) { func main<ios18>(state<tensor<fp16, [2, 3]>> total, tensor<fp16, 
 } -> (before, twice); }
 """
 
-# Keeps the last input, and hands out the one before; what it keeps is the input's own memory unless somebody copies.
+# Keeps the last input and returns the one before it. Without a copy, the state would share the memory of the input.
 DELAY = """
 program(1.3) { func main<ios18>(tensor<fp32, [3]> x, state<tensor<fp32, [3]>> last) {
     tensor<fp32, [3]> y = read_state(input = last)[name = string("y")];

@@ -50,7 +50,7 @@ def test_views_outlive_the_tensor():
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="reads Linux's own record of memory")
 def test_views_keep_no_more_than_they_show():
-    """An assignment after somebody looked must not keep every older version of the elements."""
+    """An assignment after a view was taken must not keep every older version of the elements alive."""
 
     def pages() -> int:
         with open("/proc/self/statm") as file:

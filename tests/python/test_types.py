@@ -1,4 +1,4 @@
-"""Element types that a device lacks, and results whose size only the run tells."""
+"""Element types that a device lacks, and results of data-dependent size."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def test_what_goes_out_is_cut(device):
 
 @pytest.mark.parametrize("device", [*DEVICES, "cpu:declared"])
 def test_arithmetic_is_cut(device):
-    """Core ML has no arithmetic in 16 bits; whoever writes it means its overflow, as NumPy does."""
+    """Core ML has no 16-bit arithmetic; here int16 wraps around, as in NumPy."""
     text = program(
         "tensor<int32, [1, 5]> x",
         'a = cast(x = x, dtype = "int16"); b = add(x = a, y = a); y = cast(x = b, dtype = "int32");',

@@ -1,4 +1,4 @@
-"""The workflows of GitHub Actions call what there is: nobody can run them here."""
+"""The workflows of GitHub Actions, which cannot run here, use only commands that exist."""
 
 import re
 import shlex

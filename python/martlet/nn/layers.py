@@ -314,7 +314,7 @@ class LayerNorm(Module):
 
 
 class Embedding(Module):
-    """The row of `weight`, `[num_embeddings, embedding_dim]`, for each integer of x: one dimension more."""
+    """The row of `weight`, `[num_embeddings, embedding_dim]`, for each integer in x: one dimension more."""
 
     def __init__(self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None) -> None:
         self.num_embeddings, self.embedding_dim, self.padding_idx = num_embeddings, embedding_dim, padding_idx
