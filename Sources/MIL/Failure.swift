@@ -44,6 +44,14 @@ public struct Failure: Error, Sendable, Hashable, CustomStringConvertible {
 
     public var description: String { message }
 
+    /// Failures are equal if they say the same.
+    public static func == (a: Failure, b: Failure) -> Bool { a.kind == b.kind && a.message == b.message }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(kind)
+        hasher.combine(message)
+    }
+
     /// The same failure with the location in front, which may name a file.
     public func at(_ location: String, naming file: String? = nil) -> Failure {
         Failure(kind, "\(location): \(message)", file: file ?? self.file, namesOperation: namesOperation)

@@ -332,7 +332,7 @@ def test_images_become_pixels_and_back(name: str) -> None:
 
 
 def test_images_hold_integers() -> None:
-    with pytest.raises(martlet.InvalidArgumentError, match="whole numbers from 0 to 255"):
+    with pytest.raises(martlet.InvalidArgumentError, match="integers from 0 to 255"):
         load("rgb").predict({"x": np.full((1, 3, 2, 4), 0.5, np.float32)})
     half = np.full((1, 1, 2, 4), 0.5, np.float32)
     np.testing.assert_array_equal(load("gray16").predict({"x": half})["y"], 255 - half)
