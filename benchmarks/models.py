@@ -36,7 +36,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-# The repository's root instead of this folder, whose `models` and `worker` are nobody's modules.
+# Import from the repository's root, not from this folder: its `models` and `worker` are not top-level modules.
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.contest import OURS, THEIRS, Contender, Contest, markdown, median_ratio, percentile_90  # noqa: E402
