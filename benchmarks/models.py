@@ -79,8 +79,9 @@ def limits(options: argparse.Namespace, libraries: set[Path]) -> dict[str, str]:
 
 
 def libraries_at(build: Path) -> set[Path]:
-    """The libraries of another build of Martlet."""
-    return {build} if build.is_file() else set(build.glob("*.so*"))
+    """The libraries of another build of Martlet: a library finds its own oneDNN beside it."""
+    folder = build.parent if build.is_file() else build
+    return {file for file in folder.glob("*.so*") if file.is_file()}
 
 
 def build_environment(build: Path) -> dict[str, str]:

@@ -14,6 +14,7 @@ from conftest import ROOT
 
 from benchmarks.contest import Contender, Contest, markdown, median_ratio, percentile_90
 from benchmarks.hide_avx512 import COMPILERS, environment, find_tool, has_avx512, obstacle
+from benchmarks.models import libraries_at
 from benchmarks.quota import PERIOD, Quota, QuotaError
 from tests.models.catalog import MODELS
 
@@ -234,6 +235,15 @@ print(sampler.samples, sampler.evex)
     samples, evex = probe(library, script)
     assert samples > 3
     assert evex > samples / 4 if is_wide else evex == 0
+
+
+def test_an_old_build_is_limited_with_what_lies_beside_it(tmp_path):
+    """Its oneDNN is another file than this build's."""
+    for name in ("libmartlet.so", "libdnnl.so.3", "notes"):
+        (tmp_path / name).touch()
+    (tmp_path / "folder.so").mkdir()
+    expected = {tmp_path / "libmartlet.so", tmp_path / "libdnnl.so.3"}
+    assert libraries_at(tmp_path) == libraries_at(tmp_path / "libmartlet.so") == expected
 
 
 @needs_model
