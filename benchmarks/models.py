@@ -14,8 +14,8 @@ Every runtime gets the same float32 arrays and the same number of threads. `--pr
 others always run the float32 ONNX file (LiteRT its own float32 file). The × columns are ratios to ONNX Runtime:
 below 1 is faster, or smaller.
 
-`--isa avx2` limits every runtime to AVX2 and shows that it is: `benchmarks/README.md` says how. The status is 1 if one
-was seen running AVX-512.
+`--isa avx2` limits every runtime to AVX2 and shows that it is: `benchmarks/README.md` says how. A runtime of which that
+is not shown has no numbers, and the status is 1.
 
 `--against` takes the `libmartlet.so` of an older build, for this Python package, or its folder `python/martlet`, and
 compares this build with it instead. The status is 1 if this build is slower: above 1.02 in the geometric mean of the
@@ -46,6 +46,7 @@ from tests.models.catalog import MODELS, cache  # noqa: E402
 
 OLD = "old"
 ISA = ("avx2",)
+FEWEST_SAMPLES = 50  # of a second in which a process does nothing but predict; fewer show little
 RATIOS = ("latency", "load", "memory")
 LARGEST_MEAN, LARGEST = 1.02, 1.05
 """The most that this build's latency may be of an old build's: in the geometric mean, and in any model."""
@@ -73,14 +74,20 @@ def contenders(options: argparse.Namespace) -> list[Contender]:
     ]
 
 
+def is_hiding(options: argparse.Namespace) -> bool:
+    """Whether the processor has more than is wanted."""
+    return bool(options.isa) and has_avx512()
+
+
 def limits(options: argparse.Namespace, libraries: set[Path]) -> dict[str, str]:
     """What keeps a runtime of these libraries to the wanted instruction set; nothing if the processor has no more."""
-    return environment(libraries) if options.isa and has_avx512() else {}
+    return environment(libraries) if is_hiding(options) else {}
 
 
 def libraries_at(build: Path) -> set[Path]:
-    """The libraries of another build of Martlet."""
-    return {build} if build.is_file() else set(build.glob("*.so*"))
+    """The libraries of another build of Martlet: a library finds its own oneDNN beside it."""
+    folder = build.parent if build.is_file() else build
+    return {file for file in folder.glob("*.so*") if file.is_file()}
 
 
 def build_environment(build: Path) -> dict[str, str]:
@@ -109,6 +116,7 @@ def measure(name: str, options: argparse.Namespace, progress: Progress) -> list[
     loads: dict[str, list[dict]] = {key: [] for key in results}
     turns: dict[str, list[list[float]]] = {key: [] for key in results}
     with Contest(taking_part, name, folder) as contest:
+        started = set(results) - set(contest.reasons)
         # Each load's processes take their part of the rounds: the luck of one process is not a runtime's.
         for load in range(options.loads):
             for key, answer in contest.load().items():
@@ -122,7 +130,18 @@ def measure(name: str, options: argparse.Namespace, progress: Progress) -> list[
             results[key] |= summary(loads[key], turns[key]) | last
         for key, reason in contest.reasons.items():
             results[key]["reason"] = reason
+    for key in started if is_hiding(options) else ():
+        if found := doubt(results[key]):
+            results[key] |= {"doubt": found, "reason": results[key].get("reason", found)}
     return list(results.values())
+
+
+def doubt(result: dict) -> str | None:
+    """Why it is not shown that a contender from which AVX-512 was hidden went without, or None."""
+    count, wide = result.get("samples", 0), result.get("avx512_samples", 0)
+    if wide:
+        return f"at an instruction of AVX-512 in {wide} of {count} samples"
+    return f"seen in {count} samples alone" if count < FEWEST_SAMPLES else None
 
 
 def summary(loads: list[dict], turns: list[list[float]]) -> dict:
@@ -306,11 +325,17 @@ def main() -> int:
     too_slow = slower(results) if options.against else []
     if options.against:
         console.print("[red]Slower: " + "; ".join(too_slow) if too_slow else "[green]No slower than the old build")
-    seen = samples(results)
-    for title, (count, wide) in seen.items():
-        console.print(f"{title}: at an instruction of AVX-512 in {wide} of {count} samples")
+    seen = [
+        f"{title}: at an instruction of AVX-512 in {wide} of {count} samples"
+        for title, (count, wide) in samples(results).items()
+    ]
+    for line in seen:
+        console.print(line)
+    doubts = [f"{each['title']} in {each['model']} ({each['doubt']})" for each in results if "doubt" in each]
+    if doubts:
+        console.print("Not shown to be limited: " + "; ".join(doubts), style="red", markup=False)
     if options.markdown:
-        options.markdown.write_text(short_table(results) + "\n")
+        options.markdown.write_text("\n".join([short_table(results), *([""] if seen else []), *seen]) + "\n")
     if options.json:
         settings = {
             "threads": options.threads,
@@ -324,7 +349,7 @@ def main() -> int:
         print(text) if str(options.json) == "-" else options.json.write_text(text + "\n")
     if options.plot:
         plot(results, options.plot, reference_title(options))
-    return 1 if too_slow or any(wide for _, wide in seen.values()) else 0
+    return 1 if too_slow or doubts else 0
 
 
 if __name__ == "__main__":

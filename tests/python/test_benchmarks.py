@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from conftest import ROOT
 
 from benchmarks.contest import Contender, Contest, markdown, median_ratio, percentile_90
 from benchmarks.hide_avx512 import COMPILERS, environment, find_tool, has_avx512, obstacle
+from benchmarks.models import doubt, libraries_at
 from benchmarks.quota import PERIOD, Quota, QuotaError
 from tests.models.catalog import MODELS
 
@@ -236,6 +238,52 @@ print(sampler.samples, sampler.evex)
     assert evex > samples / 4 if is_wide else evex == 0
 
 
+def test_an_old_build_is_limited_with_what_lies_beside_it(tmp_path):
+    """Its oneDNN is another file than this build's."""
+    for name in ("libmartlet.so", "libdnnl.so.3", "notes"):
+        (tmp_path / name).touch()
+    (tmp_path / "folder.so").mkdir()
+    expected = {tmp_path / "libmartlet.so", tmp_path / "libdnnl.so.3"}
+    assert libraries_at(tmp_path) == libraries_at(tmp_path / "libmartlet.so") == expected
+
+
+def test_what_is_not_shown_is_doubted():
+    """No samples show nothing: the process may have failed before, or the system does not let it watch itself."""
+    assert doubt({"samples": 800, "avx512_samples": 0}) is None
+    assert doubt({"samples": 800, "avx512_samples": 1}) == "at an instruction of AVX-512 in 1 of 800 samples"
+    assert doubt({"samples": 4, "avx512_samples": 0}) == "seen in 4 samples alone"
+    assert doubt({"reason": "the process ended with signal SIGILL"}) == "seen in 0 samples alone"
+
+
+# Forgets the libraries of the old build.
+HALF_HIDDEN = """
+import sys
+from benchmarks import models
+models.libraries_at = lambda build: set()
+sys.exit(models.main())
+"""
+
+
+@needs_model
+@needs_avx512
+def test_what_runs_avx512_has_no_numbers(tmp_path):
+    for library in (ROOT / "python/martlet").glob("lib*.so*"):
+        shutil.copy(library, tmp_path)  # a link would be the same file, whose instructions may be known
+    options = ["--models", "basic_pitch", "--isa", "avx2", "--against", str(tmp_path / "libmartlet.so")]
+    options += ["--rounds", "1", "--loads", "1", "--json", "-", "--markdown", str(tmp_path / "table")]
+    command = [sys.executable, "-c", HALF_HIDDEN, *options]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=600)
+    ours, old = json.loads(done.stdout)["results"]
+    assert "reason" not in ours
+    assert old["avx512_samples"] > 0
+    assert old["reason"] == old["doubt"] == doubt(old)
+    assert "ratio" not in ours | old
+    assert done.returncode == 1
+    table = (tmp_path / "table").read_text()
+    assert f"old build: {old['doubt']}" in table
+    assert table.splitlines()[2].endswith("| - | - |")
+
+
 @needs_model
 @needs_avx512
 def test_every_runtime_is_limited_to_avx2():
@@ -244,6 +292,6 @@ def test_every_runtime_is_limited_to_avx2():
     assert {row["runtime"] for row in rows} >= {"martlet", "onnxruntime"}
     assert status == 0
     for row in rows:
-        assert row["samples"] > 3
+        assert "doubt" not in row
         assert row["avx512_samples"] == 0
         assert row["largest_error"] < 1e-4
