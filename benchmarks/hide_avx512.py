@@ -80,9 +80,11 @@ def compiled() -> Path:
 
 
 def libraries_of(module: str) -> set[Path]:
-    """The shared libraries of a Python package: in its folder, or in the one that auditwheel puts beside it."""
+    """The shared libraries of a Python package: in its folder, or in the one that auditwheel puts beside it. None if the
+    package is not installed.
+    """
     spec = find_spec(module)
-    folders = [Path(each) for each in (spec.submodule_search_locations or []) if spec]
+    folders = [Path(each) for each in (spec.submodule_search_locations or [])] if spec else []
     folders += [each.with_name(each.name + ".libs") for each in folders]
     return {file for folder in folders for file in folder.rglob("*.so*") if file.is_file()}
 

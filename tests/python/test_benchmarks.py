@@ -23,7 +23,7 @@ from benchmarks.hide_avx512 import (
     has_avx512,
     obstacle,
 )
-from benchmarks.models import doubt, libraries_at
+from benchmarks.models import doubt, libraries_at, libraries_of
 from benchmarks.quota import PERIOD, Quota, QuotaError
 from tests.models.catalog import MODELS
 
@@ -265,6 +265,10 @@ def test_an_old_build_is_limited_with_what_lies_beside_it(tmp_path):
     (tmp_path / "folder.so").mkdir()
     expected = {tmp_path / "libmartlet.so", tmp_path / "libdnnl.so.3"}
     assert libraries_at(tmp_path) == libraries_at(tmp_path / "libmartlet.so") == expected
+
+
+def test_a_package_that_is_not_installed_has_no_libraries():
+    assert libraries_of("there_is_no_such_package") == set()
 
 
 def test_what_is_not_shown_is_doubted():
