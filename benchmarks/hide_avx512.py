@@ -80,8 +80,9 @@ def compiled() -> Path:
 
 
 def libraries_of(module: str) -> set[Path]:
-    """The shared libraries of a Python package: in its folder, or in the one that auditwheel puts beside it. None if the
-    package is not installed.
+    """The shared libraries of a Python package: in its folder, or in the one that auditwheel puts beside it.
+
+    There are none if the package is not installed.
     """
     spec = find_spec(module)
     folders = [Path(each) for each in (spec.submodule_search_locations or [])] if spec else []

@@ -55,15 +55,11 @@ public final class Predictor: Sendable {
     public convenience init(
         _ model: Model, device name: String? = nil, function: String? = nil, threads: Int = 0
     ) throws {
-        try Threads.check(threads)
-        func limited(_ device: any Device) -> any Device { threads > 0 ? device.limited(toThreads: threads) : device }
         if let name {
-            try self.init(model, device: limited(Martlet.device(named: name)), function: function)
+            try Threads.check(threads)
+            try self.init(model, device: limited(Martlet.device(named: name), threads), function: function)
         } else {
-            try self.init(model, function: function, evaluate: evaluateOnCPU) {
-                let (device, reason) = try Backend.shared.place(of: $0(), after: $1)
-                return (limited(device), reason)
-            }
+            try self.init(model, choosing: .shared, function: function, threads: threads)
         }
     }
 
@@ -72,8 +68,14 @@ public final class Predictor: Sendable {
     }
 
     /// Makes a model ready for the device that the rule of a backend chooses, judged by the usual shapes of the inputs.
-    public convenience init(_ model: Model, choosing backend: Backend, function: String? = nil) throws {
-        try self.init(model, function: function, evaluate: evaluateOnCPU) { try backend.place(of: $0(), after: $1) }
+    public convenience init(
+        _ model: Model, choosing backend: Backend, function: String? = nil, threads: Int = 0
+    ) throws {
+        try Threads.check(threads)
+        try self.init(model, function: function, evaluate: evaluateOnCPU) {
+            let (device, reason) = try backend.place(of: $0(), after: $1)
+            return (limited(device, threads), reason)
+        }
     }
 
     convenience init(
@@ -393,6 +395,11 @@ extension Backend {
             return (first, failure.message)
         }
     }
+}
+
+/// The device with at most so many threads for each run; 0 leaves it as it is.
+private func limited(_ device: any Device, _ threads: Int) -> any Device {
+    threads > 0 ? device.limited(toThreads: threads) : device
 }
 
 private typealias Place = (device: any Device, reason: String)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -21,6 +22,16 @@ import martlet  # noqa: E402
 from martlet._native import check, ffi, lib, own  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def tracked(*ends: str) -> list[str]:
+    """The files of the repository whose names end so. Skips the test in a copy that is not a checkout."""
+    listed = subprocess.run(["git", "ls-files"], capture_output=True, text=True, cwd=ROOT, check=False)
+    if listed.returncode:
+        pytest.skip("this copy is not a git checkout, so what belongs to the project is not known")
+    return [name for name in listed.stdout.splitlines() if name.endswith(ends)]
+
+
 sys.path.insert(0, str(ROOT))
 
 

@@ -1,23 +1,18 @@
 """`docs/environment.md` has every variable that the project reads, and no other."""
 
 import re
-import subprocess
 
-import pytest
-from conftest import ROOT
+from conftest import ROOT, tracked
 
 OWN = re.compile(r"\b(MARTLET_[A-Z_]+|MK_ISA_LIMIT)\b")
 READS = re.compile(
-    r"(?:System\.environment\(|getenv\(|environ(?:\.get\(|\[)|environment\[|Context\.environment\[|\.environment\[)"
+    r"(?:System\.environment\(|getenv\(|environ(?:\.get\(|\[)|environment\[)"
     r"\"((?:MARTLET|MK)_[A-Z_]+)\"|\$\{?(MARTLET_[A-Z_]+)"
 )
 
 
 def sources() -> list[str]:
-    listed = subprocess.run(["git", "ls-files"], capture_output=True, text=True, cwd=ROOT, check=False)
-    if listed.returncode:
-        pytest.skip("this copy is not a git checkout, so what belongs to the project is not known")
-    return [name for name in listed.stdout.splitlines() if name.endswith((".swift", ".c", ".h", ".py", ".sh"))]
+    return tracked(".swift", ".c", ".h", ".py", ".sh")
 
 
 def documented() -> set[str]:

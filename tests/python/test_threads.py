@@ -215,10 +215,10 @@ def test_the_environment_sets_the_number_of_threads(environment, expected):
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "257", "two", ""])
-def test_an_impossible_number_of_the_environment_is_told(value):
-    printed, told = counted("print(martlet.get_num_threads())", MARTLET_NUM_THREADS=value, OMP_NUM_THREADS="3")
+def test_an_impossible_number_of_the_environment_is_reported(value):
+    printed, logged = counted("print(martlet.get_num_threads())", MARTLET_NUM_THREADS=value, OMP_NUM_THREADS="3")
     assert printed == ["3"]
-    assert not value or f"MARTLET_NUM_THREADS is '{value}', which is ignored" in told
+    assert not value or f"MARTLET_NUM_THREADS is '{value}', which is ignored" in logged
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity to set")
